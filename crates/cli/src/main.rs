@@ -1,0 +1,67 @@
+//! The command `inversynth`.
+
+mod backend;
+mod command;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use trainer::TrainerError;
+
+/// The system's allocator gives large freed blocks back at once; training asks for them
+/// again at every step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Pretrain spectrogram models on sounds, and match sounds with a synthesizer.
+#[derive(Parser)]
+#[command(name = "inversynth", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a stage of the pipeline
+    Run(command::run::RunArguments),
+    /// Look at sounds before training on them
+    #[command(subcommand)]
+    Data(command::data::DataCommand),
+    /// Use the embedded synthesizer
+    #[command(subcommand)]
+    Synth(command::synth::SynthCommand),
+    /// Show versions, features and devices
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => command::run::run(&arguments),
+        Command::Data(command) => command::data::run(&command),
+        Command::Synth(command) => command::synth::run(&command),
+        Command::Doctor => command::doctor::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// 1 where training itself or the disk failed, 2 where the input was at fault.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref() {
+        Some(TrainerError::Diverged { .. } | TrainerError::Write { .. }) => 1,
+        _ => 2,
+    }
+}

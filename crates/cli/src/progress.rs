@@ -1,0 +1,112 @@
+//! Progress for people: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use trainer::{Event, Observer, TrainerError};
+
+/// Seconds between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how training goes, on standard error.
+pub struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+    loss: Option<f32>,
+    valid_loss: Option<f32>,
+    started: Instant,
+    first_step: u64,
+    last_line: Instant,
+    steps: u64,
+}
+
+impl Progress {
+    /// A bar that begins with the first event.
+    pub fn new() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            plain: !std::io::stderr().is_terminal(),
+            loss: None,
+            valid_loss: None,
+            started: Instant::now(),
+            first_step: 0,
+            last_line: Instant::now(),
+            steps: 0,
+        }
+    }
+
+    fn begin(&mut self, step: u64, steps: u64) {
+        self.started = Instant::now();
+        self.last_line = self.started;
+        self.first_step = step;
+        self.steps = steps;
+        if self.plain {
+            return;
+        }
+        let style =
+            ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {per_sec}  ETA {eta}  {msg}");
+        self.bar = ProgressBar::new(steps);
+        self.bar.set_style(style.expect("the template is valid"));
+        self.bar.set_position(step);
+        self.bar.reset_eta();
+    }
+
+    fn advance(&mut self, step: u64) {
+        if !self.plain {
+            self.bar.set_position(step);
+            return;
+        }
+        if self.last_line.elapsed() >= LINE_EVERY || step == self.steps {
+            self.last_line = Instant::now();
+            let done = (step - self.first_step) as f64;
+            let rate = done / self.started.elapsed().as_secs_f64().max(1e-9);
+            let left = (self.steps - step) as f64 / rate;
+            eprintln!(
+                "step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}",
+                self.steps,
+                self.losses()
+            );
+        }
+    }
+
+    fn losses(&self) -> String {
+        let show = |name: &str, loss: Option<f32>| {
+            loss.map_or(String::new(), |loss| format!("{name} {loss:.4}  "))
+        };
+        show("loss", self.loss) + &show("validation", self.valid_loss)
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
+        match event {
+            Event::Started { step, steps } => self.begin(*step, *steps),
+            Event::Stepped { step } => self.advance(*step),
+            Event::Logged { scalars, .. } => self.loss = value(scalars, "train/loss"),
+            Event::Validated { step, scalars, .. } => {
+                self.valid_loss = value(scalars, "valid/loss");
+                if self.plain {
+                    eprintln!("step {step}/{}  {}", self.steps, self.losses());
+                }
+            }
+        }
+        self.bar.set_message(self.losses());
+        if matches!(event, Event::Stepped { step } if *step == self.steps) {
+            self.bar.tick();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish();
+    }
+}
+
+fn value(scalars: &[(String, f32)], tag: &str) -> Option<f32> {
+    scalars
+        .iter()
+        .find_map(|(known, value)| (known == tag).then_some(*value))
+}

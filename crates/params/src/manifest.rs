@@ -1,0 +1,238 @@
+//! One line of a `manifest.jsonl`: a sound file and the parameters that made it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{ParamError, ParamSpec, ParamVector, SynthDescription};
+
+/// A sound file with its ground truth.
+///
+/// Every key is required. Further keys are ignored, so that a data set may carry notes of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ManifestRow {
+    /// The sound file, relative to the manifest's folder.
+    pub path: String,
+    /// [`sha256_pcm`] of the sound.
+    pub sha256_pcm: String,
+    /// Samples per second, in Hz.
+    pub sr: u32,
+    /// How many samples the sound has.
+    pub frames: usize,
+    /// The MIDI note that was played.
+    pub note: u8,
+    /// The MIDI velocity it was played with.
+    pub velocity: u8,
+    /// Positions in 0..1 of the continuous parameters, by name.
+    pub cont: BTreeMap<String, f32>,
+    /// Class indices of the categorical parameters, by name.
+    pub cat: BTreeMap<String, usize>,
+}
+
+impl ManifestRow {
+    /// The row of the sound `pcm` (mono, 16 bits) that `vector` made, to be stored at `path`.
+    ///
+    /// # Errors
+    /// If the vector does not fit the description's parameters.
+    pub fn new(
+        path: impl Into<String>,
+        pcm: &[i16],
+        description: &SynthDescription,
+        vector: &ParamVector,
+    ) -> Result<Self, ParamError> {
+        let spec = &description.params;
+        spec.check(vector)?;
+        let names = |params: &mut dyn Iterator<Item = &crate::Param>| {
+            params.map(|param| param.name.clone()).collect::<Vec<_>>()
+        };
+        Ok(Self {
+            path: path.into(),
+            sha256_pcm: sha256_pcm(pcm),
+            sr: description.sample_rate,
+            frames: pcm.len(),
+            note: description.note,
+            velocity: description.velocity,
+            cont: names(&mut spec.continuous())
+                .into_iter()
+                .zip(vector.cont.clone())
+                .collect(),
+            cat: names(&mut spec.categorical())
+                .into_iter()
+                .zip(vector.cat.clone())
+                .collect(),
+        })
+    }
+
+    /// The ground truth in the order of the specification.
+    ///
+    /// # Errors
+    /// If a parameter has no value, a value no parameter, a position lies outside 0..1, or a
+    /// class index is too large; the error names the key.
+    pub fn vector(&self, spec: &ParamSpec) -> Result<ParamVector, ParamError> {
+        spec.order(&self.cont, &self.cat)
+    }
+}
+
+/// The SHA-256, in lower-case hexadecimal, of mono samples of 16 bits in little-endian order:
+/// of the data chunk of the WAV file that would hold them.
+pub fn sha256_pcm(pcm: &[i16]) -> String {
+    let mut hasher = Sha256::new();
+    for block in pcm.chunks(2048) {
+        let bytes: Vec<u8> = block
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect();
+        hasher.update(&bytes);
+    }
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Curve, Param, ParamKind};
+
+    fn description() -> SynthDescription {
+        let continuous = |name: &str, curve| Param {
+            name: name.into(),
+            kind: ParamKind::Continuous {
+                min: 1.0,
+                max: 9.0,
+                unit: "s".into(),
+                curve,
+            },
+        };
+        let classes = ["low", "band", "high"].map(String::from).into();
+        let params = vec![
+            continuous("zeta", Curve::Exponential),
+            Param {
+                name: "filter".into(),
+                kind: ParamKind::Categorical { classes },
+            },
+            continuous("alpha", Curve::Linear),
+        ];
+        SynthDescription {
+            synth: "test".into(),
+            sample_rate: 16_384,
+            note: 60,
+            velocity: 127,
+            note_s: 0.9,
+            params: ParamSpec::new(params).unwrap(),
+        }
+    }
+
+    fn row() -> ManifestRow {
+        let vector = ParamVector {
+            cont: vec![0.125, 0.7],
+            cat: vec![2],
+        };
+        ManifestRow::new(
+            "audio/7.wav",
+            &[1, -2, 256, i16::MIN, i16::MAX],
+            &description(),
+            &vector,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_row_gives_back_its_vector_through_json() {
+        let text = serde_json::to_string(&row()).unwrap();
+        let back: ManifestRow = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, row());
+        let vector = back.vector(&description().params).unwrap();
+        assert_eq!(
+            vector,
+            ParamVector {
+                cont: vec![0.125, 0.7],
+                cat: vec![2]
+            }
+        );
+        assert_eq!(
+            (back.sr, back.frames, back.note, back.velocity),
+            (16_384, 5, 60, 127)
+        );
+    }
+
+    #[test]
+    fn a_row_is_written_flat_with_values_by_name() {
+        assert_eq!(
+            serde_json::to_string(&row()).unwrap(),
+            r#"{"path":"audio/7.wav","sha256_pcm":"780b883431e4d32f213ffca0a9c3ff453049a624c0897022f117c7eca6c0338a","sr":16384,"frames":5,"note":60,"velocity":127,"cont":{"alpha":0.7,"zeta":0.125},"cat":{"filter":2}}"#
+        );
+    }
+
+    #[test]
+    fn the_sum_is_over_little_endian_samples_of_16_bits() {
+        // From Python's hashlib: sha256(struct.pack("<5h", 1, -2, 256, -32768, 32767)).
+        assert_eq!(
+            sha256_pcm(&[1, -2, 256, i16::MIN, i16::MAX]),
+            row().sha256_pcm
+        );
+        // The bytes of "abcd" are two samples.
+        assert_eq!(
+            sha256_pcm(&[i16::from_le_bytes(*b"ab"), i16::from_le_bytes(*b"cd")]),
+            "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589"
+        );
+    }
+
+    #[test]
+    fn a_long_sound_is_summed_whole() {
+        let pcm: Vec<i16> = (0..5_000).collect();
+        assert_ne!(sha256_pcm(&pcm), sha256_pcm(&pcm[..4_999]));
+        assert_eq!(
+            sha256_pcm(&pcm),
+            "54bd9068178b9c41cd3735c20e457f452cefff341f2f1483cfcbf55fe4b8e9d1"
+        );
+    }
+
+    #[test]
+    fn a_fault_in_a_row_is_told_by_its_key() {
+        let spec = description().params;
+        let fault = |change: fn(&mut ManifestRow)| {
+            let mut row = row();
+            change(&mut row);
+            row.vector(&spec).unwrap_err().to_string()
+        };
+        let cases = [
+            (
+                fault(|r| {
+                    r.cont.remove("zeta");
+                }),
+                "`zeta` has no value",
+            ),
+            (
+                fault(|r| {
+                    r.cat.remove("filter");
+                }),
+                "`filter` has no value",
+            ),
+            (
+                fault(|r| {
+                    r.cont.insert("beta".into(), 0.5);
+                }),
+                "no continuous parameter `beta`",
+            ),
+            (
+                fault(|r| {
+                    r.cont.insert("zeta".into(), -0.1);
+                }),
+                "`zeta` is -0.1: expected 0 to 1",
+            ),
+            (
+                fault(|r| {
+                    r.cat.insert("filter".into(), 3);
+                }),
+                "`filter` has class index 3",
+            ),
+        ];
+        for (text, part) in cases {
+            assert!(text.contains(part), "expected {part:?} in {text:?}");
+        }
+    }
+}

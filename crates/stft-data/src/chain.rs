@@ -1,0 +1,88 @@
+use std::sync::Arc;
+
+use params::keyed_rng;
+
+use crate::audio::Audio;
+use crate::cache::AudioCache;
+use crate::clip::{Clip, cut};
+use crate::config::DataConfig;
+use crate::error::DataError;
+use crate::resample::resample;
+use crate::scale::log1p;
+use crate::source::Source;
+use crate::statistics::LogSpectrogram;
+use crate::stft::Stft;
+
+/// Labels the stream of [`keyed_rng`] that crops are drawn from.
+const CROP_STREAM: u64 = u64::from_le_bytes(*b"datacrop");
+
+/// The part of the way that needs no normalisation: what the statistics are made from.
+pub(crate) struct Chain<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) config: &'a DataConfig,
+    pub(crate) seed: u64,
+    pub(crate) stft: &'a Stft,
+    pub(crate) cache: &'a AudioCache,
+}
+
+impl Chain<'_> {
+    fn audio(&self, index: usize) -> Result<Arc<Audio>, DataError> {
+        self.cache.get_or_load(index, || {
+            let audio = self.source.load(index)?;
+            check(&audio, || self.source.name(index))?;
+            resample(&audio, self.config.clip.sample_rate_hz)
+        })
+    }
+
+    pub(crate) fn clip(&self, index: usize, epoch: u64) -> Result<Clip, DataError> {
+        let audio = self.audio(index)?;
+        let id = self.source.fingerprint(index).id();
+        let mut rng = keyed_rng([self.seed, CROP_STREAM, epoch, id]);
+        Ok(cut(&audio.samples, self.config.clip.samples(), &mut rng))
+    }
+
+    pub(crate) fn log_spectrogram(
+        &self,
+        index: usize,
+        epoch: u64,
+    ) -> Result<LogSpectrogram, DataError> {
+        let Clip {
+            samples,
+            valid_samples,
+        } = self.clip(index, epoch)?;
+        let valid_frames = self.config.stft.frames(valid_samples);
+        let mut spectrogram = self.stft.magnitude_of_first(valid_frames, &samples);
+        for row in spectrogram.values.chunks_exact_mut(spectrogram.frames) {
+            for value in &mut row[..valid_frames] {
+                *value = log1p(*value);
+            }
+        }
+        Ok(LogSpectrogram {
+            spectrogram,
+            valid_frames,
+        })
+    }
+}
+
+/// A source is another crate's code: its sounds are checked here, where a name can still be given.
+fn check(audio: &Audio, name: impl Fn() -> String) -> Result<(), DataError> {
+    let Audio {
+        samples,
+        sample_rate_hz,
+    } = audio;
+    if samples.is_empty() || *sample_rate_hz == 0 {
+        return Err(DataError::EmptyExample {
+            name: name(),
+            samples: samples.len(),
+            sample_rate_hz: *sample_rate_hz,
+        });
+    }
+    match samples.iter().position(|sample| !sample.is_finite()) {
+        Some(at_sample) => Err(DataError::NotFiniteExample {
+            name: name(),
+            at_sample,
+            value: samples[at_sample],
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,160 @@
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+
+/// How long a piece of each sound the models see.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClipConfig {
+    /// Length, in seconds. One second holds most one-shots and keeps the attack in view.
+    pub seconds: f32,
+    /// Rate that every sound is brought to, in Hz. The embedded synthesizer's own rate by default.
+    pub sample_rate_hz: u32,
+}
+
+impl Default for ClipConfig {
+    fn default() -> Self {
+        ClipConfig {
+            seconds: 1.0,
+            sample_rate_hz: 16_384,
+        }
+    }
+}
+
+impl ClipConfig {
+    /// Length in samples, rounded to the nearest.
+    pub fn samples(&self) -> usize {
+        (f64::from(self.seconds) * f64::from(self.sample_rate_hz)).round() as usize
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), DataError> {
+        if self.sample_rate_hz == 0 {
+            return Err(DataError::config(
+                "clip.sample_rate_hz",
+                "positive",
+                self.sample_rate_hz,
+            ));
+        }
+        if !(self.seconds.is_finite() && self.samples() >= 1) {
+            return Err(DataError::config(
+                "clip.seconds",
+                "at least one sample long",
+                self.seconds,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A piece of a sound of the length that the models see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clip {
+    /// Samples, zeros after the valid ones.
+    pub samples: Vec<f32>,
+    /// Number of samples that are sound, from the left.
+    pub valid_samples: usize,
+}
+
+/// Cuts `length` samples from a place drawn uniformly, or pads a shorter sound on the right.
+pub(crate) fn cut(sound: &[f32], length: usize, rng: &mut ChaCha8Rng) -> Clip {
+    if sound.len() <= length {
+        let mut samples = sound.to_vec();
+        samples.resize(length, 0.0);
+        return Clip {
+            samples,
+            valid_samples: sound.len(),
+        };
+    }
+    let start = below(rng, sound.len() - length + 1);
+    Clip {
+        samples: sound[start..start + length].to_vec(),
+        valid_samples: length,
+    }
+}
+
+/// A number in `0..bound` by the multiply-shift of 64 random bits; its bias is below 2⁻⁴⁰ for any
+/// size that fits in memory, and it is the same on every platform.
+pub(crate) fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
+    ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use params::keyed_rng;
+
+    #[test]
+    fn a_long_sound_is_cut_inside_and_every_place_is_reached() {
+        let sound: Vec<f32> = (0..25).map(|n| n as f32 + 1.0).collect();
+        let mut starts = [0; 8];
+        for key in 0..800 {
+            let clip = cut(&sound, 18, &mut keyed_rng([key, 0, 0, 0]));
+            let start = clip.samples[0] as usize - 1;
+            assert_eq!(clip.samples, sound[start..start + 18]);
+            assert_eq!(clip.valid_samples, 18);
+            starts[start] += 1;
+        }
+        assert!(
+            starts.iter().all(|&count| (60..=140).contains(&count)),
+            "{starts:?}"
+        );
+    }
+
+    #[test]
+    fn a_short_sound_is_padded_on_the_right() {
+        let clip = cut(&[1.0, 2.0, 3.0], 5, &mut keyed_rng([0; 4]));
+        assert_eq!(
+            clip,
+            Clip {
+                samples: vec![1.0, 2.0, 3.0, 0.0, 0.0],
+                valid_samples: 3
+            }
+        );
+        let clip = cut(&[1.0, 2.0, 3.0], 3, &mut keyed_rng([0; 4]));
+        assert_eq!(
+            clip,
+            Clip {
+                samples: vec![1.0, 2.0, 3.0],
+                valid_samples: 3
+            }
+        );
+    }
+
+    #[test]
+    fn numbers_below_a_bound_are_pinned() {
+        let mut rng = keyed_rng([1, 2, 3, 4]);
+        let drawn: Vec<usize> = (0..8).map(|_| below(&mut rng, 1000)).collect();
+        assert_eq!(drawn, [66, 345, 251, 272, 237, 192, 474, 715]);
+        assert_eq!(below(&mut rng, 1), 0);
+    }
+
+    #[test]
+    fn an_impossible_length_is_refused() {
+        for (seconds, sample_rate_hz) in [
+            (0.0, 8_000),
+            (-1.0, 8_000),
+            (f32::NAN, 8_000),
+            (1.0, 0),
+            (1e-5, 8_000),
+        ] {
+            assert!(
+                ClipConfig {
+                    seconds,
+                    sample_rate_hz
+                }
+                .validate()
+                .is_err()
+            );
+        }
+        assert_eq!(
+            ClipConfig {
+                seconds: 0.05,
+                sample_rate_hz: 44_100
+            }
+            .samples(),
+            2205
+        );
+    }
+}

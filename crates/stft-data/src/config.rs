@@ -1,0 +1,64 @@
+use serde::{Deserialize, Serialize};
+
+use crate::clip::ClipConfig;
+use crate::decode::DecodeLimits;
+use crate::error::DataError;
+use crate::mask::MaskConfig;
+use crate::spectrogram::StftConfig;
+use crate::split::SplitConfig;
+
+/// Everything that decides what a batch holds, but the source and the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Length and rate of what the models see.
+    pub clip: ClipConfig,
+    /// Sizes of the spectrogram.
+    pub stft: StftConfig,
+    /// What is hidden.
+    pub mask: MaskConfig,
+    /// What is held out.
+    pub split: SplitConfig,
+    /// Which sound files are refused.
+    pub decode: DecodeLimits,
+    /// Memory for decoded and resampled sounds, in MiB, so that later epochs need not decode again. A
+    /// minute at 16,384 Hz takes 3.75 MiB. Decides on speed alone, never on what comes out.
+    pub cache_mib: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        DataConfig {
+            clip: ClipConfig::default(),
+            stft: StftConfig::default(),
+            mask: MaskConfig::default(),
+            split: SplitConfig::default(),
+            decode: DecodeLimits::default(),
+            cache_mib: 1024,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] with the first field that is wrong, what it is and what it must be.
+    pub fn validate(&self) -> Result<(), DataError> {
+        self.clip.validate()?;
+        self.stft.validate()?;
+        self.mask.validate()?;
+        self.split.validate()?;
+        self.decode.validate()
+    }
+
+    /// Number of frequency bins of every example.
+    pub fn bins(&self) -> usize {
+        self.stft.bins()
+    }
+
+    /// Number of frames of every example.
+    pub fn frames(&self) -> usize {
+        self.stft.frames(self.clip.samples())
+    }
+}

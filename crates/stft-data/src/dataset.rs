@@ -1,0 +1,232 @@
+use std::sync::Arc;
+
+use params::{ParamVector, keyed_rng};
+
+use crate::batch::SpectrogramBatch;
+use crate::cache::AudioCache;
+use crate::chain::Chain;
+use crate::clip::Clip;
+use crate::config::DataConfig;
+use crate::error::DataError;
+use crate::normalize::Normalization;
+use crate::order::EVALUATION_EPOCH;
+use crate::source::Source;
+use crate::spectrogram::Spectrogram;
+use crate::split::{Split, SplitConfig};
+use crate::statistics::{LogSpectrogram, Statistics};
+use crate::stft::Stft;
+
+/// Labels the stream of [`keyed_rng`] that masks are drawn from.
+const MASK_STREAM: u64 = u64::from_le_bytes(*b"datamask");
+
+/// One masked, normalised spectrogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Normalised log1p magnitudes, row-major `[bins, frames]`; frames from `valid_frames` on hold 0,
+    /// the mean of the training split, because that says nothing to a convolution.
+    pub spectrogram: Vec<f32>,
+    /// True where hidden, row-major `[bins, frames]`; never in padded frames.
+    pub hidden: Vec<bool>,
+    /// Number of frames of sound, from the left: as many as the STFT of the valid samples alone would
+    /// have, but at most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond
+    /// the end of the sound.
+    pub valid_frames: usize,
+    /// The parameters that made the sound, where they are known.
+    pub truth: Option<ParamVector>,
+    /// The first eight bytes of the sound's fingerprint.
+    pub id: u64,
+    /// Index in the source.
+    pub index: usize,
+}
+
+/// A source of sounds with everything that turns them into examples.
+///
+/// An example is a function of (configuration, seed, epoch, the sound's content) and of nothing else:
+/// not of the other sounds (but for normalisation), nor of the order of asking, nor of threads.
+pub struct Dataset {
+    source: Arc<dyn Source>,
+    config: DataConfig,
+    seed: u64,
+    stft: Stft,
+    splits: [Vec<usize>; 3],
+    cache: AudioCache,
+    statistics: Statistics,
+    normalization: Normalization,
+    mean_spectrogram: Spectrogram,
+}
+
+impl Dataset {
+    /// Splits the source's sounds and goes over the training split once, for the mean and the standard
+    /// deviation of normalisation; a sound longer than a clip counts with its crop of
+    /// [`EVALUATION_EPOCH`].
+    ///
+    /// # Errors
+    /// If the configuration is impossible, there are too few different sounds to split, a training
+    /// sound can't be loaded, or all of them are silent.
+    pub fn open(
+        source: Arc<dyn Source>,
+        config: &DataConfig,
+        seed: u64,
+    ) -> Result<Dataset, DataError> {
+        config.validate()?;
+        let stft = Stft::new(&config.stft)?;
+        let splits = split_indices(&*source, &config.split)?;
+        let cache = AudioCache::new(source.len(), config.cache_mib.saturating_mul(1 << 20));
+        let chain = Chain {
+            source: &*source,
+            config,
+            seed,
+            stft: &stft,
+            cache: &cache,
+        };
+        let train = &splits[Split::Train as usize];
+        let statistics = Statistics::over(train, [config.bins(), config.frames()], |index| {
+            chain.log_spectrogram(index, EVALUATION_EPOCH)
+        })?;
+        let normalization = statistics.normalization().ok_or(DataError::NoVariation {
+            examples: train.len(),
+        })?;
+        let mean_spectrogram = statistics.mean_spectrogram(normalization);
+        Ok(Dataset {
+            config: *config,
+            seed,
+            splits,
+            statistics,
+            normalization,
+            mean_spectrogram,
+            stft,
+            cache,
+            source,
+        })
+    }
+
+    /// The same data under the normalisation of a checkpoint, for a model that was trained with it.
+    pub fn with_normalization(self, normalization: Normalization) -> Dataset {
+        let mean_spectrogram = self.statistics.mean_spectrogram(normalization);
+        Dataset {
+            normalization,
+            mean_spectrogram,
+            ..self
+        }
+    }
+
+    /// Mean and standard deviation of the training split's log1p magnitudes.
+    pub fn normalization(&self) -> Normalization {
+        self.normalization
+    }
+
+    /// Indices in the source of the examples of a split, ascending. Empty only for a split whose
+    /// fraction is 0, or for the test split of two different sounds.
+    pub fn indices(&self, split: Split) -> &[usize] {
+        &self.splits[split as usize]
+    }
+
+    /// The mean over the training examples at each bin and frame, normalised, `[bins, frames]`: what a
+    /// model that learned nothing else would predict. Frames that no training example reaches hold the
+    /// mean of their bin.
+    pub fn mean_spectrogram(&self) -> &Spectrogram {
+        &self.mean_spectrogram
+    }
+
+    /// Number of frequency bins of every example.
+    pub fn bins(&self) -> usize {
+        self.config.bins()
+    }
+
+    /// Number of frames of every example.
+    pub fn frames(&self) -> usize {
+        self.config.frames()
+    }
+
+    /// The transform between clips and spectrograms.
+    pub fn stft(&self) -> &Stft {
+        &self.stft
+    }
+
+    /// What the dataset was opened with.
+    pub fn config(&self) -> &DataConfig {
+        &self.config
+    }
+
+    /// What crops, masks and the training order are drawn from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Where the sounds come from.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// The piece of sound `index` that the models see in an epoch.
+    ///
+    /// # Errors
+    /// Whatever keeps the sound from being loaded or resampled.
+    pub fn clip(&self, index: usize, epoch: u64) -> Result<Clip, DataError> {
+        self.chain().clip(index, epoch)
+    }
+
+    /// The example of sound `index` in an epoch.
+    ///
+    /// # Errors
+    /// Whatever keeps the sound from being loaded or resampled.
+    pub fn example(&self, index: usize, epoch: u64) -> Result<Example, DataError> {
+        let LogSpectrogram {
+            mut spectrogram,
+            valid_frames,
+        } = self.chain().log_spectrogram(index, epoch)?;
+        let Spectrogram { bins, frames, .. } = spectrogram;
+        for row in spectrogram.values.chunks_exact_mut(frames) {
+            for value in &mut row[..valid_frames] {
+                *value = self.normalization.apply(*value);
+            }
+        }
+        let id = self.source.fingerprint(index).id();
+        let mut rng = keyed_rng([self.seed, MASK_STREAM, epoch, id]);
+        Ok(Example {
+            hidden: self.config.mask.draw(bins, frames, valid_frames, &mut rng),
+            spectrogram: spectrogram.values,
+            valid_frames,
+            truth: self.source.truth(index),
+            id,
+            index,
+        })
+    }
+
+    /// The examples of `(index, epoch)` pairs, stacked in their order.
+    ///
+    /// # Errors
+    /// The first error of an example.
+    pub fn batch(&self, items: &[(usize, u64)]) -> Result<SpectrogramBatch, DataError> {
+        let examples: Result<Vec<_>, _> = items
+            .iter()
+            .map(|&(index, epoch)| self.example(index, epoch))
+            .collect();
+        Ok(SpectrogramBatch::stack(
+            examples?,
+            self.bins(),
+            self.frames(),
+        ))
+    }
+
+    fn chain(&self) -> Chain<'_> {
+        Chain {
+            source: &*self.source,
+            config: &self.config,
+            seed: self.seed,
+            stft: &self.stft,
+            cache: &self.cache,
+        }
+    }
+}
+
+fn split_indices(source: &dyn Source, config: &SplitConfig) -> Result<[Vec<usize>; 3], DataError> {
+    let fingerprints: Vec<_> = (0..source.len())
+        .map(|index| source.fingerprint(index))
+        .collect();
+    let mut splits = [Vec::new(), Vec::new(), Vec::new()];
+    for (index, split) in config.assign(&fingerprints)?.into_iter().enumerate() {
+        splits[split as usize].push(index);
+    }
+    Ok(splits)
+}

@@ -1,0 +1,214 @@
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::folder::Rejected;
+
+/// Whatever the world can do wrong between a folder and a batch.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A configuration field holds a value that no pipeline can be built from.
+    #[error("`{field}` is {got}, but it must be {expected}")]
+    Config {
+        /// Name of the field, as it is written in the file.
+        field: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        got: String,
+    },
+    /// A sound file can't be used.
+    #[error("{}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        reason: Unusable,
+    },
+    /// The folder of sounds does not exist.
+    #[error("{}: there is no such folder; check the path of the data", path.display())]
+    FolderMissing {
+        /// The folder asked for.
+        path: PathBuf,
+    },
+    /// The path of the folder of sounds leads to something else.
+    #[error("{}: this is not a folder; name the folder that holds the sounds", path.display())]
+    NotAFolder {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A folder could not be listed.
+    #[error("{}: can't list this folder: {source}", path.display())]
+    Walk {
+        /// The folder that was searched.
+        path: PathBuf,
+        /// The cause; it names the inner path.
+        source: walkdir::Error,
+    },
+    /// The folder holds nothing that looks like a sound.
+    #[error(
+        "{}: no sound file (WAV, FLAC, OGG Vorbis, MP3, AIFF) in this folder or below; \
+         {skipped} other files were passed over", path.display()
+    )]
+    NoAudioFiles {
+        /// The folder that was searched.
+        path: PathBuf,
+        /// Number of other files.
+        skipped: usize,
+    },
+    /// The folder holds sound files, but none of them can be used.
+    #[error("{}: none of the {} sound files can be used:{}", path.display(), rejected.len(), FirstReasons(rejected))]
+    AllRejected {
+        /// The folder that was searched.
+        path: PathBuf,
+        /// Every file with its reason.
+        rejected: Vec<Rejected>,
+    },
+    /// Too few different sounds to split.
+    #[error("a split needs at least {needed} different sounds, but there are {got}; add sounds")]
+    TooFewSounds {
+        /// How many different contents the split needs.
+        needed: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// The training split can't be normalised, because it has no variation at all.
+    #[error(
+        "every valid frame of the {examples} training examples is equal (silence?); there is nothing to learn from"
+    )]
+    NoVariation {
+        /// Number of training examples.
+        examples: usize,
+    },
+    /// A source handed over an example without samples, or with a sample rate of zero.
+    #[error(
+        "{name}: the source gave {samples} samples at {sample_rate_hz} Hz; both must be positive"
+    )]
+    EmptyExample {
+        /// Name of the example.
+        name: String,
+        /// Number of samples.
+        samples: usize,
+        /// Samples per second.
+        sample_rate_hz: u32,
+    },
+    /// A source handed over a sample that is not a number, or not finite.
+    #[error("{name}: sample {at_sample} is {value}; every sample must be finite")]
+    NotFiniteExample {
+        /// Name of the example.
+        name: String,
+        /// Index of the first such sample.
+        at_sample: usize,
+        /// Its value.
+        value: f32,
+    },
+    /// The resampler refused.
+    #[error("can't resample from {from_hz} Hz to {to_hz} Hz: {reason}")]
+    Resample {
+        /// Rate of the sound.
+        from_hz: u32,
+        /// Rate asked for.
+        to_hz: u32,
+        /// The cause.
+        reason: String,
+    },
+    /// A loader's worker thread panicked, or could not be started.
+    #[error("a loader worker failed: {message}")]
+    Worker {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// Why a sound file can't be used.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It could not be opened or read.
+    #[error("can't read it: {0}")]
+    Io(#[from] io::Error),
+    /// Its content is in no format that is known here.
+    #[error("its content is not WAV, FLAC, OGG Vorbis, MP3 or AIFF ({0})")]
+    NotAudio(String),
+    /// The container is known, what is inside is not.
+    #[error("it holds no sound that can be decoded ({0})")]
+    UnknownCodec(String),
+    /// There is not one sample in it.
+    #[error("no sound could be decoded from it ({damaged_packets} damaged packets)")]
+    NoFrames {
+        /// Packets that failed to decode.
+        damaged_packets: usize,
+    },
+    /// It is longer than the limit.
+    #[error("it is longer than {max_seconds} s; cut it, or raise `decode.max_seconds`")]
+    TooLong {
+        /// The limit.
+        max_seconds: f32,
+    },
+    /// It has more channels than the limit.
+    #[error("it has {got} channels; the limit `decode.max_channels` is {max_channels}")]
+    TooManyChannels {
+        /// Number of channels.
+        got: usize,
+        /// The limit.
+        max_channels: u16,
+    },
+    /// Its sample rate is zero or beyond reason.
+    #[error("its sample rate is {got} Hz; rates from 1 to {max} Hz are understood")]
+    SampleRate {
+        /// Samples per second, as the file says.
+        got: u32,
+        /// Highest rate that is understood.
+        max: u32,
+    },
+    /// It holds NaN or an infinity.
+    #[error("sample {at_sample} is not finite; export it again")]
+    NotFinite {
+        /// Index of the first such sample.
+        at_sample: usize,
+    },
+    /// The decoder panicked.
+    #[error("the decoder failed on it: {0}")]
+    DecoderPanicked(String),
+}
+
+impl DataError {
+    pub(crate) fn config(
+        field: &'static str,
+        expected: impl Into<String>,
+        got: impl fmt::Display,
+    ) -> DataError {
+        DataError::Config {
+            field,
+            expected: expected.into(),
+            got: got.to_string(),
+        }
+    }
+}
+
+/// The text of a caught panic.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without a message".to_owned())
+}
+
+/// Enough reasons to act on without filling the screen.
+struct FirstReasons<'a>(&'a [Rejected]);
+
+impl fmt::Display for FirstReasons<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 5;
+        for rejected in self.0.iter().take(SHOWN) {
+            write!(out, "\n  {}: {}", rejected.path.display(), rejected.reason)?;
+        }
+        if self.0.len() > SHOWN {
+            write!(out, "\n  and {} more", self.0.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::audio::Audio;
+use crate::decode::{DecodeLimits, Decoded, decode_file, decode_with_facts};
+use crate::error::{DataError, Unusable};
+use crate::source::{Fingerprint, Source};
+
+/// Names that promise a sound. A file with one of them that is no sound is reported; any other file
+/// counts as a sound only if its first bytes say so.
+const SOUND_EXTENSIONS: [&str; 9] = [
+    "wav", "wave", "flac", "ogg", "oga", "mp3", "aif", "aiff", "aifc",
+];
+
+/// The sound files of a folder and of all folders below it.
+#[derive(Debug)]
+pub struct FolderSource {
+    root: PathBuf,
+    limits: DecodeLimits,
+    files: Vec<SoundFile>,
+    rejected: Vec<Rejected>,
+    skipped: usize,
+}
+
+/// A sound file that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SoundFile {
+    /// Path below the folder.
+    pub path: PathBuf,
+    /// Length in seconds.
+    pub seconds: f32,
+    /// Samples per second, as recorded.
+    pub sample_rate_hz: u32,
+    /// Channels, as recorded.
+    pub channels: usize,
+    /// Every sample is zero. Such a file is used all the same, because nobody asked for it to be left
+    /// out and silence is a sound that a model may meet; it carries nothing, so look at it.
+    pub silent: bool,
+    /// Packets that could not be decoded and were passed over.
+    pub damaged_packets: usize,
+    /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
+    /// re-encoded copy has the same.
+    pub fingerprint: Fingerprint,
+}
+
+/// A sound file that can't be used.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Path below the folder.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Unusable,
+}
+
+impl FolderSource {
+    /// Searches a folder and decodes every sound in it once, in parallel.
+    ///
+    /// Links are followed, loops are not; names that begin with a dot are passed over. Files are in
+    /// the order of their paths, whatever order the file system lists them in.
+    ///
+    /// # Errors
+    /// If the folder is missing, is no folder, can't be listed, holds no sound files, or holds none
+    /// that can be used. Single files that can't be used are no error: see
+    /// [`rejected`](FolderSource::rejected).
+    pub fn open(root: &Path, limits: &DecodeLimits) -> Result<FolderSource, DataError> {
+        limits.validate()?;
+        let Found {
+            mut sounds,
+            mut rejected,
+            skipped,
+        } = search(root)?;
+        if sounds.is_empty() && rejected.is_empty() {
+            return Err(DataError::NoAudioFiles {
+                path: root.to_owned(),
+                skipped,
+            });
+        }
+        sounds.sort();
+        let inspected: Vec<_> = sounds
+            .into_par_iter()
+            .map(|path| inspect(root, path, limits))
+            .collect();
+        let mut files = Vec::new();
+        for result in inspected {
+            match result {
+                Ok(file) => files.push(file),
+                Err(refused) => rejected.push(refused),
+            }
+        }
+        rejected.sort_by(|a, b| a.path.cmp(&b.path));
+        if files.is_empty() {
+            return Err(DataError::AllRejected {
+                path: root.to_owned(),
+                rejected,
+            });
+        }
+        tracing::info!(folder = %root.display(), usable = files.len(), rejected = rejected.len(), skipped, "sounds found");
+        Ok(FolderSource {
+            root: root.to_owned(),
+            limits: *limits,
+            files,
+            rejected,
+            skipped,
+        })
+    }
+
+    /// The sounds, in the order of their paths.
+    pub fn files(&self) -> &[SoundFile] {
+        &self.files
+    }
+
+    /// The sound files that can't be used, in the order of their paths.
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// Number of files that are no sounds and don't claim to be.
+    pub fn skipped(&self) -> usize {
+        self.skipped
+    }
+}
+
+impl Source for FolderSource {
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.files[index].path.display().to_string()
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        self.files[index].fingerprint
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        decode_file(&self.root.join(&self.files[index].path), &self.limits)
+    }
+}
+
+/// Everything in a folder, before anything is decoded. Paths are relative to it.
+struct Found {
+    sounds: Vec<PathBuf>,
+    rejected: Vec<Rejected>,
+    skipped: usize,
+}
+
+fn search(root: &Path) -> Result<Found, DataError> {
+    match std::fs::metadata(root) {
+        Ok(facts) if facts.is_dir() => {}
+        Ok(_) => {
+            return Err(DataError::NotAFolder {
+                path: root.to_owned(),
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(DataError::FolderMissing {
+                path: root.to_owned(),
+            });
+        }
+        Err(error) => {
+            return Err(DataError::Unusable {
+                path: root.to_owned(),
+                reason: Unusable::Io(error),
+            });
+        }
+    }
+    let mut found = Found {
+        sounds: Vec::new(),
+        rejected: Vec::new(),
+        skipped: 0,
+    };
+    let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_owned();
+    let visible = |entry: &DirEntry| {
+        entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+    };
+    for entry in WalkDir::new(root)
+        .follow_links(true)
+        .into_iter()
+        .filter_entry(visible)
+    {
+        match entry {
+            Ok(entry) if !entry.file_type().is_file() => {}
+            Ok(entry) => match claims_sound(entry.path()) {
+                Ok(true) => found.sounds.push(relative(entry.path())),
+                Ok(false) => found.skipped += 1,
+                Err(error) => {
+                    found.rejected.push(Rejected {
+                        path: relative(entry.path()),
+                        reason: Unusable::Io(error),
+                    });
+                }
+            },
+            // A link back to a folder that is being searched leads to nothing new.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(source) => match source.path().map(relative) {
+                Some(path) if !path.as_os_str().is_empty() => {
+                    found.rejected.push(Rejected {
+                        path,
+                        reason: Unusable::Io(source.into()),
+                    });
+                }
+                _ => {
+                    return Err(DataError::Walk {
+                        path: root.to_owned(),
+                        source,
+                    });
+                }
+            },
+        }
+    }
+    Ok(found)
+}
+
+fn inspect(root: &Path, path: PathBuf, limits: &DecodeLimits) -> Result<SoundFile, Rejected> {
+    match decode_with_facts(&root.join(&path), limits) {
+        Ok(Decoded {
+            audio,
+            channels,
+            damaged_packets,
+        }) => Ok(SoundFile {
+            seconds: audio.seconds(),
+            sample_rate_hz: audio.sample_rate_hz,
+            channels,
+            silent: audio.samples.iter().all(|&sample| sample == 0.0),
+            damaged_packets,
+            fingerprint: fingerprint(&audio),
+            path,
+        }),
+        Err(reason) => Err(Rejected { path, reason }),
+    }
+}
+
+/// By its name, or else by its first bytes.
+fn claims_sound(path: &Path) -> io::Result<bool> {
+    let extension = path
+        .extension()
+        .and_then(OsStr::to_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if SOUND_EXTENSIONS.contains(&extension.as_str()) {
+        return Ok(true);
+    }
+    let mut start = Vec::with_capacity(12);
+    File::open(path)?.take(12).read_to_end(&mut start)?;
+    Ok(starts_like_sound(&start))
+}
+
+fn starts_like_sound(start: &[u8]) -> bool {
+    let form = start.get(8..12);
+    match start {
+        [b'R', b'I', b'F', b'F', ..] => form == Some(b"WAVE"),
+        [b'F', b'O', b'R', b'M', ..] => matches!(form, Some(b"AIFF" | b"AIFC")),
+        [b'f', b'L', b'a', b'C', ..] | [b'O', b'g', b'g', b'S', ..] | [b'I', b'D', b'3', ..] => {
+            true
+        }
+        // The sync word of an MPEG frame of layer III; a UTF-16 byte order mark differs in the layer.
+        [0xff, second, ..] => second & 0xe6 == 0xe2,
+        _ => false,
+    }
+}
+
+fn fingerprint(audio: &Audio) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update(audio.sample_rate_hz.to_le_bytes());
+    let mut bytes = [0_u8; 4 * 1024];
+    for block in audio.samples.chunks(1024) {
+        for (four, sample) in bytes.chunks_exact_mut(4).zip(block) {
+            four.copy_from_slice(&sample.to_le_bytes());
+        }
+        hash.update(&bytes[..4 * block.len()]);
+    }
+    Fingerprint(hash.finalize().into())
+}

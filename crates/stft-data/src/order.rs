@@ -1,0 +1,98 @@
+use params::keyed_rng;
+
+use crate::clip::below;
+use crate::dataset::Dataset;
+use crate::split::Split;
+
+/// The epoch whose crops and masks belong to evaluation and to the statistics; training never gets
+/// there. The same each time, so that two validations can be compared.
+pub const EVALUATION_EPOCH: u64 = u64::MAX;
+
+/// Labels the stream of [`keyed_rng`] that epochs are shuffled from.
+const ORDER_STREAM: u64 = u64::from_le_bytes(*b"dataordr");
+
+/// In which order a loader goes over the examples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The training split, shuffled anew each epoch, without end: epoch follows epoch as in one stream,
+    /// and batch `k` is the `batch_size` items from `k · batch_size` on. So every batch is full, nothing
+    /// is dropped, and where a run stands is one number. Each item takes its crop and its mask from its
+    /// own epoch.
+    Training,
+    /// A split once, in the order of the source; the last batch may be smaller. Crops and masks are
+    /// those of [`EVALUATION_EPOCH`], the same each time.
+    Evaluation(Split),
+}
+
+/// Which `(index, epoch)` pairs are in which batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchOrder {
+    order: Order,
+    batch_size: usize,
+    indices: Vec<usize>,
+    seed: u64,
+    /// The epoch that was shuffled last, and how.
+    shuffled: Option<(u64, Vec<usize>)>,
+}
+
+impl BatchOrder {
+    pub(crate) fn new(dataset: &Dataset, order: Order, batch_size: usize) -> BatchOrder {
+        assert!(batch_size > 0, "batch size: expected at least 1, got 0");
+        let split = match order {
+            Order::Training => Split::Train,
+            Order::Evaluation(split) => split,
+        };
+        let indices = dataset.indices(split).to_vec();
+        BatchOrder {
+            order,
+            batch_size,
+            indices,
+            seed: dataset.seed(),
+            shuffled: None,
+        }
+    }
+
+    /// The items of batch `k`; none after the end.
+    pub(crate) fn items(&mut self, k: u64) -> Option<Vec<(usize, u64)>> {
+        let first = k.checked_mul(self.batch_size as u64)?;
+        match self.order {
+            Order::Training => Some(
+                (first..first + self.batch_size as u64)
+                    .map(|position| self.training_item(position))
+                    .collect(),
+            ),
+            Order::Evaluation(_) => {
+                let rest = self.indices.get(usize::try_from(first).ok()?..)?;
+                let items: Vec<_> = rest
+                    .iter()
+                    .take(self.batch_size)
+                    .map(|&index| (index, EVALUATION_EPOCH))
+                    .collect();
+                (!items.is_empty()).then_some(items)
+            }
+        }
+    }
+
+    fn training_item(&mut self, position: u64) -> (usize, u64) {
+        let examples = self.indices.len() as u64;
+        let epoch = position / examples;
+        let place = (position % examples) as usize;
+        let shuffled = match self.shuffled.take() {
+            Some(kept) if kept.0 == epoch => kept,
+            _ => (epoch, self.shuffle(epoch)),
+        };
+        let index = shuffled.1[place];
+        self.shuffled = Some(shuffled);
+        (index, epoch)
+    }
+
+    /// Fisher-Yates, keyed by seed and epoch.
+    fn shuffle(&self, epoch: u64) -> Vec<usize> {
+        let mut rng = keyed_rng([self.seed, ORDER_STREAM, epoch, 0]);
+        let mut shuffled = self.indices.clone();
+        for last in (1..shuffled.len()).rev() {
+            shuffled.swap(last, below(&mut rng, last + 1));
+        }
+        shuffled
+    }
+}

@@ -1,0 +1,268 @@
+use std::cell::RefCell;
+
+use audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler, WindowFunction};
+
+use crate::audio::Audio;
+use crate::error::DataError;
+
+/// Shortest anti-aliasing filter, in samples at the lower of the two rates. The transition band is
+/// about 14 / 1024 of that rate's Nyquist frequency wide.
+const MIN_BLOCK: usize = 1024;
+
+/// Resamplers that a thread keeps. Folders mix two or three rates; planning one costs more than
+/// resampling a one-shot.
+const KEPT_PER_THREAD: usize = 4;
+
+struct Planned {
+    from_hz: u32,
+    to_hz: u32,
+    resampler: Fft<f32>,
+}
+
+thread_local! {
+    static PLANNED: RefCell<Vec<Planned>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Resamples with a band-limiting filter and no delay: an impulse stays in its place.
+///
+/// The result has `round(n · rate_hz / audio.sample_rate_hz)` samples, but never none. Equal rates
+/// give the sound unchanged.
+///
+/// # Errors
+/// [`DataError::Resample`] if a rate is zero or the sound is empty.
+pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
+    let (from_hz, to_hz) = (audio.sample_rate_hz, rate_hz);
+    let fail = |reason: String| DataError::Resample {
+        from_hz,
+        to_hz,
+        reason,
+    };
+    if from_hz == 0 || to_hz == 0 || audio.samples.is_empty() {
+        return Err(fail(format!(
+            "{} samples; rates and length must be positive",
+            audio.samples.len()
+        )));
+    }
+    if from_hz == to_hz {
+        return Ok(audio.clone());
+    }
+    let mut samples = PLANNED.with_borrow_mut(|kept| {
+        let resampler = planned(kept, from_hz, to_hz).map_err(|error| fail(error.to_string()))?;
+        run(resampler, &audio.samples).map_err(|error| fail(error.to_string()))
+    })?;
+    samples.resize(resampled_length(audio.samples.len(), from_hz, to_hz), 0.0);
+    Ok(Audio {
+        samples,
+        sample_rate_hz: to_hz,
+    })
+}
+
+/// Number of samples after resampling: rounded half up in integers, and at least one.
+fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
+    let (n, from, to) = (samples as u128, u128::from(from_hz), u128::from(to_hz));
+    (((2 * n * to + from) / (2 * from)) as usize).max(1)
+}
+
+/// The resampler for these rates, brought to the front of those that are kept.
+fn planned(
+    kept: &mut Vec<Planned>,
+    from_hz: u32,
+    to_hz: u32,
+) -> Result<&mut Fft<f32>, rubato::ResamplerConstructionError> {
+    match kept
+        .iter()
+        .position(|known| (known.from_hz, known.to_hz) == (from_hz, to_hz))
+    {
+        Some(at) => kept[..=at].rotate_right(1),
+        None => {
+            let resampler = plan(from_hz, to_hz)?;
+            kept.truncate(KEPT_PER_THREAD - 1);
+            kept.insert(
+                0,
+                Planned {
+                    from_hz,
+                    to_hz,
+                    resampler,
+                },
+            );
+        }
+    }
+    Ok(&mut kept[0].resampler)
+}
+
+/// Chooses blocks that are even on both sides, because the filter delays by half a block and half
+/// an odd block would leave the sound half a sample out of place.
+fn plan(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, rubato::ResamplerConstructionError> {
+    let divisor = greatest_common_divisor(from_hz, to_hz);
+    let (unit_in, unit_out) = ((from_hz / divisor) as usize, (to_hz / divisor) as usize);
+    let units = MIN_BLOCK
+        .div_ceil(unit_in.min(unit_out))
+        .next_multiple_of(2);
+    Fft::new_custom(
+        from_hz as usize,
+        to_hz as usize,
+        units * unit_in,
+        1,
+        1,
+        WindowFunction::BlackmanHarris2,
+        FixedSync::Both,
+    )
+}
+
+fn run(resampler: &mut Fft<f32>, samples: &[f32]) -> Result<Vec<f32>, rubato::ResampleError> {
+    let input =
+        InterleavedSlice::new(samples, 1, samples.len()).expect("one channel of its own length");
+    Ok(resampler
+        .process_all(&input, samples.len(), None)?
+        .take_data())
+}
+
+fn greatest_common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From each of these to each of these.
+    const RATES_HZ: [u32; 6] = [8_000, 16_384, 22_050, 44_100, 48_000, 96_000];
+
+    fn sine(hz: f64, rate_hz: u32, samples: usize) -> Audio {
+        let turn = std::f64::consts::TAU * hz / f64::from(rate_hz);
+        Audio {
+            samples: (0..samples)
+                .map(|n| (turn * n as f64 + 0.3).sin() as f32)
+                .collect(),
+            sample_rate_hz: rate_hz,
+        }
+    }
+
+    fn pairs() -> impl Iterator<Item = (u32, u32)> {
+        RATES_HZ
+            .iter()
+            .flat_map(|&from| RATES_HZ.iter().map(move |&to| (from, to)))
+    }
+
+    #[test]
+    fn a_sine_in_the_passband_comes_out_as_the_same_sine() {
+        for (from_hz, to_hz) in pairs() {
+            for share in [0.01, 0.2, 0.45] {
+                let hz = share * f64::from(from_hz.min(to_hz));
+                let out = resample(&sine(hz, from_hz, from_hz as usize), to_hz).unwrap();
+                let expected = sine(hz, to_hz, out.samples.len());
+                // The filter rings where the sine begins and ends.
+                let middle = to_hz as usize / 4..3 * to_hz as usize / 4;
+                let worst = out.samples[middle.clone()]
+                    .iter()
+                    .zip(&expected.samples[middle])
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max);
+                assert!(
+                    worst < 2e-5,
+                    "{hz} Hz from {from_hz} to {to_hz} Hz: error {worst}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_sine_that_the_new_rate_cannot_hold_vanishes() {
+        for (from_hz, to_hz) in pairs().filter(|(from, to)| from > to) {
+            let hz = 0.5 * f64::from(to_hz) * 1.03;
+            if hz >= 0.5 * f64::from(from_hz) {
+                continue;
+            }
+            let out = resample(&sine(hz, from_hz, from_hz as usize), to_hz).unwrap();
+            let loudest = out.samples[to_hz as usize / 4..3 * to_hz as usize / 4]
+                .iter()
+                .fold(0.0_f32, |peak, x| peak.max(x.abs()));
+            assert!(
+                loudest < 1e-4,
+                "{hz} Hz from {from_hz} to {to_hz} Hz leaves {loudest}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_impulse_stays_in_its_place() {
+        for (from_hz, to_hz) in pairs() {
+            for seconds in [0.0, 0.01, 0.25, 0.4999] {
+                let place = (seconds * f64::from(from_hz)) as usize;
+                let mut samples = vec![0.0; from_hz as usize / 2];
+                samples[place] = 1.0;
+                let out = resample(
+                    &Audio {
+                        samples,
+                        sample_rate_hz: from_hz,
+                    },
+                    to_hz,
+                )
+                .unwrap();
+                let loudest = (0..out.samples.len())
+                    .max_by(|&a, &b| out.samples[a].total_cmp(&out.samples[b]))
+                    .unwrap();
+                let expected = place as f64 * f64::from(to_hz) / f64::from(from_hz);
+                let last = (out.samples.len() - 1) as f64;
+                assert!(
+                    (loudest as f64 - expected.min(last)).abs() <= 0.51,
+                    "{from_hz} to {to_hz} Hz: {expected} became {loudest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_sound_and_never_zero() {
+        for (from_hz, to_hz) in pairs() {
+            for samples in [1, 2, 3, 100, 1023, 4097] {
+                let out = resample(&sine(100.0, from_hz, samples), to_hz).unwrap();
+                let exact = samples as f64 * f64::from(to_hz) / f64::from(from_hz);
+                assert_eq!(
+                    out.samples.len(),
+                    ((exact + 0.5).floor() as usize).max(1),
+                    "{samples} from {from_hz} to {to_hz} Hz"
+                );
+                assert_eq!(out.sample_rate_hz, to_hz);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_rates_change_nothing() {
+        let audio = sine(440.0, 22_050, 1234);
+        assert_eq!(resample(&audio, 22_050).unwrap(), audio);
+    }
+
+    #[test]
+    fn the_result_does_not_depend_on_what_was_resampled_before() {
+        let audio = sine(440.0, 44_100, 5000);
+        let fresh = std::thread::spawn({
+            let audio = audio.clone();
+            move || resample(&audio, 16_384).unwrap()
+        });
+        for &rate_hz in &RATES_HZ {
+            resample(&sine(1000.0, 44_100, 3000), rate_hz).unwrap();
+        }
+        assert_eq!(resample(&audio, 16_384).unwrap(), fresh.join().unwrap());
+    }
+
+    #[test]
+    fn nothing_and_no_rate_are_refused() {
+        for (samples, from_hz, to_hz) in [(0, 8_000, 16_000), (5, 0, 16_000), (5, 8_000, 0)] {
+            let audio = Audio {
+                samples: vec![0.1; samples],
+                sample_rate_hz: from_hz,
+            };
+            assert!(matches!(
+                resample(&audio, to_hz),
+                Err(DataError::Resample { .. })
+            ));
+        }
+    }
+}

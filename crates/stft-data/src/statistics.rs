@@ -1,0 +1,113 @@
+use rayon::prelude::*;
+
+use crate::error::DataError;
+use crate::normalize::{Moments, Normalization};
+use crate::spectrogram::Spectrogram;
+
+/// Spectrograms that are in memory at the same time.
+const EXAMPLES_PER_BLOCK: usize = 32;
+
+/// What is known about the training split as a whole, in log1p magnitudes of valid frames.
+#[derive(Clone, Debug)]
+pub(crate) struct Statistics {
+    moments: Moments,
+    /// Sum over the examples, row-major `[bins, frames]`.
+    sums: Vec<f64>,
+    /// Examples whose frame `t` is valid.
+    counts: Vec<u64>,
+    bins: usize,
+}
+
+/// A log1p spectrogram and how many of its frames are sound.
+pub(crate) struct LogSpectrogram {
+    pub(crate) spectrogram: Spectrogram,
+    pub(crate) valid_frames: usize,
+}
+
+impl Statistics {
+    /// Goes over the examples in parallel and adds them up in their order, so that the result is the
+    /// same to the last bit for any number of threads.
+    pub(crate) fn over(
+        examples: &[usize],
+        [bins, frames]: [usize; 2],
+        compute: impl Fn(usize) -> Result<LogSpectrogram, DataError> + Sync,
+    ) -> Result<Statistics, DataError> {
+        let mut statistics = Statistics {
+            moments: Moments::default(),
+            sums: vec![0.0; bins * frames],
+            counts: vec![0; frames],
+            bins,
+        };
+        for block in examples.chunks(EXAMPLES_PER_BLOCK) {
+            let computed: Vec<_> = block
+                .par_iter()
+                .map(|&index| compute(index).map(|example| (example_moments(&example), example)))
+                .collect::<Result<_, _>>()?;
+            for (moments, example) in &computed {
+                statistics.moments = statistics.moments.merge(*moments);
+                statistics.add(example);
+            }
+        }
+        Ok(statistics)
+    }
+
+    fn add(
+        &mut self,
+        LogSpectrogram {
+            spectrogram,
+            valid_frames,
+        }: &LogSpectrogram,
+    ) {
+        let frames = self.counts.len();
+        for (sums, row) in self
+            .sums
+            .chunks_exact_mut(frames)
+            .zip(spectrogram.values.chunks_exact(frames))
+        {
+            for (sum, &value) in sums.iter_mut().zip(row).take(*valid_frames) {
+                *sum += f64::from(value);
+            }
+        }
+        for count in &mut self.counts[..*valid_frames] {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn normalization(&self) -> Option<Normalization> {
+        self.moments.normalization()
+    }
+
+    /// The mean at each bin and frame, normalised; the mean of the whole bin in frames that no example
+    /// reaches.
+    pub(crate) fn mean_spectrogram(&self, normalization: Normalization) -> Spectrogram {
+        let frames = self.counts.len();
+        let total = self.counts.iter().sum::<u64>() as f64;
+        let mut values = Vec::with_capacity(self.sums.len());
+        for sums in self.sums.chunks_exact(frames) {
+            let bin_mean = sums.iter().sum::<f64>() / total;
+            values.extend(sums.iter().zip(&self.counts).map(|(&sum, &count)| {
+                let mean = if count > 0 {
+                    sum / count as f64
+                } else {
+                    bin_mean
+                };
+                normalization.apply(mean as f32)
+            }));
+        }
+        Spectrogram {
+            values,
+            bins: self.bins,
+            frames,
+        }
+    }
+}
+
+fn example_moments(
+    LogSpectrogram {
+        spectrogram,
+        valid_frames,
+    }: &LogSpectrogram,
+) -> Moments {
+    let rows = spectrogram.values.chunks_exact(spectrogram.frames);
+    Moments::of(rows.flat_map(|row| row[..*valid_frames].iter().copied()))
+}

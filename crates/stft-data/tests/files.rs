@@ -1,0 +1,453 @@
+//! Decoding and searching, through the public face. Fixtures are made by reference/sound_files.py.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use stft_data::{DataError, DecodeLimits, FolderSource, Source, Unusable, decode_file};
+use tempfile::TempDir;
+
+#[derive(Deserialize)]
+struct Golden {
+    file: String,
+    rate: u32,
+    channels: usize,
+    frames: usize,
+    lossy: bool,
+    stride: usize,
+    samples: Vec<f64>,
+}
+
+fn golden() -> Vec<Golden> {
+    serde_json::from_str(include_str!("golden/sound_files.json")).unwrap()
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn decode(path: &Path) -> Result<stft_data::Audio, DataError> {
+    decode_file(path, &DecodeLimits::default())
+}
+
+fn reason(path: &Path, limits: &DecodeLimits) -> Unusable {
+    match decode_file(path, limits) {
+        Err(DataError::Unusable {
+            path: named,
+            reason,
+        }) => {
+            assert_eq!(named, path);
+            reason
+        }
+        other => panic!("expected an unusable file, got {other:?}"),
+    }
+}
+
+/// A file in a folder of its own.
+fn file_with(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    (folder, path)
+}
+
+fn float_wav(path: &Path, samples: &[f32]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    samples
+        .iter()
+        .for_each(|&sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn every_format_decodes_to_what_libsndfile_hears() {
+    let folder = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
+    assert_eq!((folder.len(), folder.rejected().len()), (golden().len(), 0));
+    let mut checked = 0;
+    for Golden {
+        file,
+        rate,
+        channels,
+        frames,
+        lossy,
+        stride,
+        samples,
+    } in golden()
+    {
+        let facts = folder
+            .files()
+            .iter()
+            .find(|facts| facts.path == Path::new(&file))
+            .unwrap();
+        assert_eq!(
+            (facts.channels, facts.damaged_packets),
+            (channels, 0),
+            "{file}"
+        );
+        let audio = decode(&fixture(&file)).unwrap();
+        assert_eq!(audio.sample_rate_hz, rate, "{file}");
+        assert_eq!(audio.samples.len(), frames, "{file}");
+        let tolerance = if lossy { 1e-4 } else { 2e-7 };
+        for (at, expected) in samples.into_iter().enumerate() {
+            let got = f64::from(audio.samples[at * stride]);
+            assert!(
+                (got - expected).abs() <= tolerance,
+                "{file}: sample {} is {got}, not {expected}",
+                at * stride
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 1000, "{checked}");
+}
+
+#[test]
+fn the_content_decides_whatever_the_name_says() {
+    for Golden { file, frames, .. } in golden() {
+        let bytes = fs::read(fixture(&file)).unwrap();
+        for name in [
+            "sound",
+            "sound.wav",
+            "sound.mp3",
+            "sound.flac",
+            "sound.aiff",
+            "sound.txt",
+        ] {
+            let (_folder, path) = file_with(name, &bytes);
+            assert_eq!(
+                decode(&path).unwrap().samples.len(),
+                frames,
+                "{file} as {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_truncated_file_gives_what_is_present() {
+    for Golden {
+        file,
+        frames,
+        lossy,
+        ..
+    } in golden()
+    {
+        let bytes = fs::read(fixture(&file)).unwrap();
+        let whole = decode(&fixture(&file)).unwrap();
+        let (_folder, path) = file_with("cut", &bytes[..bytes.len() * 2 / 3]);
+        match decode(&path) {
+            Ok(audio) => {
+                assert!(audio.samples.len() < frames, "{file}");
+                // A lossy frame at the cut may still ring, so look at the first third.
+                let sure = if lossy {
+                    frames / 3
+                } else {
+                    audio.samples.len()
+                };
+                for (at, (got, expected)) in audio
+                    .samples
+                    .iter()
+                    .zip(&whole.samples)
+                    .take(sure)
+                    .enumerate()
+                {
+                    assert!(
+                        (got - expected).abs() < 1e-6,
+                        "{file}: sample {at} is {got}, not {expected}"
+                    );
+                }
+            }
+            // A FLAC file or an OGG page that is a single block has nothing before the cut.
+            Err(error) => assert!(
+                file.ends_with("flac") || file.ends_with("ogg"),
+                "{file}: {error}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_header_that_claims_gigabytes_gives_what_is_present() {
+    let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
+    let data = bytes.windows(4).position(|four| four == b"data").unwrap();
+    bytes[4..8].copy_from_slice(&(u32::MAX - 8).to_le_bytes());
+    bytes[data + 4..data + 8].copy_from_slice(&(u32::MAX - 100).to_le_bytes());
+    let (_folder, path) = file_with("claims.wav", &bytes);
+    assert_eq!(
+        decode(&path).unwrap(),
+        decode(&fixture("stereo_16bit.wav")).unwrap()
+    );
+}
+
+#[test]
+fn damage_in_the_middle_costs_only_the_damaged_packets() {
+    for name in [
+        "stereo.mp3",
+        "mono.mp3",
+        "stereo.ogg",
+        "stereo_16bit.flac",
+        "mono_24bit.flac",
+    ] {
+        let original = fs::read(fixture(name)).unwrap();
+        let whole = decode(&fixture(name)).unwrap().samples.len();
+        for seed in 0..40_usize {
+            let mut bytes = original.clone();
+            let start = bytes.len() / 3 + seed * 13;
+            for (offset, byte) in bytes[start..start + 24].iter_mut().enumerate() {
+                *byte ^= (seed * 37 + offset * 101 + 1) as u8;
+            }
+            let (_folder, path) = file_with("damaged", &bytes);
+            match decode(&path) {
+                Ok(audio) => assert!(
+                    audio.samples.len() <= whole + 2304
+                        && audio.samples.iter().all(|x| x.is_finite())
+                ),
+                Err(error) => assert!(
+                    matches!(error, DataError::Unusable { .. }),
+                    "{name}: {error}"
+                ),
+            }
+        }
+    }
+}
+
+#[test]
+fn no_bytes_whatever_bring_the_decoder_down() {
+    let mut state = 1_u32;
+    for Golden { file, .. } in golden() {
+        let original = fs::read(fixture(&file)).unwrap();
+        for _ in 0..60 {
+            let mut bytes = original.clone();
+            for _ in 0..8 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                // Headers are where claims are made.
+                let at = (state >> 8) as usize % bytes.len().min(200);
+                bytes[at] = state as u8 ^ (state >> 24) as u8;
+            }
+            let (_folder, path) = file_with("hostile", &bytes);
+            let limits = DecodeLimits {
+                max_seconds: 5.0,
+                ..DecodeLimits::default()
+            };
+            if let Ok(audio) = decode_file(&path, &limits) {
+                assert!(!audio.samples.is_empty() && audio.sample_rate_hz > 0);
+                assert!(audio.samples.len() as f32 <= 5.0 * audio.sample_rate_hz as f32);
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_are_kept() {
+    let path = fixture("stereo_16bit.flac");
+    let just = DecodeLimits {
+        max_seconds: 6615.0 / 44_100.0,
+        max_channels: 2,
+    };
+    assert!(decode_file(&path, &just).is_ok());
+    let short = DecodeLimits {
+        max_seconds: 0.149,
+        ..just
+    };
+    assert!(matches!(reason(&path, &short), Unusable::TooLong { .. }));
+    let mono = DecodeLimits {
+        max_channels: 1,
+        ..just
+    };
+    assert!(matches!(
+        reason(&path, &mono),
+        Unusable::TooManyChannels {
+            got: 2,
+            max_channels: 1
+        }
+    ));
+}
+
+#[test]
+fn what_can_not_be_used_says_why() {
+    let limits = DecodeLimits::default();
+    let reason = |path: &Path| reason(path, &limits);
+    assert!(matches!(
+        reason(Path::new("no such file.wav")),
+        Unusable::Io(_)
+    ));
+    for text in [&b""[..], b"x", b"This is a text about sound.\n"] {
+        let (_folder, path) = file_with("text.wav", text);
+        assert!(
+            matches!(reason(&path), Unusable::NotAudio(_)),
+            "{:?}",
+            reason(&path)
+        );
+    }
+    let (_folder, path) = file_with("empty.wav", b"");
+    float_wav(&path, &[]);
+    assert!(matches!(
+        reason(&path),
+        Unusable::NoFrames { damaged_packets: 0 }
+    ));
+    for bad in [f32::NAN, f32::INFINITY] {
+        float_wav(&path, &[0.1, 0.2, bad, 0.3]);
+        assert!(matches!(
+            reason(&path),
+            Unusable::NotFinite { at_sample: 2 }
+        ));
+    }
+    float_wav(&path, &[3.5, -2.5]);
+    assert_eq!(decode(&path).unwrap().samples, [3.5, -2.5]);
+}
+
+#[test]
+fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("drums/.trash")).unwrap();
+    fs::create_dir_all(root.join("keys/deep/er")).unwrap();
+    let put = |from: &str, to: &str| {
+        fs::copy(fixture(from), root.join(to)).unwrap();
+    };
+    put("stereo_16bit.wav", "drums/b.wav");
+    put("stereo_16bit.flac", "drums/a.FLAC");
+    put("mono.mp3", "keys/deep/er/c.mp3");
+    put("stereo.ogg", "keys/no extension");
+    put("stereo_16bit.aiff", "z.aif");
+    put("mono_24bit.wav", "drums/.hidden.wav");
+    put("mono_24bit.wav", "drums/.trash/gone.wav");
+    fs::write(root.join("README.txt"), "Sounds.").unwrap();
+    fs::write(root.join("keys/cover.jpg"), [0xff, 0xd8, 0xff, 0xe0]).unwrap();
+    fs::write(root.join("notes"), "\u{feff}").unwrap();
+    fs::write(root.join("utf16"), [0xff, 0xfe, b'a', 0]).unwrap();
+    fs::write(root.join("drums/broken.wav"), "RIFF and then nothing").unwrap();
+    float_wav(&root.join("silence.wav"), &[0.0; 400]);
+
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
+    let expected = [
+        "drums/a.FLAC",
+        "drums/b.wav",
+        "keys/deep/er/c.mp3",
+        "keys/no extension",
+        "silence.wav",
+        "z.aif",
+    ];
+    assert_eq!(
+        names,
+        expected.map(|name| Path::new(name).display().to_string())
+    );
+    assert_eq!(source.skipped(), 4);
+    let [rejected] = source.rejected() else {
+        panic!("{:?}", source.rejected())
+    };
+    assert_eq!(rejected.path, Path::new("drums/broken.wav"));
+
+    let [a, .., silence, _] = source.files() else {
+        panic!()
+    };
+    assert_eq!(
+        (a.sample_rate_hz, a.channels, a.damaged_packets, a.silent),
+        (44_100, 2, 0, false)
+    );
+    assert!((a.seconds - 0.15).abs() < 1e-6);
+    assert!(silence.silent);
+    for index in 0..source.len() {
+        let audio = source.load(index).unwrap();
+        assert_eq!(audio.sample_rate_hz, source.files()[index].sample_rate_hz);
+        assert_eq!(audio.seconds(), source.files()[index].seconds);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_loops_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::copy(fixture("mono.mp3"), elsewhere.path().join("a.mp3")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("linked")).unwrap();
+    std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.wav")).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
+    assert_eq!(
+        (source.len(), source.name(0)),
+        (1, "linked/a.mp3".to_owned())
+    );
+    let [rejected] = source.rejected() else {
+        panic!("{:?}", source.rejected())
+    };
+    assert_eq!(rejected.path, Path::new("dangling.wav"));
+    assert!(matches!(rejected.reason, Unusable::Io(_)));
+}
+
+#[test]
+fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let original = fs::read(fixture("stereo_16bit.wav")).unwrap();
+    fs::write(root.join("a.wav"), &original).unwrap();
+    // A LIST chunk with a title at the end is a tag.
+    let mut tagged = original.clone();
+    tagged.extend_from_slice(b"LIST\x10\0\0\0INFOINAM\x04\0\0\0Bass");
+    let riff_size = tagged.len() as u32 - 8;
+    tagged[4..8].copy_from_slice(&riff_size.to_le_bytes());
+    fs::write(root.join("b.wav"), tagged).unwrap();
+    // The same samples in 24 bits.
+    let mut reader = hound::WavReader::new(&original[..]).unwrap();
+    let spec = hound::WavSpec {
+        bits_per_sample: 24,
+        ..reader.spec()
+    };
+    let mut writer = hound::WavWriter::create(root.join("c.wav"), spec).unwrap();
+    reader
+        .samples::<i32>()
+        .for_each(|sample| writer.write_sample(sample.unwrap() << 8).unwrap());
+    writer.finalize().unwrap();
+    fs::copy(fixture("stereo_float.wav"), root.join("d.wav")).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    let prints: Vec<_> = source.files().iter().map(|file| file.fingerprint).collect();
+    assert_eq!(prints.len(), 4);
+    assert_eq!(prints[0], prints[1]);
+    assert_eq!(prints[0], prints[2]);
+    assert_ne!(prints[0], prints[3]);
+    assert_eq!(
+        prints[0].to_string(),
+        "57c79bb662e042d62d28453d1d5fac64234bba64d1c56ce897f69ee47e716af5"
+    );
+}
+
+#[test]
+fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
+    let open = |path: &Path| FolderSource::open(path, &DecodeLimits::default()).unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    assert!(matches!(
+        open(&root.join("missing")),
+        DataError::FolderMissing { .. }
+    ));
+    fs::write(root.join("README.md"), "nothing here").unwrap();
+    assert!(matches!(
+        open(&root.join("README.md")),
+        DataError::NotAFolder { .. }
+    ));
+    assert!(matches!(
+        open(root),
+        DataError::NoAudioFiles { skipped: 1, .. }
+    ));
+    for number in 0..7 {
+        fs::write(root.join(format!("{number}.wav")), "no sound").unwrap();
+    }
+    let message = open(root).to_string();
+    assert!(
+        message.contains("none of the 7 sound files") && message.contains("0.wav: "),
+        "{message}"
+    );
+    assert!(
+        message.contains("4.wav: ") && message.ends_with("and 2 more"),
+        "{message}"
+    );
+}

@@ -1,0 +1,184 @@
+//! The one list of the voice's parameters: names, ranges and classes, and what they are read into.
+
+use std::sync::LazyLock;
+
+use params::{Curve, Param, ParamError, ParamKind, ParamSpec, Patch};
+
+use crate::filter::Response;
+use crate::lfo::{Shape, Target};
+use crate::oscillator::Waveform;
+
+/// The voice's parameters: their order, ranges and classes.
+pub fn spec() -> &'static ParamSpec {
+    static SPEC: LazyLock<ParamSpec> = LazyLock::new(|| {
+        ParamSpec::new(Settings::params()).expect("the voice's own parameters are possible")
+    });
+    &SPEC
+}
+
+/// Makes the struct that the voice reads, its specification and the way from a patch to it, all
+/// of them from one list, so that no name or range is written twice.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $kind:expr,)*) => {
+        /// A patch as the voice reads it.
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) struct Settings { $($(#[$doc])* pub $name: $type,)* }
+
+        impl Settings {
+            fn params() -> Vec<Param> {
+                vec![$(Param { name: stringify!($name).into(), kind: $kind },)*]
+            }
+
+            /// The settings of a patch.
+            ///
+            /// # Errors
+            /// If a value is missing, unknown or outside its range.
+            pub(crate) fn read(patch: &Patch) -> Result<Self, ParamError> {
+                spec().encode(patch)?;
+                Ok(Self { $($name: <$type>::read(patch, stringify!($name)),)* })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Waveform of the first oscillator.
+    osc1_wave: Waveform = choice::<Waveform>(),
+    /// Waveform of the second oscillator.
+    osc2_wave: Waveform = choice::<Waveform>(),
+    /// Distance of the second oscillator above the first.
+    osc2_interval: Interval = choice::<Interval>(),
+    /// Detuning of the second oscillator, in cents.
+    osc2_detune_cents: f32 = range(-30.0, 30.0, "cents", Curve::Linear),
+    /// Part of the second oscillator in the sum of both.
+    osc_mix: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    /// Frequency of the modulator over that of the first oscillator.
+    fm_ratio: Ratio = choice::<Ratio>(),
+    /// Peak phase deviation of the first oscillator's fundamental, in radians.
+    fm_index: f32 = range(0.0, 3.0, "rad", Curve::Quadratic),
+    /// Part of the noise in the sum of oscillators and noise.
+    noise_level: f32 = range(0.0, 1.0, "unit", Curve::Quadratic),
+    /// Response of the filter.
+    filter_type: Response = choice::<Response>(),
+    /// Cutoff of the filter without modulation, in Hz.
+    cutoff_hz: f32 = range(80.0, 6_000.0, "Hz", Curve::Exponential),
+    /// Resonance of the filter, from none (Butterworth) to a quality factor of 11.
+    resonance: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    /// How far the filter's envelope moves the cutoff at the start of the note, in octaves.
+    filter_env_octaves: f32 = range(-4.0, 4.0, "octaves", Curve::Linear),
+    /// How long the filter's envelope falls, in s.
+    filter_decay_s: f32 = range(0.02, 1.0, "s", Curve::Exponential),
+    /// How long the level rises to full, in s.
+    attack_s: f32 = range(0.002, 0.3, "s", Curve::Exponential),
+    /// How long the level then falls to the sustain level, in s.
+    decay_s: f32 = range(0.02, 1.0, "s", Curve::Exponential),
+    /// The level while the note is held, over full.
+    sustain: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    /// How long the level falls to nothing after the note, in s.
+    release_s: f32 = range(0.01, 0.5, "s", Curve::Exponential),
+    /// Shape of the low-frequency oscillator.
+    lfo_shape: Shape = choice::<Shape>(),
+    /// What the low-frequency oscillator moves.
+    lfo_target: Target = choice::<Target>(),
+    /// Frequency of the low-frequency oscillator, in Hz.
+    lfo_rate_hz: f32 = range(1.0, 16.0, "Hz", Curve::Exponential),
+    /// How far the low-frequency oscillator moves its target, over the target's full swing.
+    lfo_depth: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+}
+
+/// A type whose values are the classes of a categorical parameter.
+pub(crate) trait Class: Copy + 'static {
+    /// Names and values, in index order.
+    const CLASSES: &'static [(&'static str, Self)];
+}
+
+/// Distance between two oscillators, in semitones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Interval(pub f32);
+
+impl Class for Interval {
+    const CLASSES: &'static [(&'static str, Self)] = &[
+        ("-12", Self(-12.0)),
+        ("0", Self(0.0)),
+        ("7", Self(7.0)),
+        ("12", Self(12.0)),
+        ("19", Self(19.0)),
+        ("24", Self(24.0)),
+    ];
+}
+
+/// Ratio of two frequencies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ratio(pub f32);
+
+impl Class for Ratio {
+    const CLASSES: &'static [(&'static str, Self)] = &[
+        ("0.5", Self(0.5)),
+        ("1", Self(1.0)),
+        ("1.41", Self(1.41)),
+        ("2", Self(2.0)),
+        ("3", Self(3.0)),
+        ("4", Self(4.0)),
+    ];
+}
+
+/// A value that can be read from a patch which the specification has accepted.
+trait Setting {
+    fn read(patch: &Patch, name: &str) -> Self;
+}
+
+impl Setting for f32 {
+    fn read(patch: &Patch, name: &str) -> Self {
+        patch.cont[name]
+    }
+}
+
+impl<C: Class> Setting for C {
+    fn read(patch: &Patch, name: &str) -> Self {
+        C::CLASSES[patch.cat[name]].1
+    }
+}
+
+fn range(min: f32, max: f32, unit: &str, curve: Curve) -> ParamKind {
+    ParamKind::Continuous {
+        min,
+        max,
+        unit: unit.into(),
+        curve,
+    }
+}
+
+fn choice<C: Class>() -> ParamKind {
+    let classes = C::CLASSES.iter().map(|(name, _)| (*name).into()).collect();
+    ParamKind::Categorical { classes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use params::ParamVector;
+
+    #[test]
+    fn there_are_fourteen_continuous_and_seven_categorical_parameters() {
+        assert_eq!(spec().n_continuous(), 14);
+        assert_eq!(spec().class_counts(), [4, 4, 6, 6, 3, 5, 3]);
+    }
+
+    #[test]
+    fn settings_are_the_values_of_the_patch() {
+        let vector = ParamVector {
+            cont: vec![1.0; 14],
+            cat: vec![3, 1, 5, 2, 2, 4, 1],
+        };
+        let settings = Settings::read(&spec().decode(&vector).unwrap()).unwrap();
+        assert_eq!(
+            (settings.osc1_wave, settings.osc2_wave),
+            (Waveform::Square, Waveform::Triangle)
+        );
+        assert_eq!(
+            (settings.osc2_interval, settings.fm_ratio),
+            (Interval(24.0), Ratio(1.41))
+        );
+        assert_eq!((settings.cutoff_hz, settings.release_s), (6_000.0, 0.5));
+    }
+}

@@ -1,0 +1,71 @@
+//! Every parameter is audible.
+
+use params::{ParamVector, Patch};
+use synth::{draw, render, spec};
+
+/// Patches looked at for each parameter.
+const PATCHES: u64 = 40;
+
+/// What counts as clearly changed: a difference 20 dB below the sound.
+const CLEAR: f32 = 0.1;
+
+fn vector(index: u64) -> ParamVector {
+    spec().encode(&draw(5, index)).unwrap()
+}
+
+fn sound(vector: &ParamVector) -> Vec<f32> {
+    let patch: Patch = spec().decode(vector).unwrap();
+    let mut out = vec![0.0; 16_384];
+    render(&patch, 16_384, &mut out).unwrap();
+    out
+}
+
+/// The L2 norm of the difference over the larger of both norms.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    let norm = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>().sqrt();
+    let difference: Vec<f32> = a.iter().zip(b).map(|(x, y)| x - y).collect();
+    norm(&difference) / norm(a).max(norm(b)).max(1e-6)
+}
+
+#[test]
+fn moving_any_continuous_parameter_by_half_its_range_is_heard_in_a_quarter_of_all_patches() {
+    let mut checked = 0;
+    for (p, param) in spec().continuous().enumerate() {
+        let heard = (0..PATCHES)
+            .filter(|&index| {
+                let here = vector(index);
+                let mut there = here.clone();
+                there.cont[p] = (here.cont[p] + 0.5) % 1.0;
+                distance(&sound(&here), &sound(&there)) > CLEAR
+            })
+            .count();
+        println!("{}: {heard} of {PATCHES}", param.name);
+        assert!(
+            heard as u64 >= PATCHES / 4,
+            "{} in {heard} of {PATCHES}",
+            param.name
+        );
+        checked += 1;
+    }
+    assert_eq!(checked, 14);
+}
+
+#[test]
+fn every_class_sounds_unlike_every_other_in_some_patch() {
+    let mut checked = 0;
+    for ((p, param), count) in spec().categorical().enumerate().zip(spec().class_counts()) {
+        let sounds = |index, class| {
+            let mut vector = vector(index);
+            vector.cat[p] = class;
+            sound(&vector)
+        };
+        for a in 0..count {
+            for b in 0..a {
+                let differ = |&index: &u64| distance(&sounds(index, a), &sounds(index, b)) > CLEAR;
+                assert!((0..PATCHES).any(|i| differ(&i)), "{} {a} {b}", param.name);
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 2 * 6 + 2 * 15 + 3 + 10 + 3);
+}

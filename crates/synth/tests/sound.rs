@@ -1,0 +1,228 @@
+//! What is true of every sound that is drawn.
+
+use std::time::Instant;
+
+use params::{Patch, sha256_pcm};
+use proptest::prelude::*;
+use synth::{SynthError, describe, draw, pcm16, render};
+
+const RATE_HZ: u32 = 16_384;
+const DRAWS: u64 = 2_000;
+
+fn sound(patch: &Patch, sample_rate_hz: u32, n_samples: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; n_samples];
+    render(patch, sample_rate_hz, &mut out).unwrap();
+    out
+}
+
+fn rms(samples: &[f32]) -> f32 {
+    (samples.iter().map(|x| x * x).sum::<f32>() / samples.len() as f32).sqrt()
+}
+
+#[test]
+fn draws_are_finite_within_full_scale_and_seldom_silent() {
+    // -60 dBFS because 16 bits end at -96 dBFS: below it, rounding is less than 36 dB away, and
+    // normalisation would show it to a network as part of the sound.
+    let (mut silent, mut limited, mut varied) = (0, 0, 0);
+    for index in 0..DRAWS {
+        let out = sound(&draw(1, index), RATE_HZ, RATE_HZ as usize);
+        assert!(out.iter().all(|x| x.abs() <= 1.0), "draw {index}");
+        let mean = out.iter().sum::<f32>() / out.len() as f32;
+        assert!(mean.abs() < 0.005, "draw {index} has the offset {mean}");
+        silent += u64::from(rms(&out) < 1e-3);
+        limited += u64::from(out.iter().any(|x| x.abs() > 0.8));
+        // Frames of 50 ms in the held note.
+        let levels: Vec<f32> = out[..12_288].chunks(819).map(rms).collect();
+        let loudest = levels.iter().copied().fold(0.0, f32::max);
+        let softest = levels.iter().copied().fold(f32::MAX, f32::min);
+        varied += u64::from(softest < 0.5 * loudest);
+    }
+    println!("of {DRAWS}: silent {silent}, limited {limited}, varied {varied}");
+    assert!(silent < DRAWS / 20, "{silent} of {DRAWS} are silent");
+    assert!(
+        limited < DRAWS / 100,
+        "{limited} of {DRAWS} reach the limiter"
+    );
+    assert!(
+        varied > DRAWS * 3 / 4,
+        "only {varied} of {DRAWS} change by 6 dB while held"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn a_shorter_sound_is_the_beginning_of_a_longer_one(
+        seed in any::<u64>(),
+        index in any::<u64>(),
+        short in 0_usize..5_000,
+        more in 1_usize..3_000,
+        rate_hz in 4_000_u32..48_000,
+    ) {
+        let patch = draw(seed, index);
+        let long = sound(&patch, rate_hz, short + more);
+        prop_assert_eq!(&sound(&patch, rate_hz, short)[..], &long[..short]);
+        prop_assert!(long.iter().all(|x| x.abs() <= 1.0));
+    }
+}
+
+#[test]
+fn the_same_patch_is_the_same_sound_bit_for_bit() {
+    for index in 0..20 {
+        let first = sound(&draw(2, index), RATE_HZ, 9_000);
+        sound(&draw(2, index + 1), 44_100, 500);
+        assert_eq!(first, sound(&draw(2, index), RATE_HZ, 9_000));
+    }
+}
+
+#[test]
+fn the_first_sound_is_pinned() {
+    // Nothing in the voice depends on the platform's mathematical library: this sum is everyone's.
+    let pcm = pcm16(&sound(&draw(0, 0), RATE_HZ, RATE_HZ as usize));
+    assert_eq!(
+        sha256_pcm(&pcm),
+        "38be22e61d2b3451b1b1231baf63efcaf0093180ccb2f51eb6b626258fed6b83"
+    );
+}
+
+#[test]
+fn after_the_release_there_is_silence_and_not_before() {
+    for index in 0..20 {
+        let mut patch = draw(3, index);
+        patch
+            .cont
+            .insert("sustain".into(), 0.9)
+            .expect("a parameter of the voice");
+        patch
+            .cont
+            .insert("noise_level".into(), 0.5)
+            .expect("a parameter of the voice");
+        let end_s = describe(RATE_HZ).note_s + patch.cont["release_s"];
+        let end = (end_s * RATE_HZ as f32) as usize;
+        let out = sound(&patch, RATE_HZ, 2 * RATE_HZ as usize);
+        assert!(
+            out[end - 100..end - 16].iter().any(|&x| x != 0.0),
+            "draw {index}"
+        );
+        assert!(out[end + 1..].iter().all(|&x| x == 0.0), "draw {index}");
+    }
+}
+
+/// A sustained sound of oscillator 1 alone, the filter wide open.
+fn plain(wave: usize, fm_ratio: usize, fm_index: f32) -> Patch {
+    let mut patch = draw(0, 0);
+    let cont = [
+        ("osc_mix", 0.0),
+        ("fm_index", fm_index),
+        ("noise_level", 0.0),
+        ("cutoff_hz", 80.0),
+        ("resonance", 0.0),
+        ("filter_env_octaves", 0.0),
+        ("attack_s", 0.01),
+        ("sustain", 1.0),
+        ("lfo_depth", 0.0),
+    ];
+    for (name, value) in cont {
+        patch
+            .cont
+            .insert(name.into(), value)
+            .expect("a parameter of the voice");
+    }
+    for (name, class) in [
+        ("osc1_wave", wave),
+        ("fm_ratio", fm_ratio),
+        ("filter_type", 2),
+    ] {
+        patch
+            .cat
+            .insert(name.into(), class)
+            .expect("a parameter of the voice");
+    }
+    patch
+}
+
+#[test]
+fn a_sound_hardly_depends_on_the_sample_rate() {
+    for wave in 0..2 {
+        let low = sound(&plain(wave, 1, 0.5), 22_050, 16_000);
+        let high = sound(&plain(wave, 1, 0.5), 44_100, 32_000);
+        let difference: Vec<f32> = low
+            .iter()
+            .zip(high.iter().step_by(2))
+            .map(|(a, b)| a - b)
+            .collect();
+        let relative = rms(&difference) / rms(&low);
+        println!("wave {wave}: {relative}");
+        assert!(relative < 0.02, "wave {wave}: {relative}");
+    }
+}
+
+#[test]
+fn a_full_tremolo_does_not_stop_the_voice_behind_it() {
+    let mut patch = plain(2, 1, 0.5);
+    for (name, class) in [("lfo_target", 2), ("lfo_shape", 4)] {
+        patch
+            .cat
+            .insert(name.into(), class)
+            .expect("a parameter of the voice");
+    }
+    patch
+        .cont
+        .insert("lfo_rate_hz".into(), 2.0)
+        .expect("a parameter of the voice");
+    let steady = sound(&patch, RATE_HZ, 12_288);
+    patch
+        .cont
+        .insert("lfo_depth".into(), 1.0)
+        .expect("a parameter of the voice");
+    let gated = sound(&patch, RATE_HZ, 12_288);
+    // On for the first and third quarter of a second, off for the second; a block for each ramp.
+    let first_difference = |range: std::ops::Range<usize>| {
+        range
+            .into_iter()
+            .find(|&i| gated[i] != steady[i])
+            .map(|i| (i, gated[i], steady[i]))
+    };
+    assert_eq!(first_difference(0..4_080), None);
+    assert!(gated[4_096..8_176].iter().all(|&x| x == 0.0));
+    assert_eq!(first_difference(8_192..12_272), None);
+}
+
+#[test]
+fn faults_are_told() {
+    let mut patch = draw(0, 0);
+    assert_eq!(
+        render(&patch, 3_999, &mut []),
+        Err(SynthError::SampleRate {
+            min_hz: 4_000,
+            got_hz: 3_999
+        })
+    );
+    patch.cont.insert("cutoff_hz".into(), 7.0);
+    let error = render(&patch, RATE_HZ, &mut []).unwrap_err();
+    let source = std::error::Error::source(&error).expect("the parameter's own error");
+    assert!(source.to_string().contains("`cutoff_hz` is 7"), "{source}");
+}
+
+#[test]
+fn samples_are_rounded_to_sixteen_bits_and_kept_in_range() {
+    let lsb = 1.0 / 32_768.0;
+    let pcm = pcm16(&[0.0, 0.6 * lsb, -1.4 * lsb, 0.5, -1.0, 1.0]);
+    assert_eq!(pcm, [0, 1, -1, 16_384, -32_768, 32_767]);
+}
+
+#[test]
+fn rendering_is_much_faster_than_real_time() {
+    const CLIPS: u64 = 200;
+    let mut out = vec![0.0; RATE_HZ as usize];
+    let start = Instant::now();
+    for index in 0..CLIPS {
+        render(&draw(4, index), RATE_HZ, &mut out).unwrap();
+        std::hint::black_box(&mut out);
+    }
+    let speed = CLIPS as f64 / start.elapsed().as_secs_f64();
+    println!("{speed:.0} times real time");
+    // About 4,000 on one quiet core; machines that run tests are shared.
+    assert!(speed > 30.0, "only {speed:.0} times real time");
+}

@@ -1,0 +1,201 @@
+//! Checkpoints: weights, optimizer state and progress, replaced as one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::store::{ModuleRecord, RecordError};
+use serde::{Deserialize, Serialize};
+use stft_data::Normalization;
+
+use crate::error::TrainerError;
+use crate::experiment::Experiment;
+
+const MODEL_FILE: &str = "model.bpk";
+const OPTIMIZER_FILE: &str = "optimizer.bpk";
+const STATE_FILE: &str = "state.json";
+
+/// How far training has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Optimizer steps done; the place in the data follows from it.
+    pub step: u64,
+    /// Validation loss at the last validation.
+    pub valid_loss: Option<f64>,
+    /// Lowest validation loss so far.
+    pub best_valid_loss: Option<f64>,
+}
+
+impl Progress {
+    /// Takes note of a validation loss; true where it is the lowest so far.
+    pub(crate) fn note(&mut self, loss: f64) -> bool {
+        self.valid_loss = Some(loss);
+        let best = self.best_valid_loss.is_none_or(|lowest| loss < lowest);
+        if best {
+            self.best_valid_loss = Some(loss);
+        }
+        best
+    }
+}
+
+/// What weights mean: the settings and the scale of the data that they were trained with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Context {
+    /// The stage's name.
+    pub stage: String,
+    /// Scale of the inputs, from the training split.
+    pub normalization: Normalization,
+    /// The resolved experiment.
+    pub experiment: Experiment,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    progress: Progress,
+    context: Context,
+}
+
+/// A checkpoint on disk.
+///
+/// A directory of `model.bpk` (Burn's format), `state.json`, and, where training can go on
+/// from it, `optimizer.bpk`.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    directory: PathBuf,
+    /// How far training had come.
+    pub progress: Progress,
+    /// What the weights mean.
+    pub context: Context,
+}
+
+impl Checkpoint {
+    /// Reads what the checkpoint in `directory` says of itself.
+    ///
+    /// # Errors
+    /// There is no checkpoint, or its state can't be read.
+    pub fn open(directory: &Path) -> Result<Self, TrainerError> {
+        let path = directory.join(STATE_FILE);
+        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
+        let state: State =
+            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
+                path,
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            progress: state.progress,
+            context: state.context,
+        })
+    }
+
+    /// `model` with the checkpoint's weights. Every weight must have its counterpart.
+    ///
+    /// # Errors
+    /// The file can't be read, or a name or shape doesn't match.
+    pub fn load_model<M: Module>(&self, model: M) -> Result<M, TrainerError> {
+        let path = self.directory.join(MODEL_FILE);
+        ModuleRecord::load(&path)
+            .and_then(|record| model.try_load_record(record))
+            .map_err(mismatch(&path))
+    }
+
+    /// `optimizer` with the checkpoint's moments. Load the model first: it brings along the
+    /// identities that the moments belong to.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn load_optimizer(
+        &self,
+        optimizer: ModuleOptimizer,
+    ) -> Result<ModuleOptimizer, TrainerError> {
+        let path = self.directory.join(OPTIMIZER_FILE);
+        optimizer.load(&path).map_err(mismatch(&path))
+    }
+
+    /// Replaces the checkpoint in `directory` by one that training can go on from.
+    pub(crate) fn save<M: Module>(
+        directory: &Path,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+        progress: Progress,
+        context: &Context,
+    ) -> Result<(), TrainerError> {
+        replace(directory, |directory| {
+            write_model(directory, model, progress, context)?;
+            let path = directory.join(OPTIMIZER_FILE);
+            optimizer.save(&path).map_err(unwritable(&path))
+        })
+    }
+
+    /// Replaces the checkpoint in `directory` by one for inference.
+    pub(crate) fn save_model<M: Module>(
+        directory: &Path,
+        model: &M,
+        progress: Progress,
+        context: &Context,
+    ) -> Result<(), TrainerError> {
+        replace(directory, |directory| {
+            write_model(directory, model, progress, context)
+        })
+    }
+}
+
+fn write_model<M: Module>(
+    directory: &Path,
+    model: &M,
+    progress: Progress,
+    context: &Context,
+) -> Result<(), TrainerError> {
+    let path = directory.join(MODEL_FILE);
+    let record = model.clone().into_record();
+    record.save(&path).map_err(unwritable(&path))?;
+    let state = State {
+        progress,
+        context: context.clone(),
+    };
+    let text = serde_json::to_string_pretty(&state).expect("plain fields serialise");
+    let path = directory.join(STATE_FILE);
+    fs::write(&path, text).map_err(TrainerError::write(&path))
+}
+
+/// Fills a new directory beside `directory`, then puts it in its place, so that a process
+/// killed in between leaves the old checkpoint or the new one, whole.
+fn replace(
+    directory: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), TrainerError>,
+) -> Result<(), TrainerError> {
+    let new = directory.with_extension("new");
+    let old = directory.with_extension("old");
+    for leftover in [&new, &old] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover).map_err(TrainerError::write(leftover))?;
+        }
+    }
+    fs::create_dir_all(&new).map_err(TrainerError::write(&new))?;
+    fill(&new)?;
+    if directory.exists() {
+        fs::rename(directory, &old).map_err(TrainerError::write(directory))?;
+    }
+    fs::rename(&new, directory).map_err(TrainerError::write(directory))?;
+    if old.exists() {
+        fs::remove_dir_all(&old).map_err(TrainerError::write(&old))?;
+    }
+    Ok(())
+}
+
+fn mismatch(path: &Path) -> impl FnOnce(RecordError) -> TrainerError {
+    let path = path.to_path_buf();
+    move |error| TrainerError::Checkpoint {
+        path,
+        reason: error.to_string(),
+    }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(RecordError) -> TrainerError {
+    let path = path.to_path_buf();
+    move |error| TrainerError::Write {
+        path,
+        source: std::io::Error::other(error.to_string()),
+    }
+}

@@ -1,0 +1,138 @@
+//! What can go wrong outside the program, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use stft_data::DataError;
+use unet1d::UNetConfigError;
+
+/// Everything that the trainer reports instead of panicking.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainerError {
+    /// A file or directory can't be read.
+    #[error("can't read {path}: {source}", path = path.display())]
+    Read {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A file or directory can't be written.
+    #[error("can't write {path}: {source}; check that the directory is writable and the disk isn't full", path = path.display())]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// An experiment file is no TOML.
+    #[error("{origin}, line {line}: {message}")]
+    Syntax {
+        /// The file.
+        origin: String,
+        /// One-based line of the mistake.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// An experiment file has a key that doesn't exist, or a value that doesn't fit its key.
+    #[error("{origin}{}: `{key}`: {message}{}", place(*line), hint(nearest))]
+    Key {
+        /// The file, or the `--set` that the key came with.
+        origin: String,
+        /// One-based line, where there is a file.
+        line: Option<usize>,
+        /// Dotted path of the key.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+        /// The valid key or value that is spelt most like it.
+        nearest: Option<String>,
+    },
+    /// An override isn't of the form `a.b=value`.
+    #[error("--set {text}: expected KEY=VALUE, such as seed=1 or data.clip.seconds=0.5")]
+    Override {
+        /// What was given.
+        text: String,
+    },
+    /// A value is of the right type but can't work.
+    #[error("`{key}` is {got}: expected {expected}")]
+    Value {
+        /// Dotted path of the key.
+        key: &'static str,
+        /// What would work.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// No stage has this name.
+    #[error("there is no stage {name:?}{}; the stages are: {known}", hint(nearest))]
+    UnknownStage {
+        /// What was asked for.
+        name: String,
+        /// The stage that is spelt most like it.
+        nearest: Option<String>,
+        /// All stages.
+        known: String,
+    },
+    /// A run of this name exists: nothing is overwritten.
+    #[error("there is a run at {path} already; choose another --name, or remove it", path = path.display())]
+    RunExists {
+        /// Its directory.
+        path: PathBuf,
+    },
+    /// A run's name would leave the output directory.
+    #[error("{name:?} can't name a run: use letters, digits, '-', '_' and '.'")]
+    RunName {
+        /// What was asked for.
+        name: String,
+    },
+    /// The loss stopped being a number.
+    #[error(
+        "the loss is {loss} after step {step}; lower `training.lr`, or raise `training.warmup_steps` or `training.batch_size`"
+    )]
+    Diverged {
+        /// Steps done.
+        step: u64,
+        /// The loss as it was.
+        loss: f32,
+    },
+    /// A checkpoint's weights don't fit the model.
+    #[error("{path} doesn't fit this model: {reason}", path = path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The data can't be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The U-Net's configuration can't work.
+    #[error("[unet]: {0}")]
+    UNet(#[from] UNetConfigError),
+}
+
+impl TrainerError {
+    /// Turns an IO error of reading `path` into a [`TrainerError::Read`].
+    pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Read { path, source }
+    }
+
+    /// Turns an IO error of writing `path` into a [`TrainerError::Write`].
+    pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Write { path, source }
+    }
+}
+
+fn place(line: Option<usize>) -> String {
+    line.map_or(String::new(), |line| format!(", line {line}"))
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    nearest
+        .as_ref()
+        .map_or(String::new(), |name| format!("; did you mean `{name}`?"))
+}

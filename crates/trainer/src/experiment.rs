@@ -1,0 +1,372 @@
+//! The experiment file: everything that a run depends on, and how it is read.
+//!
+//! The default experiment is part of the program. A file says only what it changes, and
+//! `--set` changes that again; every number thus stands in one place.
+
+use std::path::{Path, PathBuf};
+
+use losses::Norm;
+use serde::{Deserialize, Serialize};
+use stft_data::DataConfig;
+use unet1d::UNet1dConfig;
+
+use crate::error::TrainerError;
+use crate::layers::Layers;
+use crate::optimizer::OptimizerConfig;
+use crate::schedule::LrSchedule;
+
+/// The default experiment, `configs/experiments.toml`.
+const DEFAULT_EXPERIMENT: &str = include_str!("../../../configs/experiments.toml");
+
+/// All settings of a run, resolved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Every random draw of the run follows from this number.
+    pub seed: u64,
+    /// Where sounds come from.
+    pub source: SourceConfig,
+    /// What is done to a sound before a model sees it.
+    pub data: DataConfig,
+    /// How batches are fetched.
+    pub loader: LoaderConfig,
+    /// The U-Net. `in_channels` follows from the STFT and need not be written.
+    pub unet: UNet1dConfig,
+    /// One table for each stage.
+    pub stages: Stages,
+}
+
+/// Where sounds come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// `"synth"`, the embedded synthesizer, or a directory of sound files.
+    pub path: SoundSource,
+    /// Number of patches that are drawn, where the source is the synthesizer.
+    pub synth_examples: usize,
+}
+
+/// The embedded synthesizer, or a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub enum SoundSource {
+    /// Patches of the embedded synthesizer, rendered when they are needed.
+    Synth,
+    /// A directory, searched recursively.
+    Folder(PathBuf),
+}
+
+impl From<PathBuf> for SoundSource {
+    fn from(path: PathBuf) -> Self {
+        if path == Path::new("synth") {
+            Self::Synth
+        } else {
+            Self::Folder(path)
+        }
+    }
+}
+
+impl From<SoundSource> for PathBuf {
+    fn from(source: SoundSource) -> Self {
+        match source {
+            SoundSource::Synth => "synth".into(),
+            SoundSource::Folder(path) => path,
+        }
+    }
+}
+
+/// How batches are fetched. Results don't depend on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderConfig {
+    /// Threads that make batches while the model trains; 0 makes them in the training thread.
+    pub workers: usize,
+}
+
+/// Settings of each stage, by its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stages {
+    /// Masked-autoencoder pretraining of the U-Net.
+    pub pretrain_autoencoder_mae: AutoencoderStage,
+}
+
+/// Settings of a stage that trains the U-Net to reconstruct.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoencoderStage {
+    /// Distance between reconstruction and target: `"l1"` or `"l2"`.
+    pub loss: Norm,
+    /// The loop.
+    pub training: Training,
+}
+
+/// Settings of the training loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Examples in a batch.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged into one step.
+    pub accumulation_steps: usize,
+    /// Learning rate at the end of the warm-up.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine decay.
+    pub min_lr: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Steps between two validations; the last step is always validated.
+    pub validate_every: u64,
+    /// Steps between two log entries, which hold means over those steps.
+    pub log_every: u64,
+    /// Validation examples that are drawn and played at each validation.
+    pub pictured_examples: usize,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+}
+
+impl Training {
+    /// The learning rate as a function of the step.
+    pub fn schedule(&self) -> LrSchedule {
+        LrSchedule {
+            peak_lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            steps: self.steps,
+        }
+    }
+}
+
+impl Experiment {
+    /// Reads the default experiment, changed by `file` where given, then by `overrides`
+    /// (each `a.b=value`; a value that isn't TOML is taken as a string).
+    ///
+    /// # Errors
+    /// A file that can't be read, a key that doesn't exist (with its line and the nearest
+    /// key), a value that doesn't fit, or settings that contradict each other.
+    pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Self, TrainerError> {
+        let mut layers = Layers::new("the default experiment", DEFAULT_EXPERIMENT)?;
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
+            layers.add_text(&path.display().to_string(), &text)?;
+        }
+        let mut experiment: Self = layers.resolve(derive_channels)?;
+        for text in overrides {
+            layers.add_override(text)?;
+            experiment = layers.resolve(derive_channels)?;
+        }
+        experiment.validate()?;
+        Ok(experiment)
+    }
+
+    /// The experiment as TOML, complete.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("an experiment consists of plain tables and values")
+    }
+
+    /// What serde can't see: settings that can't work, alone or together.
+    fn validate(&self) -> Result<(), TrainerError> {
+        self.data.validate()?;
+        let bins = self.data.stft.bins();
+        if self.unet.in_channels != bins {
+            return Err(TrainerError::Value {
+                key: "unet.in_channels",
+                expected: format!(
+                    "{bins}, the bins of data.stft.n_fft = {} (n_fft / 2 + 1); leave the key out to have it derived",
+                    self.data.stft.n_fft
+                ),
+                got: self.unet.in_channels.to_string(),
+            });
+        }
+        self.unet.validate()?;
+        at_least_one("source.synth_examples", self.source.synth_examples as u64)?;
+        self.stages.pretrain_autoencoder_mae.training.validate()
+    }
+}
+
+impl Training {
+    fn validate(&self) -> Result<(), TrainerError> {
+        at_least_one("training.steps", self.steps)?;
+        at_least_one("training.batch_size", self.batch_size as u64)?;
+        at_least_one(
+            "training.accumulation_steps",
+            self.accumulation_steps as u64,
+        )?;
+        at_least_one("training.validate_every", self.validate_every)?;
+        at_least_one("training.log_every", self.log_every)?;
+        let wrong = |key, expected: &str, got: f64| {
+            Err(TrainerError::Value {
+                key,
+                expected: expected.into(),
+                got: got.to_string(),
+            })
+        };
+        if !(self.lr.is_finite() && self.lr > 0.0) {
+            return wrong("training.lr", "a number above 0", self.lr);
+        }
+        if !(0.0..=self.lr).contains(&self.min_lr) {
+            return wrong(
+                "training.min_lr",
+                "a number from 0 to training.lr",
+                self.min_lr,
+            );
+        }
+        let optimizer = &self.optimizer;
+        for (key, beta) in [
+            ("training.optimizer.beta_1", optimizer.beta_1),
+            ("training.optimizer.beta_2", optimizer.beta_2),
+        ] {
+            if !(0.0..1.0).contains(&beta) {
+                return wrong(key, "a number from 0 to below 1", beta.into());
+            }
+        }
+        for (key, value) in [
+            ("training.optimizer.weight_decay", optimizer.weight_decay),
+            ("training.optimizer.epsilon", optimizer.epsilon),
+            ("training.optimizer.clip_norm", optimizer.clip_norm),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return wrong(key, "a number from 0 up", value.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `unet.in_channels` is the STFT's number of bins where nobody wrote another.
+fn derive_channels(table: &mut toml::Table) {
+    let n_fft = table
+        .get("data")
+        .and_then(|data| data.get("stft"))
+        .and_then(|stft| stft.get("n_fft"))
+        .and_then(toml::Value::as_integer);
+    if let (Some(n_fft), Some(toml::Value::Table(unet))) = (n_fft, table.get_mut("unet")) {
+        unet.entry("in_channels")
+            .or_insert(toml::Value::Integer(n_fft / 2 + 1));
+    }
+}
+
+fn at_least_one(key: &'static str, got: u64) -> Result<(), TrainerError> {
+    if got == 0 {
+        return Err(TrainerError::Value {
+            key,
+            expected: "at least 1".into(),
+            got: got.to_string(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mine.toml");
+        std::fs::write(&path, text).unwrap();
+        (directory, path)
+    }
+
+    fn message(text: &str) -> String {
+        let (_directory, path) = write(text);
+        Experiment::load(Some(&path), &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_changes_only_what_it_names() {
+        let (_directory, path) = write("seed = 9\n[data.clip]\nseconds = 0.25\n");
+        let mut expected = Experiment::load(None, &[]).unwrap();
+        expected.seed = 9;
+        expected.data.clip.seconds = 0.25;
+        assert_eq!(Experiment::load(Some(&path), &[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_resolved_experiment_is_read_back_as_itself() {
+        let experiment = Experiment::load(None, &["seed=3".into()]).unwrap();
+        let (_directory, path) = write(&experiment.to_toml());
+        assert_eq!(Experiment::load(Some(&path), &[]).unwrap(), experiment);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_line_and_the_nearest_key() {
+        let text =
+            "seed = 1\n\n[stages.pretrain_autoencoder_mae.training]\nsteps = 5\nbatchsize = 4\n";
+        let message = message(text);
+        assert!(message.contains("mine.toml, line 5"), "{message}");
+        assert!(message.contains("batchsize"), "{message}");
+        assert!(message.contains("did you mean `batch_size`"), "{message}");
+    }
+
+    #[test]
+    fn misspelt_tables_and_values_are_named_too() {
+        let table = message("[data.stfft]\nn_fft = 512\n");
+        assert!(
+            table.contains("line 1") && table.contains("`stft`"),
+            "{table}"
+        );
+        let value = message("[stages.pretrain_autoencoder_mae]\n\nloss = \"l3\"\n");
+        assert!(value.contains("line 3"), "{value}");
+        let kind = message("seed = \"one\"\n");
+        assert!(kind.contains("line 1") && kind.contains("seed"), "{kind}");
+        let syntax = message("seed = 1\n[data\n");
+        assert!(syntax.contains("line 2"), "{syntax}");
+    }
+
+    #[test]
+    fn overrides_win_and_their_mistakes_name_them() {
+        let set = |text: &str| Experiment::load(None, &[text.to_string()]);
+        assert_eq!(set("data.stft.n_fft=600").unwrap().unet.in_channels, 301);
+        let path = set("source.path=/my sounds").unwrap().source.path;
+        assert_eq!(path, SoundSource::Folder("/my sounds".into()));
+        assert_eq!(
+            set("source.path=synth").unwrap().source.path,
+            SoundSource::Synth
+        );
+        for wrong in [
+            "seeed=1",
+            "data.stft=4",
+            "seed=-1",
+            "unet.base_channels=\"x\"",
+        ] {
+            let message = set(wrong).unwrap_err().to_string();
+            let key = wrong.split('=').next().unwrap();
+            assert!(
+                message.contains("--set") && message.contains(key),
+                "{message}"
+            );
+        }
+        assert!(matches!(set("seed"), Err(TrainerError::Override { .. })));
+    }
+
+    #[test]
+    fn in_channels_follow_from_the_stft_and_must_not_contradict_it() {
+        let derived = Experiment::load(None, &[]).unwrap();
+        assert_eq!(derived.unet.in_channels, derived.data.stft.bins());
+        let message = message("[unet]\nin_channels = 256\n");
+        assert!(
+            message.contains("256") && message.contains("257"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn impossible_values_are_refused_with_what_would_do() {
+        for wrong in [
+            "training.steps=0",
+            "training.batch_size=0",
+            "training.log_every=0",
+            "training.lr=0.0",
+            "training.min_lr=1.0",
+            "training.optimizer.beta_2=1.0",
+            "training.optimizer.clip_norm=-1.0",
+        ] {
+            let set = format!("stages.pretrain_autoencoder_mae.{wrong}");
+            let message = Experiment::load(None, &[set]).unwrap_err().to_string();
+            assert!(message.contains("expected"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The training loop, once, for every stage.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, Transaction};
+use stft_data::{Dataset, Loader, Order, Split};
+
+use crate::batch::TensorBatch;
+use crate::checkpoint::{Checkpoint, Context, Progress};
+use crate::error::TrainerError;
+use crate::evaluate::Evaluation;
+use crate::experiment::Training;
+use crate::observe::{Event, Observer};
+use crate::optimizer::{accumulate, clip_global_norm};
+use crate::run_dir::StageDir;
+use crate::task::Task;
+use crate::weights::force_init;
+
+/// What the loop needs besides the task.
+pub struct Fit<'a> {
+    /// Settings of the loop.
+    pub training: &'a Training,
+    /// Training and validation examples.
+    pub dataset: Arc<Dataset>,
+    /// Loader threads; results don't depend on it.
+    pub workers: usize,
+    /// Device without autodiff.
+    pub device: Device,
+    /// What goes into checkpoints beside the weights; its seed is that of weights and dropout.
+    pub context: Context,
+}
+
+/// A trained model, and how training went.
+#[derive(Debug)]
+pub struct Fitted<M> {
+    /// The model after the last step, ready for inference.
+    pub model: M,
+    /// Steps done and validation losses.
+    pub progress: Progress,
+}
+
+/// Labels of the random streams that the loop draws from.
+const WEIGHTS_STREAM: u64 = 1;
+const STEP_STREAM: u64 = 2;
+
+impl Fit<'_> {
+    /// Trains from scratch, or from `resume` on, and leaves checkpoints in `directory`
+    /// where there is one.
+    ///
+    /// # Errors
+    /// Data that can't be read, files that can't be written, a loss that isn't finite.
+    pub fn run<T: Task>(
+        &self,
+        task: &T,
+        directory: Option<&StageDir>,
+        resume: Option<Checkpoint>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Fitted<T::Model>, TrainerError> {
+        let (mut model, mut optimizer, mut progress) = self.start(task, resume)?;
+        let batches_done = progress.step * self.training.accumulation_steps as u64;
+        let mut loader = Loader::new(
+            self.dataset.clone(),
+            Order::Training,
+            self.training.batch_size,
+            self.workers,
+            batches_done,
+        );
+        let schedule = self.training.schedule();
+        let steps = self.training.steps;
+        let mut log = Log::default();
+        let step = progress.step;
+        notify(observers, &Event::Started { step, steps })?;
+
+        while progress.step < steps {
+            self.device
+                .seed(stream_seed(self.seed(), STEP_STREAM, progress.step));
+            let lr = schedule.at(progress.step);
+            let mut grads = self.gradients(task, &model, &mut loader, &mut log)?;
+            let clip_norm = self.training.optimizer.clip_norm;
+            let norm = clip_global_norm(&model, &mut grads, clip_norm);
+            model = optimizer.step(lr, model, grads);
+            progress.step += 1;
+            log.step_done(lr, norm);
+
+            let step = progress.step;
+            notify(observers, &Event::Stepped { step })?;
+            if step % self.training.log_every == 0 || step == steps {
+                let scalars = log.take(step)?;
+                notify(
+                    observers,
+                    &Event::Logged {
+                        step,
+                        scalars: &scalars,
+                    },
+                )?;
+            }
+            if step % self.training.validate_every == 0 || step == steps {
+                self.validate(task, &model, &mut progress, directory, observers)?;
+                if let Some(directory) = directory {
+                    let last = directory.last();
+                    Checkpoint::save(&last, &model, &optimizer, progress, &self.context)?;
+                }
+            }
+        }
+        Ok(Fitted {
+            model: model.valid(),
+            progress,
+        })
+    }
+
+    fn start<T: Task>(
+        &self,
+        task: &T,
+        resume: Option<Checkpoint>,
+    ) -> Result<(T::Model, ModuleOptimizer, Progress), TrainerError> {
+        let mut model = initial_model(task, &self.device, self.seed());
+        let Some(checkpoint) = resume else {
+            let optimizer = self.training.optimizer.init(&model);
+            return Ok((model, optimizer, Progress::default()));
+        };
+        // The optimizer's state is keyed by the identities that the weights bring along.
+        model = checkpoint.load_model(model)?;
+        let optimizer = self.training.optimizer.init(&model);
+        let optimizer = checkpoint.load_optimizer(optimizer)?;
+        Ok((model, optimizer, checkpoint.progress))
+    }
+
+    /// The mean gradient over the accumulated batches.
+    fn gradients<T: Task>(
+        &self,
+        task: &T,
+        model: &T::Model,
+        loader: &mut Loader,
+        log: &mut Log,
+    ) -> Result<GradientsParams, TrainerError> {
+        let parts = self.training.accumulation_steps;
+        let mut sum = None;
+        for _ in 0..parts {
+            let batch = loader.next().expect("training order is endless")?;
+            let scores = task.scores(model, &TensorBatch::new(&batch, &self.device));
+            let loss = scores.loss.clone().mean();
+            log.add("loss", loss.clone().inner());
+            for (name, values) in scores.terms {
+                log.add(name, values.inner().mean());
+            }
+            let grads = loss.div_scalar(parts as f32).backward();
+            let grads = GradientsParams::from_grads(grads, model);
+            sum = Some(accumulate(model, sum, grads));
+        }
+        Ok(sum.expect("at least one batch makes a step"))
+    }
+
+    fn validate<T: Task>(
+        &self,
+        task: &T,
+        model: &T::Model,
+        progress: &mut Progress,
+        directory: Option<&StageDir>,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<(), TrainerError> {
+        let model = model.valid();
+        let evaluation = self.evaluation();
+        let scores = evaluation.scores(task, &model)?;
+        let illustrations = evaluation.illustrate(task, &model, self.training.pictured_examples)?;
+        let loss = scores
+            .iter()
+            .find_map(|(name, value)| (*name == "loss").then_some(*value))
+            .expect("scores begin with the loss");
+        let best = progress.note(loss);
+        if let (true, Some(directory)) = (best, directory) {
+            Checkpoint::save_model(&directory.best(), &model, *progress, &self.context)?;
+        }
+        let scalars: Vec<_> = scores
+            .into_iter()
+            .map(|(name, value)| (format!("valid/{name}"), value as f32))
+            .collect();
+        let event = Event::Validated {
+            step: progress.step,
+            scalars: &scalars,
+            best,
+            illustrations: &illustrations,
+        };
+        notify(observers, &event)
+    }
+
+    fn seed(&self) -> u64 {
+        self.context.experiment.seed
+    }
+
+    /// The validation examples.
+    pub fn evaluation(&self) -> Evaluation {
+        Evaluation {
+            dataset: self.dataset.clone(),
+            split: Split::Valid,
+            batch_size: self.training.batch_size,
+            workers: self.workers,
+            device: self.device.clone(),
+        }
+    }
+}
+
+/// A new model on the autodiff side of `device`, its weights drawn from `seed`.
+pub(crate) fn initial_model<T: Task>(task: &T, device: &Device, seed: u64) -> T::Model {
+    // Burn's generator is one for the whole process: two models that are drawn at once would
+    // take each other's numbers.
+    static DRAWING: Mutex<()> = Mutex::new(());
+    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+    let device = device.clone().autodiff();
+    device.seed(stream_seed(seed, WEIGHTS_STREAM, 0));
+    let model = task.init(&device);
+    force_init(&model);
+    model
+}
+
+/// Burn's generator takes one number, so the key of a stream is drawn down to one.
+fn stream_seed(seed: u64, stream: u64, step: u64) -> u64 {
+    use rand::Rng;
+    params::keyed_rng([seed, stream, step, 0]).next_u64()
+}
+
+fn notify(observers: &mut [&mut dyn Observer], event: &Event) -> Result<(), TrainerError> {
+    observers
+        .iter_mut()
+        .try_for_each(|observer| observer.observe(event))
+}
+
+/// Numbers since the last log entry, left on the device until they are wanted.
+#[derive(Default)]
+struct Log {
+    values: Vec<(&'static str, Vec<Tensor<1>>)>,
+    lr: f64,
+}
+
+impl Log {
+    fn add(&mut self, name: &'static str, value: Tensor<1>) {
+        match self.values.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => self.values.push((name, vec![value])),
+        }
+    }
+
+    fn step_done(&mut self, lr: f64, grad_norm: Tensor<1>) {
+        self.lr = lr;
+        self.add("grad_norm", grad_norm);
+    }
+
+    /// Means by tag, read from the device at once; the log is empty afterwards.
+    fn take(&mut self, step: u64) -> Result<Vec<(String, f32)>, TrainerError> {
+        let values = std::mem::take(&mut self.values);
+        let (names, reading) = values.into_iter().fold(
+            (Vec::new(), Transaction::default()),
+            |(mut names, reading), (name, values)| {
+                names.push(name);
+                (names, reading.register(Tensor::cat(values, 0).mean()))
+            },
+        );
+        let mut scalars = vec![("train/lr".to_string(), self.lr as f32)];
+        for (name, data) in names.into_iter().zip(reading.execute()) {
+            let value = data.try_to_vec::<f32>().expect("scores are f32")[0];
+            if name == "loss" && !value.is_finite() {
+                return Err(TrainerError::Diverged { step, loss: value });
+            }
+            scalars.push((format!("train/{name}"), value));
+        }
+        Ok(scalars)
+    }
+}

@@ -1,0 +1,180 @@
+//! TOML texts laid over each other, with mistakes traced back to their line.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+use crate::error::TrainerError;
+
+/// A table that later texts and overrides have changed.
+pub(crate) struct Layers {
+    merged: Table,
+    origin: String,
+    /// Text of the newest layer, where it is a file's.
+    text: Option<String>,
+}
+
+impl Layers {
+    /// Starts with a complete text.
+    pub fn new(origin: &str, text: &str) -> Result<Self, TrainerError> {
+        Ok(Self {
+            merged: parse(origin, text)?,
+            origin: origin.to_string(),
+            text: Some(text.to_string()),
+        })
+    }
+
+    /// Lays a TOML text over what is there.
+    pub fn add_text(&mut self, origin: &str, text: &str) -> Result<(), TrainerError> {
+        merge(&mut self.merged, parse(origin, text)?);
+        self.origin = origin.to_string();
+        self.text = Some(text.to_string());
+        Ok(())
+    }
+
+    /// Lays one `a.b=value` over what is there.
+    pub fn add_override(&mut self, text: &str) -> Result<(), TrainerError> {
+        let malformed = || TrainerError::Override {
+            text: text.to_string(),
+        };
+        let (key, value) = text.split_once('=').ok_or_else(malformed)?;
+        let keys: Vec<&str> = key.trim().split('.').collect();
+        if keys.iter().any(|key| key.is_empty()) {
+            return Err(malformed());
+        }
+        let value = toml::from_str::<Table>(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| Value::String(value.to_string()));
+        let layer = keys.iter().rev().fold(value, |value, key| {
+            Value::Table(Table::from_iter([(key.to_string(), value)]))
+        });
+        if let Value::Table(layer) = layer {
+            merge(&mut self.merged, layer);
+        }
+        self.origin = format!("--set {text}");
+        self.text = None;
+        Ok(())
+    }
+
+    /// What the layers say together, after `derive` has filled in what follows from the rest.
+    /// A mistake is put down to the newest layer, so call this after each.
+    pub fn resolve<T: DeserializeOwned>(
+        &self,
+        derive: impl FnOnce(&mut Table),
+    ) -> Result<T, TrainerError> {
+        let mut table = self.merged.clone();
+        derive(&mut table);
+        serde_path_to_error::deserialize(table).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.inner().message().trim().to_string();
+            let (key, nearest) = blame(&path, &message);
+            TrainerError::Key {
+                origin: self.origin.clone(),
+                line: self.text.as_deref().and_then(|text| line_of(text, &key)),
+                key,
+                message: shorten(&message),
+                nearest,
+            }
+        })
+    }
+}
+
+fn parse(origin: &str, text: &str) -> Result<Table, TrainerError> {
+    Table::deserialize(
+        toml::Deserializer::parse(text).map_err(|error| syntax(origin, text, &error))?,
+    )
+    .map_err(|error| syntax(origin, text, &error))
+}
+
+fn syntax(origin: &str, text: &str, error: &toml::de::Error) -> TrainerError {
+    TrainerError::Syntax {
+        origin: origin.to_string(),
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        message: error.message().to_string(),
+    }
+}
+
+/// Tables are merged key by key; any other value replaces what was there.
+fn merge(base: &mut Table, layer: Table) {
+    for (key, value) in layer {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(layer)) => merge(base, layer),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// The dotted key that a message is about, and the valid name most like the wrong one.
+///
+/// Serde's message for a name that doesn't exist quotes that name first and then the
+/// valid ones, each in backticks.
+fn blame(path: &str, message: &str) -> (String, Option<String>) {
+    let unknown_field = message.starts_with("unknown field");
+    if !unknown_field && !message.starts_with("unknown variant") {
+        return (path.to_string(), None);
+    }
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let Some(wrong) = quoted.next() else {
+        return (path.to_string(), None);
+    };
+    let nearest = nearest(wrong, quoted);
+    let last = path.rsplit('.').next().unwrap_or_default();
+    let key = match path {
+        _ if !unknown_field || last == wrong => path.to_string(),
+        "" | "." => wrong.to_string(),
+        _ => format!("{path}.{wrong}"),
+    };
+    (key, nearest)
+}
+
+/// The first clause of serde's message: the list of all valid names is left to the hint.
+fn shorten(message: &str) -> String {
+    message
+        .split_once(", expected one of")
+        .map_or(message, |(head, _)| head)
+        .to_string()
+}
+
+/// The candidate with the fewest edits from `name`, if it is at all alike.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(edits, candidate)| 2 * edits <= name.len().max(candidate.len()))
+        .min()
+        .map(|(_, candidate)| candidate.to_string())
+}
+
+/// One-based line of the longest part of the dotted `key` that `text` writes.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let mut table = document.get_ref();
+    let mut line = None;
+    for part in key.split('.') {
+        let Some((name, value)) = find(table, part) else {
+            break;
+        };
+        line = Some(line_at(text, name.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => break,
+        }
+    }
+    line
+}
+
+type Entry<'a, 'i> = (
+    &'a Spanned<toml::de::DeString<'i>>,
+    &'a Spanned<DeValue<'i>>,
+);
+
+fn find<'a, 'i>(table: &'a DeTable<'i>, name: &str) -> Option<Entry<'a, 'i>> {
+    table.iter().find(|(key, _)| key.get_ref() == name)
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
+}

@@ -1,0 +1,255 @@
+//! AdamW with decay on weights alone, gradient accumulation, and clipping by global norm.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// AdamW's constants (Loshchilov & Hutter 2019, algorithm 2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OptimizerConfig {
+    /// Decoupled weight decay, on matrices and kernels only: biases and norms have none,
+    /// since shrinking them changes the function without regularising it.
+    pub weight_decay: f32,
+    /// Decay of the mean of gradients.
+    pub beta_1: f32,
+    /// Decay of the mean of squared gradients.
+    pub beta_2: f32,
+    /// Added to the root of the second moment, against division by zero.
+    pub epsilon: f32,
+    /// Largest Euclidean norm that all gradients together may have; 0 switches clipping off.
+    pub clip_norm: f32,
+}
+
+impl OptimizerConfig {
+    /// The optimizer for `model`, with one group for what decays and one for what doesn't.
+    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
+        let adamw = AdamWConfig::new()
+            .with_beta_1(self.beta_1)
+            .with_beta_2(self.beta_2)
+            .with_epsilon(self.epsilon)
+            .with_weight_decay(self.weight_decay);
+        let undecayed = ParamGroup::from_ids(undecayed_ids(model));
+        adamw
+            .init()
+            .with_group(undecayed, adamw.with_weight_decay(0.0).build(), None)
+    }
+}
+
+/// Biases and the gains and offsets of norms: the parameters of rank 1.
+fn undecayed_ids<M: Module>(model: &M) -> Vec<ParamId> {
+    struct RankOne(Vec<ParamId>);
+    impl ModuleVisitor for RankOne {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if D == 1 {
+                self.0.push(param.id);
+            }
+        }
+    }
+    let mut visitor = RankOne(Vec::new());
+    model.visit(&mut visitor);
+    visitor.0
+}
+
+/// Adds `new` to `sum`, tensor by tensor.
+pub(crate) fn accumulate<M: Module>(
+    model: &M,
+    sum: Option<GradientsParams>,
+    new: GradientsParams,
+) -> GradientsParams {
+    let Some(sum) = sum else { return new };
+    struct Add {
+        sum: GradientsParams,
+        new: GradientsParams,
+    }
+    impl ModuleVisitor for Add {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(new) = self.new.remove::<D>(param.id) else {
+                return;
+            };
+            let total = match self.sum.remove::<D>(param.id) {
+                Some(sum) => sum + new,
+                None => new,
+            };
+            self.sum.register(param.id, total);
+        }
+    }
+    let mut visitor = Add { sum, new };
+    model.visit(&mut visitor);
+    visitor.sum
+}
+
+/// Scales all gradients so that their joint norm is at most `clip_norm` (0: leave them).
+///
+/// Returns the norm before scaling, shape `[1]`. Nothing is read back from the device.
+/// Pascanu, Mikolov & Bengio 2013, algorithm 1, over all parameters at once.
+pub(crate) fn clip_global_norm<M: Module>(
+    model: &M,
+    grads: &mut GradientsParams,
+    clip_norm: f32,
+) -> Tensor<1> {
+    struct SquaredSums<'a> {
+        grads: &'a GradientsParams,
+        sums: Vec<Tensor<1>>,
+    }
+    impl ModuleVisitor for SquaredSums<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(grad) = self.grads.get::<D>(param.id) {
+                self.sums.push(grad.square().sum());
+            }
+        }
+    }
+    struct Scale<'a> {
+        grads: &'a mut GradientsParams,
+        factor: Tensor<1>,
+    }
+    impl ModuleVisitor for Scale<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(grad) = self.grads.remove::<D>(param.id) {
+                let factor = self.factor.clone().reshape([1; D]);
+                self.grads.register(param.id, grad * factor);
+            }
+        }
+    }
+
+    let mut squared = SquaredSums {
+        grads,
+        sums: Vec::new(),
+    };
+    model.visit(&mut squared);
+    assert!(
+        !squared.sums.is_empty(),
+        "expected gradients for at least one parameter, got none"
+    );
+    let norm = Tensor::cat(squared.sums, 0).sum().sqrt();
+    if clip_norm > 0.0 {
+        // The small constant keeps the quotient finite where every gradient is zero.
+        let factor = (norm.clone() + 1e-6)
+            .recip()
+            .mul_scalar(clip_norm)
+            .clamp_max(1.0);
+        model.visit(&mut Scale { grads, factor });
+    }
+    norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+    use burn::tensor::{Device, TensorData};
+
+    #[derive(Module, Debug)]
+    struct Tiny {
+        linear: Linear,
+        norm: LayerNorm,
+    }
+
+    fn tiny() -> (Tiny, Device) {
+        let device = Device::flex().autodiff();
+        let model = Tiny {
+            linear: LinearConfig::new(3, 2).init(&device),
+            norm: LayerNormConfig::new(2).init(&device),
+        };
+        (model, device)
+    }
+
+    fn gradients(model: &Tiny, device: &Device) -> GradientsParams {
+        let x = Tensor::<2>::from_data(
+            TensorData::new(
+                vec![
+                    1.0f32, -2.0, 3.0, 0.5, 0.25, -1.0, 2.0, 2.0, 9.0, 1.0, 0.0, 4.0,
+                ],
+                [4, 3],
+            ),
+            device,
+        );
+        let y = model.norm.forward(model.linear.forward(x));
+        let loss = (y.clone().square() * y).sum();
+        GradientsParams::from_grads(loss.backward(), model)
+    }
+
+    fn config() -> OptimizerConfig {
+        OptimizerConfig {
+            weight_decay: 0.5,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+        }
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn biases_and_norms_do_not_decay_and_weights_do() {
+        let (model, device) = tiny();
+        let mut optimizer = config().init(&model);
+        let mut zero = GradientsParams::new();
+        let weight = model.linear.weight.val().inner();
+        zero.register(model.linear.weight.id, weight.zeros_like());
+        let bias = model.linear.bias.as_ref().unwrap();
+        zero.register(bias.id, bias.val().inner().zeros_like());
+        zero.register(
+            model.norm.gamma.id,
+            model.norm.gamma.val().inner().zeros_like(),
+        );
+        let before = (values(model.linear.weight.val()), values(bias.val()));
+
+        let after = optimizer.step(0.1, model, zero);
+        for (now, then) in values(after.linear.weight.val()).iter().zip(&before.0) {
+            assert!(
+                (now - then * 0.95).abs() < 1e-7,
+                "{now} is not {then} decayed"
+            );
+        }
+        assert_eq!(values(after.linear.bias.unwrap().val()), before.1);
+        assert_eq!(values(after.norm.gamma.val()), vec![1.0, 1.0]);
+        drop(device);
+    }
+
+    #[test]
+    fn clipping_scales_every_gradient_by_one_factor_to_the_given_norm() {
+        let (model, device) = tiny();
+        let plain = gradients(&model, &device);
+        let mut clipped = gradients(&model, &device);
+        let norm = values(clip_global_norm(&model, &mut clipped, 0.01))[0];
+        assert!(norm > 0.01);
+        let left = values(clipped.get::<2>(model.linear.weight.id).unwrap());
+        let right = values(plain.get::<2>(model.linear.weight.id).unwrap());
+        for (left, right) in left.iter().zip(&right) {
+            assert!((left - right * 0.01 / norm).abs() <= 1e-5 * right.abs() + 1e-9);
+        }
+        let again = values(clip_global_norm(&model, &mut clipped, 0.01))[0];
+        assert!((again - 0.01).abs() < 1e-6);
+    }
+
+    #[test]
+    fn small_gradients_and_a_limit_of_zero_are_left_alone() {
+        let (model, device) = tiny();
+        for limit in [0.0, 1e9] {
+            let mut grads = gradients(&model, &device);
+            let before = values(grads.get::<2>(model.linear.weight.id).unwrap());
+            clip_global_norm(&model, &mut grads, limit);
+            assert_eq!(
+                values(grads.get::<2>(model.linear.weight.id).unwrap()),
+                before
+            );
+        }
+    }
+
+    #[test]
+    fn accumulated_gradients_are_sums() {
+        let (model, device) = tiny();
+        let once = gradients(&model, &device);
+        let sum = accumulate(&model, None, gradients(&model, &device));
+        let sum = accumulate(&model, Some(sum), gradients(&model, &device));
+        let once = values(once.get::<2>(model.linear.weight.id).unwrap());
+        let twice = values(sum.get::<2>(model.linear.weight.id).unwrap());
+        assert_eq!(twice, once.iter().map(|v| 2.0 * v).collect::<Vec<_>>());
+        assert_eq!(sum.len(), 4);
+    }
+}

@@ -1,0 +1,101 @@
+//! Opens the sounds that an experiment names.
+
+use std::sync::Arc;
+
+use params::{ParamSpec, ParamVector};
+use sha2::{Digest, Sha256};
+use stft_data::{Audio, ClipConfig, DataError, Fingerprint, FolderSource, Source};
+
+use crate::error::TrainerError;
+use crate::experiment::{Experiment, SoundSource};
+
+/// The sounds of an experiment. A folder is kept by its own type as well, since it knows
+/// which files it had to leave out.
+pub(crate) struct OpenedSource {
+    /// The sounds.
+    pub source: Arc<dyn Source>,
+    /// The same, where they are files.
+    pub folder: Option<Arc<FolderSource>>,
+}
+
+impl OpenedSource {
+    /// Opens the source of `experiment`.
+    ///
+    /// # Errors
+    /// The directory can't be read, or nothing in it can be used.
+    pub fn open(experiment: &Experiment) -> Result<Self, TrainerError> {
+        match &experiment.source.path {
+            SoundSource::Synth => Ok(Self {
+                source: Arc::new(SynthSource {
+                    seed: experiment.seed,
+                    examples: experiment.source.synth_examples,
+                    clip: experiment.data.clip.clone(),
+                }),
+                folder: None,
+            }),
+            SoundSource::Folder(path) => {
+                let folder = Arc::new(FolderSource::open(path, &experiment.data.decode)?);
+                Ok(Self {
+                    source: folder.clone(),
+                    folder: Some(folder),
+                })
+            }
+        }
+    }
+}
+
+/// Patches of the embedded synthesizer: sound `i` is patch `i` of the seed, as long as a clip.
+struct SynthSource {
+    seed: u64,
+    examples: usize,
+    clip: ClipConfig,
+}
+
+impl Source for SynthSource {
+    fn len(&self) -> usize {
+        self.examples
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("synth {index}")
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        let ParamVector { cont, cat } = self.vector(index);
+        let mut hash = Sha256::new();
+        for value in cont {
+            hash.update(value.to_le_bytes());
+        }
+        for class in cat {
+            hash.update((class as u64).to_le_bytes());
+        }
+        Fingerprint(hash.finalize().into())
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        let mut samples = vec![0.0; self.clip.samples()];
+        let patch = synth::draw(self.seed, index as u64);
+        synth::render(&patch, self.clip.sample_rate_hz, &mut samples)
+            .expect("a drawn patch has every parameter in its range");
+        Ok(Audio {
+            samples,
+            sample_rate_hz: self.clip.sample_rate_hz,
+        })
+    }
+
+    fn spec(&self) -> Option<&ParamSpec> {
+        Some(synth::spec())
+    }
+
+    fn truth(&self, index: usize) -> Option<ParamVector> {
+        Some(self.vector(index))
+    }
+}
+
+impl SynthSource {
+    fn vector(&self, index: usize) -> ParamVector {
+        synth::spec()
+            .encode(&synth::draw(self.seed, index as u64))
+            .expect("a drawn patch has every parameter in its range")
+    }
+}

@@ -1,0 +1,152 @@
+//! Training that is interrupted and goes on ends where uninterrupted training ends.
+
+use burn::tensor::Device;
+use trainer::{
+    Checkpoint, Context, Event, Experiment, Fit, Fitted, MaskedAutoencoder, Observer,
+    PreparedStage, Progress, RunDir, Stage, StageDir, TrainerError, Training, weights_sha256,
+};
+
+const SETTINGS: [&str; 12] = [
+    "source.synth_examples=30",
+    "data.clip.seconds=0.2",
+    "data.stft.n_fft=64",
+    "data.stft.hop_length=48",
+    "data.split.valid=0.2",
+    "unet.base_channels=8",
+    "unet.channel_mults=[1,2]",
+    "unet.blocks_per_level=1",
+    "stages.pretrain_autoencoder_mae.training.steps=7",
+    "stages.pretrain_autoencoder_mae.training.batch_size=4",
+    "stages.pretrain_autoencoder_mae.training.accumulation_steps=2",
+    "stages.pretrain_autoencoder_mae.training.validate_every=3",
+];
+
+/// What a whole stage needs, opened once.
+struct Bench {
+    prepared: PreparedStage,
+    out: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
+        let experiment = Experiment::load(None, &settings).unwrap();
+        Self {
+            prepared: PreparedStage::open(experiment, Stage::PretrainAutoencoderMae).unwrap(),
+            out: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn directory(&self, name: &str) -> StageDir {
+        let run = RunDir::create(self.out.path(), Some(name), "stage").unwrap();
+        run.stage("stage").unwrap()
+    }
+
+    fn training(&self) -> &Training {
+        &self
+            .prepared
+            .experiment()
+            .stages
+            .pretrain_autoencoder_mae
+            .training
+    }
+
+    fn fit(
+        &self,
+        directory: &StageDir,
+        resume: Option<Checkpoint>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainerError> {
+        let experiment = self.prepared.experiment();
+        let dataset = self.prepared.dataset();
+        let fit = Fit {
+            training: self.training(),
+            dataset: dataset.clone(),
+            workers: 1,
+            device: Device::flex(),
+            context: Context {
+                stage: "stage".into(),
+                normalization: dataset.normalization(),
+                experiment: experiment.clone(),
+            },
+        };
+        let task = MaskedAutoencoder {
+            model: experiment.unet.clone(),
+            loss: experiment.stages.pretrain_autoencoder_mae.loss,
+        };
+        let Fitted { model, progress } =
+            fit.run(&task, Some(directory), resume, &mut [observer])?;
+        Ok(Outcome {
+            weights: weights_sha256(&model),
+            progress,
+        })
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    weights: String,
+    progress: Progress,
+}
+
+/// Pulls the plug after a step.
+struct Plug {
+    after: u64,
+}
+
+impl Observer for Plug {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
+        match event {
+            Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
+                name: "unplugged".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
+    let bench = Bench::new();
+    let whole = bench
+        .fit(
+            &bench.directory("whole"),
+            None,
+            &mut Plug { after: u64::MAX },
+        )
+        .unwrap();
+    assert_eq!(whole.progress.step, 7);
+
+    let mut compared = 0;
+    for after in [4, 5] {
+        let directory = bench.directory(&format!("unplugged-{after}"));
+        bench
+            .fit(&directory, None, &mut Plug { after })
+            .expect_err("the plug was pulled");
+        let checkpoint = Checkpoint::open(&directory.last()).unwrap();
+        assert_eq!(checkpoint.progress.step, 3);
+        let rest = bench
+            .fit(&directory, Some(checkpoint), &mut Plug { after: u64::MAX })
+            .unwrap();
+        assert_eq!(rest, whole);
+        compared += 1;
+    }
+    assert_eq!(compared, 2);
+}
+
+#[test]
+fn a_checkpoint_of_another_model_is_refused_with_its_path() {
+    let bench = Bench::new();
+    let directory = bench.directory("source");
+    bench
+        .fit(&directory, None, &mut Plug { after: u64::MAX })
+        .unwrap();
+    let checkpoint = Checkpoint::open(&directory.best()).unwrap();
+    assert_eq!(&checkpoint.context.experiment, bench.prepared.experiment());
+
+    let mut other = bench.prepared.experiment().unet.clone();
+    other.base_channels = 16;
+    let model = other.init(&Device::flex());
+    let message = checkpoint.load_model(model).unwrap_err().to_string();
+    assert!(message.contains("model.bpk"), "{message}");
+}

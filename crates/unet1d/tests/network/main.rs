@@ -1,0 +1,5 @@
+//! The network through its public face: laws, and golden values from PyTorch.
+
+mod formula;
+mod golden;
+mod laws;

@@ -1,0 +1,100 @@
+//! The project's own commands: `cargo xtask pretrain`, `cargo xtask test`, ...
+//!
+//! It depends on nothing, so that it is built in a second.
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+const USAGE: &str = "\
+cargo xtask <command> [arguments]
+
+  pretrain [--profile P] [ARGS]   pretrain on the embedded synthesizer; ARGS go to `inversynth run`
+  test [ARGS]                     run all tests; ARGS go to `cargo test`
+  check                           formatting, lints and documentation
+";
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    match command.as_deref() {
+        Some("pretrain") => pretrain(rest),
+        Some("test") => cargo(&["test", "--workspace"], &rest),
+        Some("check") => check(),
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn pretrain(mut rest: Vec<String>) -> ExitCode {
+    // The profile is cargo's business; everything else is the program's.
+    let profile = match rest.iter().position(|argument| argument == "--profile") {
+        Some(at) if at + 1 < rest.len() => rest.drain(at..at + 2).nth(1),
+        _ => None,
+    };
+    let profile = profile.unwrap_or_else(|| "release".into());
+    let run = [
+        "run",
+        "--package",
+        "cli",
+        "--profile",
+        &profile,
+        "--",
+        "run",
+        "--config",
+        "configs/experiments.toml",
+        "--run",
+        "stage",
+        "--stage",
+        "pretrain_autoencoder_mae",
+    ];
+    cargo(&run, &rest)
+}
+
+fn check() -> ExitCode {
+    let steps: [&[&str]; 3] = [
+        &["fmt", "--all", "--check"],
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        &["doc", "--workspace", "--no-deps"],
+    ];
+    for step in steps {
+        let done = cargo(step, &[]);
+        if done != ExitCode::SUCCESS {
+            return done;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs cargo in the workspace's root and passes on how it ended.
+fn cargo(arguments: &[&str], rest: &[String]) -> ExitCode {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let status = Command::new(program)
+        .args(arguments)
+        .args(rest)
+        .current_dir(root)
+        .status();
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => ExitCode::from(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        ),
+        Err(error) => {
+            eprintln!("error: can't run cargo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
