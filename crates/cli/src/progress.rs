@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use trainer::{Event, Observer, TrainerError};
+use trainer::{BASELINE_TAG, Event, Observer, TrainerError};
 
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ impl Progress {
             self.bar.set_position(step);
             return;
         }
-        if self.last_line.elapsed() >= LINE_EVERY || step == self.steps {
+        if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let done = (step - self.first_step) as f64;
             let rate = done / self.started.elapsed().as_secs_f64().max(1e-9);
@@ -83,7 +83,12 @@ impl Observer for Progress {
         match event {
             Event::Started { step, steps } => self.begin(*step, *steps),
             Event::Stepped { step } => self.advance(*step),
-            Event::Logged { scalars, .. } => self.loss = value(scalars, "train/loss"),
+            Event::Logged { scalars, .. } => {
+                if let Some(loss) = value(scalars, BASELINE_TAG) {
+                    eprintln!("loss of predicting the mean spectrogram: {loss:.4}");
+                }
+                self.loss = value(scalars, "train/loss");
+            }
             Event::Validated { step, scalars, .. } => {
                 self.valid_loss = value(scalars, "valid/loss");
                 if self.plain {

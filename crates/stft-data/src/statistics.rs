@@ -111,3 +111,53 @@ fn example_moments(
     let rows = spectrogram.values.chunks_exact(spectrogram.frames);
     Moments::of(rows.flat_map(|row| row[..*valid_frames].iter().copied()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values so different in size that any other order of adding rounds differently.
+    fn example(index: usize) -> Result<LogSpectrogram, DataError> {
+        let [bins, frames] = [3, 5];
+        let values = (0..bins * frames)
+            .map(|at| 1.1_f32.powi(((index * 83 + at * 29) % 307) as i32) * 1e-7)
+            .collect();
+        Ok(LogSpectrogram {
+            spectrogram: Spectrogram {
+                values,
+                bins,
+                frames,
+            },
+            valid_frames: 1 + index % frames,
+        })
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_sums_to_the_last_bit() {
+        let examples: Vec<usize> = (0..3 * EXAMPLES_PER_BLOCK + 7).collect();
+        let [one, two, five] = [1, 2, 5].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| Statistics::over(&examples, [3, 5], example).unwrap())
+        });
+        for other in [two, five] {
+            assert_eq!(other.moments, one.moments);
+            assert_eq!(other.sums, one.sums);
+            assert_eq!(other.counts, one.counts);
+        }
+        assert_eq!(one.counts, [103, 82, 61, 40, 20]);
+    }
+
+    #[test]
+    fn the_first_error_ends_the_pass() {
+        let fail = |index: usize| match index {
+            40 => Err(DataError::NoVariation { examples: index }),
+            _ => example(index),
+        };
+        let examples: Vec<usize> = (0..50).collect();
+        let error = Statistics::over(&examples, [3, 5], fail).unwrap_err();
+        assert!(matches!(error, DataError::NoVariation { examples: 40 }));
+    }
+}

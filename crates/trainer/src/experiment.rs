@@ -285,6 +285,12 @@ mod tests {
     }
 
     #[test]
+    fn the_default_experiment_takes_the_data_crates_own_defaults() {
+        let experiment = Experiment::load(None, &[]).unwrap();
+        assert_eq!(experiment.data, DataConfig::default());
+    }
+
+    #[test]
     fn the_resolved_experiment_is_read_back_as_itself() {
         let experiment = Experiment::load(None, &["seed=3".into()]).unwrap();
         let (_directory, path) = write(&experiment.to_toml());

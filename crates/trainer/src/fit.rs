@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, Transaction};
+use params::keyed_rng;
+use rand::Rng;
 use stft_data::{Dataset, Loader, Order, Split};
 
 use crate::batch::TensorBatch;
@@ -41,9 +43,11 @@ pub struct Fitted<M> {
     pub progress: Progress,
 }
 
-/// Labels of the random streams that the loop draws from.
-const WEIGHTS_STREAM: u64 = 1;
-const STEP_STREAM: u64 = 2;
+/// Labels the stream of [`keyed_rng`] that weights are drawn from.
+const WEIGHTS_STREAM: u64 = u64::from_le_bytes(*b"trnweigh");
+
+/// Labels the stream of [`keyed_rng`] that whatever is random in a step is drawn from.
+const STEP_STREAM: u64 = u64::from_le_bytes(*b"trn step");
 
 impl Fit<'_> {
     /// Trains from scratch, or from `resume` on, and leaves checkpoints in `directory`
@@ -216,11 +220,14 @@ pub(crate) fn initial_model<T: Task>(task: &T, device: &Device, seed: u64) -> T:
 
 /// Burn's generator takes one number, so the key of a stream is drawn down to one.
 fn stream_seed(seed: u64, stream: u64, step: u64) -> u64 {
-    use rand::Rng;
-    params::keyed_rng([seed, stream, step, 0]).next_u64()
+    keyed_rng([seed, stream, step, 0]).next_u64()
 }
 
-fn notify(observers: &mut [&mut dyn Observer], event: &Event) -> Result<(), TrainerError> {
+/// Tells every observer.
+pub(crate) fn notify(
+    observers: &mut [&mut dyn Observer],
+    event: &Event,
+) -> Result<(), TrainerError> {
     observers
         .iter_mut()
         .try_for_each(|observer| observer.observe(event))

@@ -40,7 +40,7 @@ pub use picture::{Axes, Canvas, Panel, draw_panels};
 pub use report::{DryRun, Summary};
 pub use run_dir::{RunDir, StageDir};
 pub use schedule::LrSchedule;
-pub use stage::{PreparedStage, Stage};
+pub use stage::{BASELINE_TAG, PreparedStage, Stage};
 pub use task::{Scores, Task};
 pub use tasks::MaskedAutoencoder;
 pub use tensorboard::TensorBoard;

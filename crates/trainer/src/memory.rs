@@ -3,37 +3,47 @@
 /// Largest resident set of this process so far, in bytes; `None` where the system doesn't
 /// say (it is read from `/proc/self/status`, which only Linux has).
 pub fn peak_rss_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+/// Resident set of this process now, in bytes, where the system says.
+pub(crate) fn rss_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+fn status_bytes(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }
 
-/// What a training step needs, by its parts, in bytes.
+/// What training will hold in memory at its peak, by its parts, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryEstimate {
+    /// The program with its data open, measured; 0 where the system doesn't say.
+    pub resident: u64,
     /// Weights, their gradients, and the optimizer's two moments.
     pub weights: u64,
     /// What the forward pass keeps for the backward pass.
     pub activations: u64,
-    /// Decoded sounds that are kept for the next epoch.
-    pub sounds: u64,
 }
 
 impl MemoryEstimate {
-    /// From counts of f32 values; `parameters` are held four times.
-    pub fn new(parameters: usize, activation_elements: usize, sounds: u64) -> Self {
+    /// For a model that isn't built yet, from its counts of f32 values; `parameters` are held
+    /// four times.
+    pub(crate) fn new(parameters: usize, activation_elements: usize) -> Self {
         let f32s = |count: usize| count as u64 * 4;
         Self {
+            resident: rss_bytes().unwrap_or(0),
             weights: 4 * f32s(parameters),
             activations: f32s(activation_elements),
-            sounds,
         }
     }
 
     /// All parts together.
     pub fn total(&self) -> u64 {
-        self.weights + self.activations + self.sounds
+        self.resident + self.weights + self.activations
     }
 }
 

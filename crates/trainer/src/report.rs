@@ -115,16 +115,21 @@ impl fmt::Display for DryRun {
         writeln!(out, "  {:<24} {total:>12} parameters", "in all")?;
         writeln!(out, "peak memory, estimated")?;
         let parts = [
+            ("program and sounds", self.memory.resident),
             ("weights, gradients, moments", self.memory.weights),
             ("activations", self.memory.activations),
-            ("sounds", self.memory.sounds),
             ("in all", self.memory.total()),
         ];
         for (name, bytes) in parts {
             writeln!(out, "  {name:<28} {}", gibibytes(bytes))?;
         }
         if let Some(bytes) = self.peak_rss_bytes {
-            writeln!(out, "  {:<28} {}", "measured so far", gibibytes(bytes))?;
+            writeln!(
+                out,
+                "  {:<28} {}",
+                "measured for one step",
+                gibibytes(bytes)
+            )?;
         }
         write!(
             out,

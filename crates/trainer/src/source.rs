@@ -29,7 +29,7 @@ impl OpenedSource {
                 source: Arc::new(SynthSource {
                     seed: experiment.seed,
                     examples: experiment.source.synth_examples,
-                    clip: experiment.data.clip.clone(),
+                    clip: experiment.data.clip,
                 }),
                 folder: None,
             }),

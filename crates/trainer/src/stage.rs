@@ -12,16 +12,19 @@ use stft_data::{Dataset, FolderSource, Rejected, Split};
 use crate::checkpoint::Context;
 use crate::error::TrainerError;
 use crate::experiment::{Experiment, Training};
-use crate::fit::{Fit, Fitted, initial_model};
+use crate::fit::{Fit, Fitted, initial_model, notify};
 use crate::layers::nearest;
 use crate::memory::{MemoryEstimate, peak_rss_bytes};
-use crate::observe::{Illustration, MetricsFile, Observer};
+use crate::observe::{Event, Illustration, MetricsFile, Observer};
 use crate::report::{DryRun, Summary};
 use crate::run_dir::RunDir;
 use crate::source::OpenedSource;
 use crate::tasks::MaskedAutoencoder;
 use crate::tensorboard::TensorBoard;
 use crate::weights::weights_sha256;
+
+/// Tag of the loss of predicting the training data's mean spectrogram.
+pub const BASELINE_TAG: &str = "valid/baseline_loss";
 
 /// A stage of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,13 @@ impl PreparedStage {
     /// # Errors
     /// The data can't be used.
     pub fn open(experiment: Experiment, stage: Stage) -> Result<Self, TrainerError> {
+        if experiment.data.mask.ratio == 0.0 {
+            return Err(TrainerError::Value {
+                key: "data.mask.ratio",
+                expected: format!("above 0: {stage} learns from what is hidden"),
+                got: "0".into(),
+            });
+        }
         let opened = OpenedSource::open(&experiment)?;
         let dataset = Dataset::open(opened.source, &experiment.data, experiment.seed)?;
         Ok(Self {
@@ -135,6 +145,14 @@ impl PreparedStage {
         let fit = self.fit(training, device);
         let baseline_loss = loss(&fit.evaluation().baseline(&task)?);
         let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];
+        let scalars = [(BASELINE_TAG.to_string(), baseline_loss as f32)];
+        notify(
+            observers,
+            &Event::Logged {
+                step: 0,
+                scalars: &scalars,
+            },
+        )?;
         let Fitted { model, progress } = fit.run(&task, Some(&directory), None, observers)?;
 
         let shown = training.pictured_examples.max(1);
@@ -175,6 +193,9 @@ impl PreparedStage {
         let task = self.task();
         let model = initial_model(&task, device, self.experiment.seed);
         let blocks = model.parameters_per_block();
+        let unet = &self.experiment.unet;
+        let kept = unet.activation_elements(self.training().batch_size, self.dataset.frames());
+        let memory = MemoryEstimate::new(model.num_params(), kept);
         let training = Training {
             steps: 1,
             warmup_steps: 0,
@@ -185,7 +206,7 @@ impl PreparedStage {
         let fitted = fit.run(&task, None, None, &mut [])?;
         Ok(DryRun {
             blocks,
-            memory: self.memory(model.num_params()),
+            memory,
             valid_loss: fitted
                 .progress
                 .valid_loss
@@ -225,18 +246,6 @@ impl PreparedStage {
                 experiment: self.experiment.clone(),
             },
         }
-    }
-
-    fn memory(&self, parameters: usize) -> MemoryEstimate {
-        let batch = self.training().batch_size;
-        let activations = self
-            .experiment
-            .unet
-            .activation_elements(batch, self.dataset.frames());
-        let sounds =
-            self.dataset.source().len() as u64 * self.experiment.data.clip.samples() as u64 * 4;
-        let budget = (self.experiment.data.cache_mib as u64) << 20;
-        MemoryEstimate::new(parameters, activations, sounds.min(budget))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct RunArguments {
     /// Name of the run [default: the stage's name and the next free number]
     #[arg(long)]
     name: Option<String>,
-    /// cpu, wgpu[:N] or cuda[:N]
+    /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Changes one setting, such as stages.pretrain_autoencoder_mae.training.steps=100

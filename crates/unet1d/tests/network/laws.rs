@@ -3,7 +3,7 @@
 use crate::formula::{for_each_gradient, network, spectrogram};
 use burn::module::Module;
 use burn::store::ModuleRecord;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 use proptest::prelude::*;
 use unet1d::{BlockKind, UNet1dConfig};
 
@@ -82,7 +82,7 @@ proptest! {
         let model = network(&config(KINDS[usize::from(residual)]), &device);
         let x = spectrogram("input", [3, 5, frames], &device);
         let other = spectrogram("other", [1, 5, frames], &device) * 100.0;
-        let changed = x.clone().slice_assign([item..item + 1], other);
+        let changed = x.clone().slice_assign(s![item..item + 1, .., ..], other);
         let (before, after) = (model.forward(x), model.forward(changed));
         for i in 0..3 {
             let [before, after] = [&before, &after].map(|y| values(y.clone().narrow(0, i, 1)));
