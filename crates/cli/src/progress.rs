@@ -1,9 +1,10 @@
 //! Progress for people: a bar on a terminal, a line every few seconds elsewhere.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use trainer::{BASELINE_TAG, Event, Observer, TrainerError};
 
 /// Seconds between two lines where there is no terminal.
@@ -44,10 +45,14 @@ impl Progress {
         if self.plain {
             return;
         }
-        let style =
-            ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {per_sec}  ETA {eta}  {msg}");
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {rate}  ETA {eta}  {msg}")
+            .expect("the template is valid")
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A bar that can't be written is no reason to stop training.
+                let _ = write!(out, "{:.2} it/s", state.per_sec());
+            });
         self.bar = ProgressBar::new(steps);
-        self.bar.set_style(style.expect("the template is valid"));
+        self.bar.set_style(style);
         self.bar.set_position(step);
         self.bar.reset_eta();
     }

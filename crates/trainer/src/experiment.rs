@@ -349,6 +349,18 @@ mod tests {
     }
 
     #[test]
+    fn every_experiment_file_of_the_project_loads() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
+        let mut loaded = 0;
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            Experiment::load(Some(&path), &[]).unwrap_or_else(|error| panic!("{error}"));
+            loaded += 1;
+        }
+        assert!(loaded >= 2, "{loaded} files in {directory}");
+    }
+
+    #[test]
     fn in_channels_follow_from_the_stft_and_must_not_contradict_it() {
         let derived = Experiment::load(None, &[]).unwrap();
         assert_eq!(derived.unet.in_channels, derived.data.stft.bins());
