@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use params::keyed_rng;
 
-use crate::audio::Audio;
+use crate::audio::{Audio, MAX_SAMPLE};
 use crate::cache::AudioCache;
 use crate::clip::{Clip, cut};
 use crate::config::DataConfig;
@@ -77,11 +77,14 @@ fn check(audio: &Audio, name: impl Fn() -> String) -> Result<(), DataError> {
             sample_rate_hz: *sample_rate_hz,
         });
     }
-    match samples.iter().position(|sample| !sample.is_finite()) {
-        Some(at_sample) => Err(DataError::NotFiniteExample {
+    // Not `abs() > MAX_SAMPLE`, which is false for NaN.
+    let possible = |sample: &f32| sample.abs() <= MAX_SAMPLE;
+    match samples.iter().position(|sample| !possible(sample)) {
+        Some(at_sample) => Err(DataError::ImpossibleSample {
             name: name(),
             at_sample,
             value: samples[at_sample],
+            max: MAX_SAMPLE,
         }),
         None => Ok(()),
     }

@@ -11,7 +11,7 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
-use crate::audio::Audio;
+use crate::audio::{Audio, MAX_SAMPLE};
 use crate::error::{DataError, Unusable, panic_message};
 
 /// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
@@ -61,7 +61,8 @@ impl DecodeLimits {
 ///
 /// The content decides on the format, the name does not. Damaged packets are passed over and a
 /// truncated file gives what is present, as players do. Memory grows with the sound that is really
-/// there, not with what a header claims.
+/// there, not with what a header claims. Only regular files are opened: a pipe would make the reader
+/// wait, and a device may have no end.
 ///
 /// # Errors
 /// [`DataError::Unusable`] with the path and the reason.
@@ -93,6 +94,9 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusabl
 }
 
 fn decode(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(Unusable::NotRegular);
+    }
     let file = File::open(path)?;
     let mut format = match probe(Box::new(file.try_clone()?)) {
         // The AIFF reader looks for chunks behind the samples and gives up on a truncated file. A
@@ -228,15 +232,29 @@ impl Mono {
         }
         let count = planes.len() as f32;
         for frame in 0..frames {
-            let mean = planes.iter().map(|plane| plane[frame]).sum::<f32>() / count;
-            if !mean.is_finite() {
-                return Err(Unusable::NotFinite {
-                    at_sample: self.samples.len(),
-                });
+            let mut sum = 0.0;
+            for plane in planes {
+                // Before the sum, in which two absurd channels could cancel.
+                check_sample(plane[frame], self.samples.len())?;
+                sum += plane[frame];
             }
-            self.samples.push(mean);
+            self.samples.push(sum / count);
         }
         Ok(true)
+    }
+}
+
+fn check_sample(value: f32, at_sample: usize) -> Result<(), Unusable> {
+    if value.abs() <= MAX_SAMPLE {
+        Ok(())
+    } else if value.is_finite() {
+        Err(Unusable::TooLarge {
+            at_sample,
+            value,
+            max: MAX_SAMPLE,
+        })
+    } else {
+        Err(Unusable::NotFinite { at_sample })
     }
 }
 

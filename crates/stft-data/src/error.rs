@@ -94,15 +94,19 @@ pub enum DataError {
         /// Samples per second.
         sample_rate_hz: u32,
     },
-    /// A source handed over a sample that is not a number, or not finite.
-    #[error("{name}: sample {at_sample} is {value}; every sample must be finite")]
-    NotFiniteExample {
+    /// A source handed over a sample that is no number, or beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
+    #[error(
+        "{name}: sample {at_sample} is {value:e}; every sample must be from -{max:e} to {max:e}"
+    )]
+    ImpossibleSample {
         /// Name of the example.
         name: String,
         /// Index of the first such sample.
         at_sample: usize,
         /// Its value.
         value: f32,
+        /// Largest magnitude that is believed.
+        max: f32,
     },
     /// The resampler refused.
     #[error("can't resample from {from_hz} Hz to {to_hz} Hz: {reason}")]
@@ -142,13 +146,15 @@ pub enum Unusable {
         damaged_packets: usize,
     },
     /// It is longer than the limit.
-    #[error("it is longer than {max_seconds} s; cut it, or raise `decode.max_seconds`")]
+    #[error("it is longer than {max_seconds} s; cut it, or raise the limit `max_seconds`")]
     TooLong {
         /// The limit.
         max_seconds: f32,
     },
     /// It has more channels than the limit.
-    #[error("it has {got} channels; the limit `decode.max_channels` is {max_channels}")]
+    #[error(
+        "it has {got} channels; mix it down, or raise the limit `max_channels` from {max_channels}"
+    )]
     TooManyChannels {
         /// Number of channels.
         got: usize,
@@ -169,6 +175,21 @@ pub enum Unusable {
         /// Index of the first such sample.
         at_sample: usize,
     },
+    /// It holds a sample beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
+    #[error(
+        "sample {at_sample} is {value:e}, and full scale is 1; more than {max:e} is taken for damage: export it again"
+    )]
+    TooLarge {
+        /// Index of the first such sample.
+        at_sample: usize,
+        /// Its value.
+        value: f32,
+        /// Largest magnitude that is believed.
+        max: f32,
+    },
+    /// It is a pipe, a socket, a device or a folder, perhaps behind a link; it is not opened.
+    #[error("it is not a regular file")]
+    NotRegular,
     /// The decoder panicked.
     #[error("the decoder failed on it: {0}")]
     DecoderPanicked(String),

@@ -61,7 +61,8 @@ pub struct Rejected {
 impl FolderSource {
     /// Searches a folder and decodes every sound in it once, in parallel.
     ///
-    /// Links are followed, loops are not; names that begin with a dot are passed over. Files are in
+    /// Links are followed, loops are not; names that begin with a dot are passed over; pipes, sockets
+    /// and devices are never opened. Files are in
     /// the order of their paths, whatever order the file system lists them in.
     ///
     /// # Errors
@@ -120,7 +121,7 @@ impl FolderSource {
         &self.rejected
     }
 
-    /// Number of files that are no sounds and don't claim to be.
+    /// Number of files (pipes, sockets and devices included) that are no sounds and don't claim to be.
     pub fn skipped(&self) -> usize {
         self.skipped
     }
@@ -186,7 +187,17 @@ fn search(root: &Path) -> Result<Found, DataError> {
         .filter_entry(visible)
     {
         match entry {
-            Ok(entry) if !entry.file_type().is_file() => {}
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if !entry.file_type().is_file() => {
+                if named_like_sound(entry.path()) {
+                    found.rejected.push(Rejected {
+                        path: relative(entry.path()),
+                        reason: Unusable::NotRegular,
+                    });
+                } else {
+                    found.skipped += 1;
+                }
+            }
             Ok(entry) => match claims_sound(entry.path()) {
                 Ok(true) => found.sounds.push(relative(entry.path())),
                 Ok(false) => found.skipped += 1,
@@ -237,14 +248,16 @@ fn inspect(root: &Path, path: PathBuf, limits: &DecodeLimits) -> Result<SoundFil
     }
 }
 
+fn named_like_sound(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| {
+        SOUND_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str())
+    })
+}
+
 /// By its name, or else by its first bytes.
 fn claims_sound(path: &Path) -> io::Result<bool> {
-    let extension = path
-        .extension()
-        .and_then(OsStr::to_str)
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if SOUND_EXTENSIONS.contains(&extension.as_str()) {
+    if named_like_sound(path) {
         return Ok(true);
     }
     let mut start = Vec::with_capacity(12);

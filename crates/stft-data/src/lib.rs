@@ -91,7 +91,7 @@ mod statistics;
 mod stft;
 mod window;
 
-pub use audio::Audio;
+pub use audio::{Audio, MAX_SAMPLE};
 pub use batch::SpectrogramBatch;
 pub use clip::{Clip, ClipConfig};
 pub use config::DataConfig;

@@ -8,8 +8,8 @@ use params::ParamVector;
 use sha2::{Digest, Sha256};
 use stft_data::{
     Audio, ClipConfig, DataConfig, DataError, Dataset, EVALUATION_EPOCH, Example, Fingerprint,
-    Loader, MaskConfig, MaskStrategy, Normalization, Order, Source, SpectrogramBatch, Split,
-    SplitConfig, Stft, StftConfig, log1p,
+    Loader, MAX_SAMPLE, MaskConfig, MaskStrategy, Normalization, Order, Source, SpectrogramBatch,
+    Split, SplitConfig, Stft, StftConfig, log1p,
 };
 
 const RATE_HZ: u32 = 4_000;
@@ -426,26 +426,19 @@ fn evaluation_goes_over_the_split_once_in_order_and_the_same_each_time() {
 
 #[test]
 fn an_empty_split_gives_no_batches() {
-    let config = DataConfig {
-        split: SplitConfig {
-            valid: 0.2,
-            test: 0.0,
-        },
-        ..config()
-    };
-    let dataset = Arc::new(Dataset::open(Arc::new(Tones::new(0..9)), &config, 1).unwrap());
-    for workers in [0, 2] {
-        assert!(
-            Loader::new(
-                dataset.clone(),
-                Order::Evaluation(Split::Test),
-                4,
-                workers,
-                0
-            )
-            .next()
-            .is_none()
-        );
+    for (valid, test, empty) in [(0.2, 0.0, Split::Test), (0.0, 0.2, Split::Valid)] {
+        let config = DataConfig {
+            split: SplitConfig { valid, test },
+            ..config()
+        };
+        let dataset = Arc::new(Dataset::open(Arc::new(Tones::new(0..9)), &config, 1).unwrap());
+        assert!(dataset.indices(empty).is_empty());
+        for workers in [0, 2] {
+            let order = Order::Evaluation(empty);
+            let mut loader = Loader::new(dataset.clone(), order, 4, workers, 0);
+            assert!(loader.next().is_none(), "{empty}");
+            assert_eq!(loader.position(), 0);
+        }
     }
 }
 
@@ -567,6 +560,45 @@ fn silence_can_not_be_learned_from() {
         matches!(error, DataError::NoVariation { examples: 1.. }),
         "{error}"
     );
+}
+
+#[test]
+fn a_source_that_hands_over_impossible_samples_is_told_which() {
+    struct Damaged(f32);
+    impl Source for Damaged {
+        fn len(&self) -> usize {
+            6
+        }
+        fn name(&self, index: usize) -> String {
+            format!("damaged {index}")
+        }
+        fn fingerprint(&self, index: usize) -> Fingerprint {
+            Fingerprint([index as u8; 32])
+        }
+        fn load(&self, _: usize) -> Result<Audio, DataError> {
+            let mut samples = tone(1);
+            samples[5] = self.0;
+            Ok(Audio {
+                samples,
+                sample_rate_hz: RATE_HZ,
+            })
+        }
+    }
+    let open = |value| Dataset::open(Arc::new(Damaged(value)), &config(), 0);
+    for bad in [f32::NAN, f32::NEG_INFINITY, f32::MAX, -1e11] {
+        match open(bad).err().unwrap() {
+            DataError::ImpossibleSample {
+                name, at_sample, ..
+            } => assert!(name.starts_with("damaged ") && at_sample == 5),
+            other => panic!("{bad:e}: {other}"),
+        }
+    }
+    // At the limit itself, every number on the way stays finite.
+    for largest in [MAX_SAMPLE, -MAX_SAMPLE] {
+        let dataset = open(largest).unwrap();
+        let example = dataset.example(0, 0).unwrap();
+        assert!(example.spectrogram.iter().all(|value| value.is_finite()));
+    }
 }
 
 #[test]

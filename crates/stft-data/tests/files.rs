@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stft_data::{DataError, DecodeLimits, FolderSource, Source, Unusable, decode_file};
+use stft_data::{DataError, DecodeLimits, FolderSource, MAX_SAMPLE, Source, Unusable, decode_file};
 use tempfile::TempDir;
 
 #[derive(Deserialize)]
@@ -305,6 +305,40 @@ fn what_can_not_be_used_says_why() {
 }
 
 #[test]
+fn samples_on_the_scale_of_32_bit_integers_pass_and_absurd_ones_are_refused() {
+    let (_folder, path) = file_with("loud.wav", b"");
+    let full_scale = -2_147_483_648.0;
+    float_wav(&path, &[0.25, full_scale]);
+    assert_eq!(decode(&path).unwrap().samples, [0.25, full_scale]);
+    for absurd in [1.1 * MAX_SAMPLE, -1e20, f32::MAX] {
+        float_wav(&path, &[0.1, 0.2, 0.3, absurd, 0.4]);
+        match reason(&path, &DecodeLimits::default()) {
+            Unusable::TooLarge {
+                at_sample, value, ..
+            } => assert_eq!((at_sample, value), (3, absurd)),
+            other => panic!("{absurd:e}: {other}"),
+        }
+    }
+    // The mean of these channels is 0.
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 8_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    [0.5, 0.5, 1e30, -1e30_f32]
+        .iter()
+        .for_each(|&sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+    let refused = reason(&path, &DecodeLimits::default());
+    assert!(
+        matches!(refused, Unusable::TooLarge { at_sample: 1, .. }),
+        "{refused}"
+    );
+}
+
+#[test]
 fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -382,6 +416,41 @@ fn links_are_followed_and_loops_are_not() {
     };
     assert_eq!(rejected.path, Path::new("dangling.wav"));
     assert!(matches!(rejected.reason, Unusable::Io(_)));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::copy(fixture("mono.mp3"), root.join("a.mp3")).unwrap();
+    // Whoever opens a pipe without a writer waits for one, and this test with it.
+    for name in ["pipe.wav", "pipe"] {
+        let made = std::process::Command::new("mkfifo")
+            .arg(root.join(name))
+            .status()
+            .unwrap();
+        assert!(made.success());
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("socket.flac")).unwrap();
+    for name in ["zero.wav", "zero"] {
+        std::os::unix::fs::symlink("/dev/zero", root.join(name)).unwrap();
+    }
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    assert_eq!((source.len(), source.skipped()), (1, 2));
+    let names: Vec<_> = source
+        .rejected()
+        .iter()
+        .map(|rejected| {
+            assert_eq!(rejected.reason.to_string(), "it is not a regular file");
+            rejected.path.to_str().unwrap()
+        })
+        .collect();
+    assert_eq!(names, ["pipe.wav", "socket.flac", "zero.wav"]);
+    for name in ["pipe.wav", "pipe", "socket.flac", "zero", ""] {
+        let reason = reason(&root.join(name), &DecodeLimits::default());
+        assert!(matches!(reason, Unusable::NotRegular), "{name}: {reason}");
+    }
 }
 
 #[test]
