@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask <command> [arguments]
 
-  pretrain [--profile P] [ARGS]   pretrain on the embedded synthesizer; ARGS go to `inversynth run`
+  pretrain [--profile P] [ARGS]   run the default experiment; ARGS go to `inversynth run`
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
 ";
@@ -43,8 +43,6 @@ fn pretrain(mut rest: Vec<String>) -> ExitCode {
         &profile,
         "--",
         "run",
-        "--config",
-        "configs/experiments.toml",
         "--run",
         "stage",
         "--stage",

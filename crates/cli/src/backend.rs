@@ -6,6 +6,7 @@ use anyhow::bail;
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
+use trainer::Devices;
 
 /// `cpu`, `wgpu[:N]` or `cuda[:N]`, as a user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,23 +79,22 @@ impl Backend {
 }
 
 impl DeviceName {
-    /// What the user wrote.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The device, if this program was built for it and it is there.
+    /// The device, if this program was built for it and it is there, with the CPU as its host.
     ///
     /// # Errors
     /// The feature is missing, or there is no such device.
-    pub fn open(&self) -> anyhow::Result<Device> {
+    pub fn open(&self) -> anyhow::Result<Devices> {
         let name = self.backend.name();
         let Some(devices) = self.backend.devices() else {
             bail!("this program was built without {name}: build it with `--features {name}`");
         };
         let found = devices.len();
         match devices.into_iter().nth(self.index) {
-            Some(device) => Ok(device),
+            Some(compute) => Ok(Devices {
+                host: Device::flex(),
+                compute,
+                name: self.text.clone(),
+            }),
             None => bail!(
                 "there is no device {name}:{}: {found} found; is a driver installed?",
                 self.index
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn names_are_read_with_and_without_a_number() {
         for text in ["cpu", "cpu:0", "wgpu", "wgpu:1", "cuda", "cuda:12"] {
-            assert_eq!(text.parse::<DeviceName>().unwrap().as_str(), text);
+            assert_eq!(text.parse::<DeviceName>().unwrap().text, text);
         }
         for text in ["", "gpu", "cpu:1", "cuda:", "cuda:x", "wgpu:-1", "CPU"] {
             assert!(text.parse::<DeviceName>().is_err(), "{text}");

@@ -111,7 +111,8 @@ impl Observer for Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.bar.finish();
+        // Not `finish`, which would show a failed run as complete.
+        self.bar.abandon();
     }
 }
 

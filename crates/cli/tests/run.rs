@@ -285,7 +285,68 @@ fn mistakes_are_named_and_nothing_is_written() {
         &["--set", "`seconds`"],
     );
     desk.refuses(&["run", "--name", "a/b"], &["a/b"]);
+    desk.refuses(
+        &["run", "--data", "tiny.toml"],
+        &["tiny.toml", "not a folder"],
+    );
+    desk.refuses(
+        &["run", "--out", "tiny.toml"],
+        &["tiny.toml", "not a directory"],
+    );
+    desk.refuses(
+        &["run", "--set", "data.split.valid=0.0"],
+        &["data.split.valid"],
+    );
+    desk.refuses(
+        &["run", "--set", "data.clip.sample_rate_hz=2000"],
+        &["4000"],
+    );
     desk.refuses(&["data", "check", "texts"], &["no sound file"]);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_keeps_no_weights() {
+    let desk = Desk::new();
+    let training = "stages.pretrain_autoencoder_mae.training";
+    for validate_every in [1, 6] {
+        let name = format!("every-{validate_every}");
+        let settings = [
+            format!("{training}.lr=1e30"),
+            format!("{training}.warmup_steps=0"),
+            format!("{training}.validate_every={validate_every}"),
+        ];
+        let mut arguments = vec!["run", "--config", "tiny.toml", "--name", &name];
+        for setting in &settings {
+            arguments.extend(["--set", setting]);
+        }
+        let output = desk.inversynth(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("training.lr"),
+            "{}",
+            stderr(&output)
+        );
+        assert!(!desk.stage(&name).join("checkpoints").exists());
+        assert!(!desk.stage(&name).join("summary.json").exists());
+    }
+}
+
+#[test]
+fn causes_are_said_once_and_a_reader_may_leave_early() {
+    let desk = Desk::new();
+    let output = desk.inversynth(&["run", "--config", "missing.toml"]);
+    let message = stderr(&output);
+    assert_eq!(message.matches("No such file").count(), 1, "{message}");
+
+    desk.sounds(3);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
+        .args(["data", "check", "sounds"])
+        .current_dir(desk.directory.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl Checkpoint {
     /// # Errors
     /// There is no checkpoint, or its state can't be read.
     pub fn open(directory: &Path) -> Result<Self, TrainerError> {
+        recover(directory)?;
         let path = directory.join(STATE_FILE);
         let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
         let state: State =
@@ -159,18 +160,18 @@ fn write_model<M: Module>(
     fs::write(&path, text).map_err(TrainerError::write(&path))
 }
 
-/// Fills a new directory beside `directory`, then puts it in its place, so that a process
-/// killed in between leaves the old checkpoint or the new one, whole.
+/// Fills a new directory beside `directory`, then puts it in its place. A process killed at
+/// any moment leaves the old checkpoint or the new one, whole; [`recover`] puts the old one
+/// back if it was killed between the two renames.
 fn replace(
     directory: &Path,
     fill: impl FnOnce(&Path) -> Result<(), TrainerError>,
 ) -> Result<(), TrainerError> {
+    recover(directory)?;
     let new = directory.with_extension("new");
     let old = directory.with_extension("old");
     for leftover in [&new, &old] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(TrainerError::write(leftover))?;
-        }
+        remove(leftover)?;
     }
     fs::create_dir_all(&new).map_err(TrainerError::write(&new))?;
     fill(&new)?;
@@ -178,8 +179,22 @@ fn replace(
         fs::rename(directory, &old).map_err(TrainerError::write(directory))?;
     }
     fs::rename(&new, directory).map_err(TrainerError::write(directory))?;
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(TrainerError::write(&old))?;
+    remove(&old)
+}
+
+/// Puts the old checkpoint back where a killed process had moved it aside for a new one that
+/// didn't arrive.
+fn recover(directory: &Path) -> Result<(), TrainerError> {
+    let old = directory.with_extension("old");
+    if !directory.exists() && old.exists() {
+        fs::rename(&old, directory).map_err(TrainerError::write(directory))?;
+    }
+    Ok(())
+}
+
+fn remove(directory: &Path) -> Result<(), TrainerError> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).map_err(TrainerError::write(directory))?;
     }
     Ok(())
 }
@@ -197,5 +212,58 @@ fn unwritable(path: &Path) -> impl FnOnce(RecordError) -> TrainerError {
     move |error| TrainerError::Write {
         path,
         source: std::io::Error::other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(directory: &Path) -> String {
+        fs::read_to_string(directory.join("file")).unwrap()
+    }
+
+    fn put(directory: &Path, text: &str) -> Result<(), TrainerError> {
+        replace(directory, |directory| {
+            fs::write(directory.join("file"), text).unwrap();
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_failure_while_writing_leaves_the_old_checkpoint() {
+        let home = tempfile::tempdir().unwrap();
+        let last = home.path().join("last");
+        put(&last, "first").unwrap();
+        let failed = replace(&last, |directory| {
+            fs::write(directory.join("file"), "half").unwrap();
+            Err(TrainerError::RunName {
+                name: "killed".into(),
+            })
+        });
+        assert!(failed.is_err());
+        assert_eq!(content(&last), "first");
+        put(&last, "second").unwrap();
+        assert_eq!(content(&last), "second");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_kill_between_the_renames_loses_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let last = home.path().join("last");
+        put(&last, "first").unwrap();
+        fs::rename(&last, last.with_extension("old")).unwrap();
+        recover(&last).unwrap();
+        assert_eq!(content(&last), "first");
+
+        fs::rename(&last, last.with_extension("old")).unwrap();
+        let failed = replace(&last, |_| {
+            Err(TrainerError::RunName {
+                name: "killed again".into(),
+            })
+        });
+        assert!(failed.is_err());
+        assert_eq!(content(&last), "first");
     }
 }

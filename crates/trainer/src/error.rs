@@ -56,10 +56,12 @@ pub enum TrainerError {
         text: String,
     },
     /// A value is of the right type but can't work.
-    #[error("`{key}` is {got}: expected {expected}")]
+    #[error("{}`{key}` is {got}: expected {expected}", set_by(origin))]
     Value {
+        /// The file and line, or the `--set`, that the value came with; empty for the default.
+        origin: String,
         /// Dotted path of the key.
-        key: &'static str,
+        key: String,
         /// What would work.
         expected: String,
         /// What was given.
@@ -81,15 +83,21 @@ pub enum TrainerError {
         /// Its directory.
         path: PathBuf,
     },
+    /// Runs can't be kept there.
+    #[error("{path} is not a directory; choose another --out", path = path.display())]
+    NotADirectory {
+        /// What was named.
+        path: PathBuf,
+    },
     /// A run's name would leave the output directory.
-    #[error("{name:?} can't name a run: use letters, digits, '-', '_' and '.'")]
+    #[error("{name:?} can't name a run: use up to 100 letters, digits, '-', '_' and '.'")]
     RunName {
         /// What was asked for.
         name: String,
     },
     /// The loss stopped being a number.
     #[error(
-        "the loss is {loss} after step {step}; lower `training.lr`, or raise `training.warmup_steps` or `training.batch_size`"
+        "the loss is {loss} after step {step}; lower the stage's `training.lr`, or raise its `training.warmup_steps` or `training.batch_size`"
     )]
     Diverged {
         /// Steps done.
@@ -114,6 +122,20 @@ pub enum TrainerError {
 }
 
 impl TrainerError {
+    /// A value that can't work; whoever knows which file set it adds that.
+    pub(crate) fn value(
+        key: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl ToString,
+    ) -> Self {
+        Self::Value {
+            origin: String::new(),
+            key: key.into(),
+            expected: expected.into(),
+            got: got.to_string(),
+        }
+    }
+
     /// Turns an IO error of reading `path` into a [`TrainerError::Read`].
     pub(crate) fn read(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
@@ -124,6 +146,14 @@ impl TrainerError {
     pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Write { path, source }
+    }
+}
+
+fn set_by(origin: &str) -> String {
+    if origin.is_empty() {
+        String::new()
+    } else {
+        format!("{origin}: ")
     }
 }
 

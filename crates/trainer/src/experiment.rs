@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use losses::Norm;
 use serde::{Deserialize, Serialize};
-use stft_data::DataConfig;
+use stft_data::{DataConfig, DataError};
 use unet1d::UNet1dConfig;
 
 use crate::error::TrainerError;
@@ -58,7 +58,8 @@ pub enum SoundSource {
 
 impl From<PathBuf> for SoundSource {
     fn from(path: PathBuf) -> Self {
-        if path == Path::new("synth") {
+        // Not `Path::eq`, which takes `synth/`, a directory, for the same.
+        if path.as_os_str() == "synth" {
             Self::Synth
         } else {
             Self::Folder(path)
@@ -157,7 +158,7 @@ impl Experiment {
             layers.add_override(text)?;
             experiment = layers.resolve(derive_channels)?;
         }
-        experiment.validate()?;
+        experiment.validate().map_err(|error| layers.trace(error))?;
         Ok(experiment)
     }
 
@@ -168,71 +169,130 @@ impl Experiment {
 
     /// What serde can't see: settings that can't work, alone or together.
     fn validate(&self) -> Result<(), TrainerError> {
-        self.data.validate()?;
+        self.data.validate().map_err(in_data)?;
+        if self.data.split.valid == 0.0 {
+            let expected = "above 0: the loss on held-out sounds decides which weights are best";
+            return Err(TrainerError::value("data.split.valid", expected, 0));
+        }
+        let rate = self.data.clip.sample_rate_hz;
+        if self.source.path == SoundSource::Synth && rate < synth::MIN_SAMPLE_RATE_HZ {
+            let expected = format!("at least {} for the synthesizer", synth::MIN_SAMPLE_RATE_HZ);
+            return Err(TrainerError::value(
+                "data.clip.sample_rate_hz",
+                expected,
+                rate,
+            ));
+        }
+        within(
+            "source.synth_examples",
+            self.source.synth_examples as u64,
+            1,
+            100_000_000,
+        )?;
+        within("loader.workers", self.loader.workers as u64, 0, 256)?;
         let bins = self.data.stft.bins();
         if self.unet.in_channels != bins {
-            return Err(TrainerError::Value {
-                key: "unet.in_channels",
-                expected: format!(
-                    "{bins}, the bins of data.stft.n_fft = {} (n_fft / 2 + 1); leave the key out to have it derived",
-                    self.data.stft.n_fft
-                ),
-                got: self.unet.in_channels.to_string(),
-            });
+            let expected = format!(
+                "{bins}, the bins of data.stft.n_fft = {} (n_fft / 2 + 1); leave the key out to have it derived",
+                self.data.stft.n_fft
+            );
+            return Err(TrainerError::value(
+                "unet.in_channels",
+                expected,
+                self.unet.in_channels,
+            ));
         }
         self.unet.validate()?;
-        at_least_one("source.synth_examples", self.source.synth_examples as u64)?;
-        self.stages.pretrain_autoencoder_mae.training.validate()
+        self.stages
+            .pretrain_autoencoder_mae
+            .validate_masked(&self.data, "stages.pretrain_autoencoder_mae")
+    }
+}
+
+impl AutoencoderStage {
+    /// A stage that learns from what is hidden.
+    fn validate_masked(&self, data: &DataConfig, table: &str) -> Result<(), TrainerError> {
+        if data.mask.ratio == 0.0 {
+            let expected = "above 0: a masked autoencoder learns from what is hidden";
+            return Err(TrainerError::value("data.mask.ratio", expected, 0));
+        }
+        self.training.validate(&format!("{table}.training"))
     }
 }
 
 impl Training {
-    fn validate(&self) -> Result<(), TrainerError> {
-        at_least_one("training.steps", self.steps)?;
-        at_least_one("training.batch_size", self.batch_size as u64)?;
-        at_least_one(
-            "training.accumulation_steps",
+    /// `table` is the dotted path of these settings.
+    fn validate(&self, table: &str) -> Result<(), TrainerError> {
+        let key = |name: &str| format!("{table}.{name}");
+        within(&key("steps"), self.steps, 1, u64::MAX)?;
+        within(&key("batch_size"), self.batch_size as u64, 1, 65_536)?;
+        within(
+            &key("accumulation_steps"),
             self.accumulation_steps as u64,
+            1,
+            65_536,
         )?;
-        at_least_one("training.validate_every", self.validate_every)?;
-        at_least_one("training.log_every", self.log_every)?;
-        let wrong = |key, expected: &str, got: f64| {
-            Err(TrainerError::Value {
-                key,
-                expected: expected.into(),
-                got: got.to_string(),
-            })
+        within(&key("validate_every"), self.validate_every, 1, u64::MAX)?;
+        within(&key("log_every"), self.log_every, 1, u64::MAX)?;
+        let require = |holds: bool, name: &str, expected: &str, got: f64| match holds {
+            true => Ok(()),
+            false => Err(TrainerError::value(key(name), expected, got)),
         };
-        if !(self.lr.is_finite() && self.lr > 0.0) {
-            return wrong("training.lr", "a number above 0", self.lr);
-        }
-        if !(0.0..=self.lr).contains(&self.min_lr) {
-            return wrong(
-                "training.min_lr",
-                "a number from 0 to training.lr",
-                self.min_lr,
-            );
-        }
+        let above_0 = |value: f64| value.is_finite() && value > 0.0;
+        let from_0 = |value: f64| value.is_finite() && value >= 0.0;
+        require(above_0(self.lr), "lr", "a number above 0", self.lr)?;
+        let min_lr = (0.0..=self.lr).contains(&self.min_lr);
+        require(min_lr, "min_lr", "a number from 0 to lr", self.min_lr)?;
         let optimizer = &self.optimizer;
-        for (key, beta) in [
-            ("training.optimizer.beta_1", optimizer.beta_1),
-            ("training.optimizer.beta_2", optimizer.beta_2),
-        ] {
-            if !(0.0..1.0).contains(&beta) {
-                return wrong(key, "a number from 0 to below 1", beta.into());
-            }
+        for (name, beta) in [("beta_1", optimizer.beta_1), ("beta_2", optimizer.beta_2)] {
+            let name = format!("optimizer.{name}");
+            let holds = (0.0..1.0).contains(&beta);
+            require(holds, &name, "a number from 0 to below 1", beta.into())?;
         }
-        for (key, value) in [
-            ("training.optimizer.weight_decay", optimizer.weight_decay),
-            ("training.optimizer.epsilon", optimizer.epsilon),
-            ("training.optimizer.clip_norm", optimizer.clip_norm),
+        // A parameter without a gradient divides zero by the square root of zero plus epsilon.
+        let epsilon = f64::from(optimizer.epsilon);
+        require(
+            above_0(epsilon),
+            "optimizer.epsilon",
+            "a number above 0",
+            epsilon,
+        )?;
+        for (name, value) in [
+            ("optimizer.weight_decay", optimizer.weight_decay),
+            ("optimizer.clip_norm", optimizer.clip_norm),
         ] {
-            if !(value.is_finite() && value >= 0.0) {
-                return wrong(key, "a number from 0 up", value.into());
-            }
+            require(
+                from_0(value.into()),
+                name,
+                "a number from 0 up",
+                value.into(),
+            )?;
         }
         Ok(())
     }
+}
+
+/// Settings of the data crate stand in the table `data` here.
+fn in_data(error: DataError) -> TrainerError {
+    match error {
+        DataError::Config {
+            field,
+            expected,
+            got,
+        } => TrainerError::value(format!("data.{field}"), expected, got),
+        other => other.into(),
+    }
+}
+
+fn within(key: &str, got: u64, min: u64, max: u64) -> Result<(), TrainerError> {
+    if (min..=max).contains(&got) {
+        return Ok(());
+    }
+    let expected = match max {
+        u64::MAX => format!("at least {min}"),
+        _ => format!("from {min} to {max}"),
+    };
+    Err(TrainerError::value(key, expected, got))
 }
 
 /// `unet.in_channels` is the STFT's number of bins where nobody wrote another.
@@ -246,17 +306,6 @@ fn derive_channels(table: &mut toml::Table) {
         unet.entry("in_channels")
             .or_insert(toml::Value::Integer(n_fft / 2 + 1));
     }
-}
-
-fn at_least_one(key: &'static str, got: u64) -> Result<(), TrainerError> {
-    if got == 0 {
-        return Err(TrainerError::Value {
-            key,
-            expected: "at least 1".into(),
-            got: got.to_string(),
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -380,11 +429,38 @@ mod tests {
             "training.lr=0.0",
             "training.min_lr=1.0",
             "training.optimizer.beta_2=1.0",
+            "training.optimizer.epsilon=0.0",
             "training.optimizer.clip_norm=-1.0",
         ] {
             let set = format!("stages.pretrain_autoencoder_mae.{wrong}");
-            let message = Experiment::load(None, &[set]).unwrap_err().to_string();
+            let message = Experiment::load(None, std::slice::from_ref(&set))
+                .unwrap_err()
+                .to_string();
+            let key = set.split('=').next().unwrap();
+            assert!(
+                message.contains(&format!("--set {set}: `{key}`")),
+                "{message}"
+            );
             assert!(message.contains("expected"), "{message}");
         }
+        for wrong in [
+            "data.split.valid=0.0",
+            "data.mask.ratio=0.0",
+            "data.stft.hop_length=0",
+            "data.clip.sample_rate_hz=3000",
+            "loader.workers=1000000",
+        ] {
+            let message = Experiment::load(None, &[wrong.to_string()])
+                .unwrap_err()
+                .to_string();
+            let key = wrong.split('=').next().unwrap();
+            assert!(message.contains(&format!("`{key}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_names_the_line_that_set_it() {
+        let message = message("seed = 1\n[data.split]\n\nvalid = 0.0\n");
+        assert!(message.contains("mine.toml, line 4"), "{message}");
     }
 }

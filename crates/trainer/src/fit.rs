@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor, Transaction};
+use burn::tensor::{Tensor, Transaction};
 use params::keyed_rng;
 use rand::Rng;
 use stft_data::{Dataset, Loader, Order, Split};
 
 use crate::batch::TensorBatch;
 use crate::checkpoint::{Checkpoint, Context, Progress};
+use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::Training;
@@ -28,8 +29,8 @@ pub struct Fit<'a> {
     pub dataset: Arc<Dataset>,
     /// Loader threads; results don't depend on it.
     pub workers: usize,
-    /// Device without autodiff.
-    pub device: Device,
+    /// Devices without autodiff.
+    pub devices: Devices,
     /// What goes into checkpoints beside the weights; its seed is that of weights and dropout.
     pub context: Context,
 }
@@ -78,7 +79,8 @@ impl Fit<'_> {
         notify(observers, &Event::Started { step, steps })?;
 
         while progress.step < steps {
-            self.device
+            self.devices
+                .compute
                 .seed(stream_seed(self.seed(), STEP_STREAM, progress.step));
             let lr = schedule.at(progress.step);
             let mut grads = self.gradients(task, &model, &mut loader, &mut log)?;
@@ -119,7 +121,7 @@ impl Fit<'_> {
         task: &T,
         resume: Option<Checkpoint>,
     ) -> Result<(T::Model, ModuleOptimizer, Progress), TrainerError> {
-        let mut model = initial_model(task, &self.device, self.seed());
+        let mut model = initial_model(task, &self.devices, self.seed());
         let Some(checkpoint) = resume else {
             let optimizer = self.training.optimizer.init(&model);
             return Ok((model, optimizer, Progress::default()));
@@ -143,7 +145,7 @@ impl Fit<'_> {
         let mut sum = None;
         for _ in 0..parts {
             let batch = loader.next().expect("training order is endless")?;
-            let scores = task.scores(model, &TensorBatch::new(&batch, &self.device));
+            let scores = task.scores(model, &TensorBatch::new(&batch, &self.devices.compute));
             let loss = scores.loss.clone().mean();
             log.add("loss", loss.clone().inner());
             for (name, values) in scores.terms {
@@ -172,6 +174,7 @@ impl Fit<'_> {
             .iter()
             .find_map(|(name, value)| (*name == "loss").then_some(*value))
             .expect("scores begin with the loss");
+        finite(loss as f32, progress.step)?;
         let best = progress.note(loss);
         if let (true, Some(directory)) = (best, directory) {
             Checkpoint::save_model(&directory.best(), &model, *progress, &self.context)?;
@@ -200,27 +203,36 @@ impl Fit<'_> {
             split: Split::Valid,
             batch_size: self.training.batch_size,
             workers: self.workers,
-            device: self.device.clone(),
+            device: self.devices.compute.clone(),
         }
     }
 }
 
-/// A new model on the autodiff side of `device`, its weights drawn from `seed`.
-pub(crate) fn initial_model<T: Task>(task: &T, device: &Device, seed: u64) -> T::Model {
+/// A new model, its weights drawn from `seed` on the host, on the compute device's autodiff
+/// side.
+fn initial_model<T: Task>(task: &T, devices: &Devices, seed: u64) -> T::Model {
     // Burn's generator is one for the whole process: two models that are drawn at once would
     // take each other's numbers.
     static DRAWING: Mutex<()> = Mutex::new(());
     let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-    let device = device.clone().autodiff();
-    device.seed(stream_seed(seed, WEIGHTS_STREAM, 0));
-    let model = task.init(&device);
+    devices.host.seed(stream_seed(seed, WEIGHTS_STREAM, 0));
+    let model = task.init(&devices.host.clone().autodiff());
     force_init(&model);
-    model
+    model.fork(&devices.compute.clone().autodiff())
 }
 
 /// Burn's generator takes one number, so the key of a stream is drawn down to one.
 fn stream_seed(seed: u64, stream: u64, step: u64) -> u64 {
     keyed_rng([seed, stream, step, 0]).next_u64()
+}
+
+/// Stops a run whose loss is no number any more, before a checkpoint is replaced.
+fn finite(loss: f32, step: u64) -> Result<(), TrainerError> {
+    if loss.is_finite() {
+        Ok(())
+    } else {
+        Err(TrainerError::Diverged { step, loss })
+    }
 }
 
 /// Tells every observer.
@@ -266,8 +278,8 @@ impl Log {
         let mut scalars = vec![("train/lr".to_string(), self.lr as f32)];
         for (name, data) in names.into_iter().zip(reading.execute()) {
             let value = data.try_to_vec::<f32>().expect("scores are f32")[0];
-            if name == "loss" && !value.is_finite() {
-                return Err(TrainerError::Diverged { step, loss: value });
+            if name == "loss" {
+                finite(value, step)?;
             }
             scalars.push((format!("train/{name}"), value));
         }

@@ -10,26 +10,41 @@ use crate::error::TrainerError;
 /// A table that later texts and overrides have changed.
 pub(crate) struct Layers {
     merged: Table,
+    /// Oldest first; never empty.
+    layers: Vec<Layer>,
+}
+
+/// Where settings came from.
+struct Layer {
     origin: String,
-    /// Text of the newest layer, where it is a file's.
-    text: Option<String>,
+    content: Content,
+}
+
+enum Content {
+    /// A file's text.
+    Text(String),
+    /// The one key of an override.
+    Key(String),
 }
 
 impl Layers {
     /// Starts with a complete text.
     pub fn new(origin: &str, text: &str) -> Result<Self, TrainerError> {
-        Ok(Self {
-            merged: parse(origin, text)?,
-            origin: origin.to_string(),
-            text: Some(text.to_string()),
-        })
+        let mut layers = Self {
+            merged: Table::new(),
+            layers: Vec::new(),
+        };
+        layers.add_text(origin, text)?;
+        Ok(layers)
     }
 
     /// Lays a TOML text over what is there.
     pub fn add_text(&mut self, origin: &str, text: &str) -> Result<(), TrainerError> {
         merge(&mut self.merged, parse(origin, text)?);
-        self.origin = origin.to_string();
-        self.text = Some(text.to_string());
+        self.layers.push(Layer {
+            origin: origin.to_string(),
+            content: Content::Text(text.to_string()),
+        });
         Ok(())
     }
 
@@ -43,8 +58,10 @@ impl Layers {
         if keys.iter().any(|key| key.is_empty()) {
             return Err(malformed());
         }
+        // What isn't one TOML value is taken as a string, so that paths need no quotes.
         let value = toml::from_str::<Table>(&format!("value = {value}"))
             .ok()
+            .filter(|table| table.len() == 1)
             .and_then(|mut table| table.remove("value"))
             .unwrap_or_else(|| Value::String(value.to_string()));
         let layer = keys.iter().rev().fold(value, |value, key| {
@@ -53,8 +70,10 @@ impl Layers {
         if let Value::Table(layer) = layer {
             merge(&mut self.merged, layer);
         }
-        self.origin = format!("--set {text}");
-        self.text = None;
+        self.layers.push(Layer {
+            origin: format!("--set {text}"),
+            content: Content::Key(keys.join(".")),
+        });
         Ok(())
     }
 
@@ -70,14 +89,70 @@ impl Layers {
             let path = error.path().to_string();
             let message = error.inner().message().trim().to_string();
             let (key, nearest) = blame(&path, &message);
+            let newest = self.layers.last().expect("there is a first layer");
             TrainerError::Key {
-                origin: self.origin.clone(),
-                line: self.text.as_deref().and_then(|text| line_of(text, &key)),
+                origin: newest.origin.clone(),
+                line: newest.line_of(&key).map(|(_, line)| line),
+                message: match nearest {
+                    Some(_) => without_candidates(&message),
+                    None => message,
+                },
                 key,
-                message: shorten(&message),
                 nearest,
             }
         })
+    }
+
+    /// Says of a value that can't work which layer set it.
+    pub fn trace(&self, error: TrainerError) -> TrainerError {
+        let TrainerError::Value {
+            key, expected, got, ..
+        } = error
+        else {
+            return error;
+        };
+        let parts = key.split('.').count();
+        // The first layer is the default, which works until another one contradicts it.
+        let origin = self.layers[1..]
+            .iter()
+            .rev()
+            .find_map(|layer| match &layer.content {
+                Content::Key(set) => (*set == key).then(|| layer.origin.clone()),
+                Content::Text(_) => layer
+                    .line_of(&key)
+                    .filter(|(found, _)| *found == parts)
+                    .map(|(_, line)| format!("{}, line {line}", layer.origin)),
+            })
+            .unwrap_or_default();
+        TrainerError::Value {
+            origin,
+            key,
+            expected,
+            got,
+        }
+    }
+}
+
+impl Layer {
+    /// How many parts of the dotted `key` a file writes, and the one-based line of the last.
+    fn line_of(&self, key: &str) -> Option<(usize, usize)> {
+        let Content::Text(text) = &self.content else {
+            return None;
+        };
+        let document = DeTable::parse(text).ok()?;
+        let mut table = document.get_ref();
+        let mut found = None;
+        for (depth, part) in key.split('.').enumerate() {
+            let Some((name, value)) = find(table, part) else {
+                break;
+            };
+            found = Some((depth + 1, line_at(text, name.span().start)));
+            match value.get_ref() {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        found
     }
 }
 
@@ -131,8 +206,8 @@ fn blame(path: &str, message: &str) -> (String, Option<String>) {
     (key, nearest)
 }
 
-/// The first clause of serde's message: the list of all valid names is left to the hint.
-fn shorten(message: &str) -> String {
+/// Serde's message without its list of valid names, for where one of them is proposed.
+fn without_candidates(message: &str) -> String {
     message
         .split_once(", expected one of")
         .map_or(message, |(head, _)| head)
@@ -146,24 +221,6 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         .filter(|(edits, candidate)| 2 * edits <= name.len().max(candidate.len()))
         .min()
         .map(|(_, candidate)| candidate.to_string())
-}
-
-/// One-based line of the longest part of the dotted `key` that `text` writes.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let document = DeTable::parse(text).ok()?;
-    let mut table = document.get_ref();
-    let mut line = None;
-    for part in key.split('.') {
-        let Some((name, value)) = find(table, part) else {
-            break;
-        };
-        line = Some(line_at(text, name.span().start));
-        match value.get_ref() {
-            DeValue::Table(inner) => table = inner,
-            _ => break,
-        }
-    }
-    line
 }
 
 type Entry<'a, 'i> = (

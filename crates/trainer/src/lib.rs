@@ -6,6 +6,7 @@
 
 mod batch;
 mod checkpoint;
+mod devices;
 mod error;
 mod evaluate;
 mod experiment;
@@ -27,6 +28,7 @@ mod weights;
 
 pub use batch::TensorBatch;
 pub use checkpoint::{Checkpoint, Context, Progress};
+pub use devices::Devices;
 pub use error::TrainerError;
 pub use evaluate::Evaluation;
 pub use experiment::{
@@ -37,7 +39,7 @@ pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use observe::{Event, Illustration, MetricsFile, Observer};
 pub use optimizer::OptimizerConfig;
 pub use picture::{Axes, Canvas, Panel, draw_panels};
-pub use report::{DryRun, Summary};
+pub use report::{DryRun, Plan, Summary};
 pub use run_dir::{RunDir, StageDir};
 pub use schedule::LrSchedule;
 pub use stage::{BASELINE_TAG, PreparedStage, Stage};

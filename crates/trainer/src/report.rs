@@ -88,13 +88,40 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What a dry run found.
+/// What a stage is going to train, and what it takes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DryRun {
+pub struct Plan {
     /// Parameters of each block of the model.
     pub blocks: Vec<(String, usize)>,
     /// What training is expected to hold in memory.
     pub memory: MemoryEstimate,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "model")?;
+        for (name, parameters) in &self.blocks {
+            writeln!(out, "  {name:<28} {parameters:>12}")?;
+        }
+        let total: usize = self.blocks.iter().map(|(_, parameters)| parameters).sum();
+        writeln!(out, "  {:<28} {total:>12} parameters", "in all")?;
+        write!(out, "peak memory, estimated")?;
+        let parts = [
+            ("program and sounds", self.memory.resident),
+            ("weights, gradients, moments", self.memory.weights),
+            ("activations", self.memory.activations),
+            ("in all", self.memory.total()),
+        ];
+        for (name, bytes) in parts {
+            write!(out, "\n  {name:<28} {}", gibibytes(bytes))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a dry run found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DryRun {
     /// Validation loss after one step.
     pub valid_loss: f64,
     /// Loss of predicting the training data's mean spectrogram.
@@ -107,22 +134,6 @@ pub struct DryRun {
 
 impl fmt::Display for DryRun {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "model")?;
-        for (name, parameters) in &self.blocks {
-            writeln!(out, "  {name:<24} {parameters:>12}")?;
-        }
-        let total: usize = self.blocks.iter().map(|(_, parameters)| parameters).sum();
-        writeln!(out, "  {:<24} {total:>12} parameters", "in all")?;
-        writeln!(out, "peak memory, estimated")?;
-        let parts = [
-            ("program and sounds", self.memory.resident),
-            ("weights, gradients, moments", self.memory.weights),
-            ("activations", self.memory.activations),
-            ("in all", self.memory.total()),
-        ];
-        for (name, bytes) in parts {
-            writeln!(out, "  {name:<28} {}", gibibytes(bytes))?;
-        }
         if let Some(bytes) = self.peak_rss_bytes {
             writeln!(
                 out,

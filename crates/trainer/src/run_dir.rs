@@ -14,13 +14,18 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Checks that a run `name` could be made in `out`, and makes nothing.
+    /// Checks that a run could be made in `out`, under `name` where given, and makes nothing.
     ///
     /// # Errors
-    /// The name isn't one, or there is such a run.
-    pub fn check(out: &Path, name: &str) -> Result<(), TrainerError> {
+    /// `out` is no directory, the name isn't one, or there is such a run.
+    pub fn check(out: &Path, name: Option<&str>) -> Result<(), TrainerError> {
+        if out.exists() && !out.is_dir() {
+            return Err(TrainerError::NotADirectory { path: out.into() });
+        }
+        let Some(name) = name else { return Ok(()) };
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
+        let plain = (1..=100).contains(&name.len()) && name.chars().all(allowed);
+        if !plain || name.starts_with('.') {
             return Err(TrainerError::RunName { name: name.into() });
         }
         let path = out.join(name);
@@ -36,8 +41,8 @@ impl RunDir {
     /// # Errors
     /// There is such a run, or the directory can't be made.
     pub fn create(out: &Path, name: Option<&str>, stage: &str) -> Result<Self, TrainerError> {
+        Self::check(out, name)?;
         if let Some(name) = name {
-            Self::check(out, name)?;
             return Self::claim(out, name);
         }
         let mut number = 1;
@@ -155,7 +160,8 @@ mod tests {
     #[test]
     fn names_cannot_leave_the_output_directory() {
         let out = tempfile::tempdir().unwrap();
-        for name in ["", "..", ".hidden", "a/b", "/abs", "a b"] {
+        let long = "x".repeat(300);
+        for name in ["", "..", ".hidden", "a/b", "/abs", "a b", &long] {
             let made = RunDir::create(out.path(), Some(name), "stage");
             assert!(matches!(made, Err(TrainerError::RunName { .. })), "{name}");
         }

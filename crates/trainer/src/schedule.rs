@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 /// `min_lr` after its end.
 ///
 /// ```text
-/// lr(k) = peak · (k + 1) / warmup                                k < warmup
-/// lr(k) = min + (peak − min) · ½(1 + cos(π · (k − warmup) / (steps − warmup)))
 /// lr(k) = min                                                    k ≥ steps
+/// lr(k) = peak · (k + 1) / warmup                                k < warmup
+/// lr(k) = min + (peak − min) · ½(1 + cos(π · (k − warmup) / (steps − warmup)))   else
 /// ```
+///
+/// A warm-up that is longer than the run never reaches the peak.
 ///
 /// ```
 /// use trainer::LrSchedule;
@@ -35,11 +37,11 @@ pub struct LrSchedule {
 impl LrSchedule {
     /// Learning rate of the zero-based `step`.
     pub fn at(&self, step: u64) -> f64 {
-        if step < self.warmup_steps {
-            return self.peak_lr * (step + 1) as f64 / self.warmup_steps as f64;
-        }
         if step >= self.steps {
             return self.min_lr;
+        }
+        if step < self.warmup_steps {
+            return self.peak_lr * (step + 1) as f64 / self.warmup_steps as f64;
         }
         let progress = (step - self.warmup_steps) as f64 / (self.steps - self.warmup_steps) as f64;
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress).cos());
@@ -77,9 +79,11 @@ mod tests {
 
     #[test]
     fn it_does_not_rise_after_its_end() {
-        let s = schedule(3, 30);
-        for step in 30..200 {
-            assert_eq!(s.at(step), s.min_lr);
+        for warmup in [0, 3, 30, 100] {
+            let s = schedule(warmup, 30);
+            for step in 30..200 {
+                assert_eq!(s.at(step), s.min_lr);
+            }
         }
     }
 

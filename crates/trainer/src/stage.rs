@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use stft_data::{Dataset, FolderSource, Rejected, Split};
 
 use crate::checkpoint::Context;
+use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::experiment::{Experiment, Training};
-use crate::fit::{Fit, Fitted, initial_model, notify};
+use crate::fit::{Fit, Fitted, notify};
 use crate::layers::nearest;
 use crate::memory::{MemoryEstimate, peak_rss_bytes};
 use crate::observe::{Event, Illustration, MetricsFile, Observer};
-use crate::report::{DryRun, Summary};
+use crate::report::{DryRun, Plan, Summary};
 use crate::run_dir::RunDir;
 use crate::source::OpenedSource;
+use crate::task::Task;
 use crate::tasks::MaskedAutoencoder;
 use crate::tensorboard::TensorBoard;
 use crate::weights::weights_sha256;
@@ -82,13 +83,6 @@ impl PreparedStage {
     /// # Errors
     /// The data can't be used.
     pub fn open(experiment: Experiment, stage: Stage) -> Result<Self, TrainerError> {
-        if experiment.data.mask.ratio == 0.0 {
-            return Err(TrainerError::Value {
-                key: "data.mask.ratio",
-                expected: format!("above 0: {stage} learns from what is hidden"),
-                got: "0".into(),
-            });
-        }
         let opened = OpenedSource::open(&experiment)?;
         let dataset = Dataset::open(opened.source, &experiment.data, experiment.seed)?;
         Ok(Self {
@@ -122,15 +116,14 @@ impl PreparedStage {
     }
 
     /// Trains, and leaves checkpoints, metrics, TensorBoard files, the picture and
-    /// `summary.json` in `run`. `device_name` is what the user called the device.
+    /// `summary.json` in `run`.
     ///
     /// # Errors
     /// Data that can't be read, files that can't be written, a loss that isn't finite.
     pub fn train(
         &self,
         run: &RunDir,
-        device: &Device,
-        device_name: &str,
+        devices: &Devices,
         progress: &mut dyn Observer,
     ) -> Result<Summary, TrainerError> {
         let started = Instant::now();
@@ -142,7 +135,7 @@ impl PreparedStage {
 
         let task = self.task();
         let training = self.training();
-        let fit = self.fit(training, device);
+        let fit = self.fit(training, devices);
         let baseline_loss = loss(&fit.evaluation().baseline(&task)?);
         let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];
         let scalars = [(BASELINE_TAG.to_string(), baseline_loss as f32)];
@@ -164,7 +157,7 @@ impl PreparedStage {
         let summary = Summary {
             stage: self.stage.name().into(),
             run: run.name().into(),
-            device: device_name.into(),
+            device: devices.name.clone(),
             seed: self.experiment.seed,
             steps: progress.step,
             seconds: started.elapsed().as_secs_f64(),
@@ -185,28 +178,36 @@ impl PreparedStage {
         Ok(summary)
     }
 
-    /// Builds everything, and runs one step of training and a validation. Writes nothing.
+    /// The model block by block, and the memory that training is expected to hold. Draws no
+    /// weights, so that a model that is too large can be looked at.
+    pub fn plan(&self, devices: &Devices) -> Plan {
+        let model = self.task().init(&devices.host);
+        let batch = self.training().batch_size;
+        let kept = self
+            .experiment
+            .unet
+            .activation_elements(batch, self.dataset.frames());
+        Plan {
+            memory: MemoryEstimate::new(model.num_params(), kept),
+            blocks: model.parameters_per_block(),
+        }
+    }
+
+    /// Runs one step of training and a validation. Writes nothing.
     ///
     /// # Errors
     /// As [`train`](Self::train).
-    pub fn dry_run(&self, device: &Device) -> Result<DryRun, TrainerError> {
+    pub fn dry_run(&self, devices: &Devices) -> Result<DryRun, TrainerError> {
         let task = self.task();
-        let model = initial_model(&task, device, self.experiment.seed);
-        let blocks = model.parameters_per_block();
-        let unet = &self.experiment.unet;
-        let kept = unet.activation_elements(self.training().batch_size, self.dataset.frames());
-        let memory = MemoryEstimate::new(model.num_params(), kept);
         let training = Training {
             steps: 1,
             warmup_steps: 0,
             ..self.training().clone()
         };
         let started = Instant::now();
-        let fit = self.fit(&training, device);
+        let fit = self.fit(&training, devices);
         let fitted = fit.run(&task, None, None, &mut [])?;
         Ok(DryRun {
-            blocks,
-            memory,
             valid_loss: fitted
                 .progress
                 .valid_loss
@@ -234,12 +235,12 @@ impl PreparedStage {
         }
     }
 
-    fn fit<'a>(&self, training: &'a Training, device: &Device) -> Fit<'a> {
+    fn fit<'a>(&self, training: &'a Training, devices: &Devices) -> Fit<'a> {
         Fit {
             training,
             dataset: self.dataset.clone(),
             workers: self.experiment.loader.workers,
-            device: device.clone(),
+            devices: devices.clone(),
             context: Context {
                 stage: self.stage.name().into(),
                 normalization: self.dataset.normalization(),

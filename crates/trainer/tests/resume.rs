@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Context, Event, Experiment, Fit, Fitted, MaskedAutoencoder, Observer,
+    Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, MaskedAutoencoder, Observer,
     PreparedStage, Progress, RunDir, Stage, StageDir, TrainerError, Training, weights_sha256,
 };
 
@@ -63,7 +63,11 @@ impl Bench {
             training: self.training(),
             dataset: dataset.clone(),
             workers: 1,
-            device: Device::flex(),
+            devices: Devices {
+                host: Device::flex(),
+                compute: Device::flex(),
+                name: "cpu".into(),
+            },
             context: Context {
                 stage: "stage".into(),
                 normalization: dataset.normalization(),

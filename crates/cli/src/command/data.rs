@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use stft_data::{FolderSource, SoundFile};
-use trainer::Experiment;
+
+use crate::command::run::ExperimentArguments;
+use crate::print;
 
 #[derive(Subcommand)]
 pub enum DataCommand {
@@ -13,43 +15,40 @@ pub enum DataCommand {
     Check {
         /// Directory, searched recursively
         dir: PathBuf,
+        #[command(flatten)]
+        experiment: ExperimentArguments,
     },
 }
 
 pub fn run(command: &DataCommand) -> anyhow::Result<()> {
     match command {
-        DataCommand::Check { dir } => check(dir),
+        DataCommand::Check { dir, experiment } => check(dir, experiment),
     }
 }
 
-fn check(dir: &Path) -> anyhow::Result<()> {
-    let limits = Experiment::load(None, &[])?.data.decode;
+fn check(dir: &Path, experiment: &ExperimentArguments) -> anyhow::Result<()> {
+    let limits = experiment.load(None)?.data.decode;
     let folder = FolderSource::open(dir, &limits)?;
-    for file in folder.files() {
-        println!("{}", line(file));
-    }
-    for rejected in folder.rejected() {
-        println!("rejected {}: {}", rejected.path.display(), rejected.reason);
-    }
     let files = folder.files();
+    let rejected = folder.rejected();
+    let mut lines: Vec<String> = files.iter().map(line).collect();
+    let reasons = rejected
+        .iter()
+        .map(|rejected| format!("rejected {}: {}", rejected.path.display(), rejected.reason));
+    lines.extend(reasons);
     let seconds: f32 = files.iter().map(|file| file.seconds).sum();
-    let silent = files.iter().filter(|file| file.silent).count();
-    println!(
+    lines.push(format!(
         "{} files used, {seconds:.1} s in all; {} rejected, {} silent, {} skipped as no sound",
         files.len(),
-        folder.rejected().len(),
-        silent,
+        rejected.len(),
+        files.iter().filter(|file| file.silent).count(),
         folder.skipped()
-    );
-    println!(
-        "sampling rates: {}",
-        counts(files, |file| format!("{} Hz", file.sample_rate_hz))
-    );
-    println!(
-        "channels: {}",
-        counts(files, |file| file.channels.to_string())
-    );
-    Ok(())
+    ));
+    let rates = counts(files, |file| format!("{} Hz", file.sample_rate_hz));
+    lines.push(format!("sampling rates: {rates}"));
+    let channels = counts(files, |file| file.channels.to_string());
+    lines.push(format!("channels: {channels}"));
+    print(lines.join("\n"))
 }
 
 fn line(file: &SoundFile) -> String {

@@ -1,20 +1,22 @@
 //! `inversynth doctor`: what this program can run on.
 
+use std::fmt::Write;
+
+use crate::print;
+
 pub fn run() -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("inversynth {}", env!("CARGO_PKG_VERSION"));
-    println!("burn       {}", env!("BURN_VERSION"));
-    println!(
-        "target     {}-{}",
+    let mut text = format!(
+        "inversynth {}\nburn       {}\ntarget     {}-{}\nthreads    {threads}\ndevices",
+        env!("CARGO_PKG_VERSION"),
+        env!("BURN_VERSION"),
         std::env::consts::ARCH,
-        std::env::consts::OS
+        std::env::consts::OS,
     );
-    println!("threads    {threads}");
-    println!("devices");
     for (backend, lines) in crate::backend::describe() {
         for (index, line) in lines.iter().enumerate() {
-            println!("  {:<8} {line}", format!("{backend}:{index}"));
+            write!(text, "\n  {:<8} {line}", format!("{backend}:{index}"))?;
         }
     }
-    Ok(())
+    print(text)
 }

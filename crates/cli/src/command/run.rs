@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use trainer::{Experiment, PreparedStage, RunDir, Stage};
+use trainer::{Experiment, PreparedStage, RunDir, Stage, TrainerError};
 
 use crate::backend::DeviceName;
+use crate::print;
 use crate::progress::Progress;
 
 #[derive(Args)]
 pub struct RunArguments {
-    /// Experiment file; it says what differs from the default experiment
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    experiment: ExperimentArguments,
     /// What to run
     #[arg(long, value_enum, default_value_t = Scope::Stage)]
     run: Scope,
@@ -31,12 +31,32 @@ pub struct RunArguments {
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Changes one setting, such as stages.pretrain_autoencoder_mae.training.steps=100
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
     /// Build everything, run one step and a validation, write nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Settings, for every command that needs some.
+#[derive(Args)]
+pub struct ExperimentArguments {
+    /// Experiment file; it says what differs from the default experiment
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Changes one setting, such as data.clip.seconds=2.0
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl ExperimentArguments {
+    /// The experiment, with `data` in place of its source where given.
+    pub fn load(&self, data: Option<&str>) -> Result<Experiment, TrainerError> {
+        let mut overrides = self.overrides.clone();
+        if let Some(data) = data {
+            // A TOML string literal, so that no path is taken for anything else.
+            overrides.push(format!("source.path={}", toml::Value::from(data)));
+        }
+        Experiment::load(self.config.as_deref(), &overrides)
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,52 +70,33 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let Scope::Stage = arguments.run;
     let stage: Stage = arguments.stage.parse()?;
     let device_name: DeviceName = arguments.device.parse()?;
-    let experiment = Experiment::load(arguments.config.as_deref(), &overrides(arguments))?;
-    if let Some(name) = &arguments.name {
-        RunDir::check(&arguments.out, name)?;
-    }
-    let device = device_name.open()?;
+    let experiment = arguments.experiment.load(arguments.data.as_deref())?;
+    RunDir::check(&arguments.out, arguments.name.as_deref())?;
+    let devices = device_name.open()?;
 
     eprintln!("reading {}", source_name(&experiment));
     let prepared = PreparedStage::open(experiment, stage)?;
     report_data(&prepared);
     if arguments.dry_run {
-        println!("{}", prepared.experiment().to_toml());
-        println!("{}", prepared.dry_run(&device)?);
-        return Ok(());
+        print(prepared.experiment().to_toml())?;
+        print(prepared.plan(&devices))?;
+        return print(prepared.dry_run(&devices)?);
     }
 
     let run = RunDir::create(&arguments.out, arguments.name.as_deref(), stage.name())?;
     eprintln!("run {} in {}", run.name(), run.path().display());
     let mut progress = Progress::new();
-    let summary = prepared.train(&run, &device, device_name.as_str(), &mut progress)?;
+    let summary = prepared.train(&run, &devices, &mut progress)?;
     drop(progress);
     let directory = run.path().join(stage.name());
-    println!("{summary}");
-    println!(
-        "  picture           {}",
-        directory.join("reconstruction.png").display()
-    );
-    println!(
-        "  numbers           {}",
-        directory.join("summary.json").display()
-    );
-    println!(
-        "  curves            tensorboard --logdir {}",
+    let picture = directory.join("reconstruction.png");
+    let numbers = directory.join("summary.json");
+    print(format_args!(
+        "{summary}\n  picture           {}\n  numbers           {}\n  curves            tensorboard --logdir {}",
+        picture.display(),
+        numbers.display(),
         run.path().display()
-    );
-    Ok(())
-}
-
-/// The overrides, `--data` being short for one of them.
-fn overrides(arguments: &RunArguments) -> Vec<String> {
-    let mut overrides = arguments.overrides.clone();
-    if let Some(data) = &arguments.data {
-        // A TOML string literal, so that no path is taken for anything else.
-        let quoted = toml::Value::from(data.as_str());
-        overrides.push(format!("source.path={quoted}"));
-    }
-    overrides
+    ))
 }
 
 fn source_name(experiment: &Experiment) -> String {

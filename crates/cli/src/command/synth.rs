@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use params::{ManifestRow, SynthDescription};
 
+use crate::print;
+
 #[derive(Subcommand)]
 pub enum SynthCommand {
     /// Write random patches as WAV files, with the settings that made them
@@ -47,6 +49,13 @@ fn render(arguments: &RenderArguments) -> anyhow::Result<()> {
             arguments.seconds
         );
     }
+    let length = (arguments.seconds * rate as f32).round() as usize;
+    if length == 0 {
+        bail!(
+            "--seconds {}: expected at least one sample",
+            arguments.seconds
+        );
+    }
     claim(&arguments.out)?;
     let description = synth::describe(rate);
     let json = serde_json::to_string_pretty(&description)?;
@@ -56,19 +65,18 @@ fn render(arguments: &RenderArguments) -> anyhow::Result<()> {
     let file =
         fs::File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
     let mut manifest = BufWriter::new(file);
-    let mut samples = vec![0.0; (arguments.seconds * rate as f32).round() as usize];
+    let mut samples = vec![0.0; length];
     for index in 0..arguments.count {
         let row = render_one(arguments, &description, index, &mut samples)?;
         writeln!(manifest, "{}", serde_json::to_string(&row)?)?;
     }
     manifest.flush()?;
-    println!(
+    print(format_args!(
         "{} sounds of {} s at {rate} Hz, manifest.jsonl and params.json in {}",
         arguments.count,
         arguments.seconds,
         arguments.out.display()
-    );
-    Ok(())
+    ))
 }
 
 /// Writes sound `index` and returns its row of the manifest.

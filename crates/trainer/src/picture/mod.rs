@@ -15,6 +15,8 @@ const MARGIN_TOP: usize = 24;
 const MARGIN_BOTTOM: usize = 34;
 const BAR_WIDTH: usize = 10;
 const TICK: usize = 4;
+/// Width of a character, in pixels.
+const GLYPH_WIDTH: usize = 6;
 const FOREGROUND: Rgb888 = Rgb888::new(30, 30, 30);
 /// Bins that carry no value: hidden from the model, or padding.
 const BLANK: Rgb888 = Rgb888::new(190, 190, 190);
@@ -101,7 +103,8 @@ fn draw_panel(canvas: &mut Canvas, panel: &Panel, axes: Axes, left: usize, top: 
             canvas.fill(left + frame * zoom_x, y, zoom_x, zoom_y, color);
         }
     }
-    canvas.text(&panel.title, left, top - 8, FOREGROUND);
+    let room = (width + MARGIN_RIGHT / 2) / GLYPH_WIDTH;
+    canvas.text(&shortened(&panel.title, room), left, top - 8, FOREGROUND);
     draw_frequency_axis(canvas, axes, left, top, height);
     draw_time_axis(canvas, axes, left, top + height, width);
     draw_color_bar(canvas, panel.range, left + width + 8, top, height);
@@ -173,6 +176,18 @@ fn ticks(max: f32) -> Vec<f32> {
         .collect()
 }
 
+/// At most `room` characters, the middle left out.
+fn shortened(text: &str, room: usize) -> String {
+    let count = text.chars().count();
+    if count <= room {
+        return text.to_string();
+    }
+    let kept = room.saturating_sub(3);
+    let head: String = text.chars().take(kept - kept / 2).collect();
+    let tail: String = text.chars().skip(count - kept / 2).collect();
+    format!("{head}...{tail}")
+}
+
 /// A number without needless zeros.
 fn trim(value: f32) -> String {
     let text = format!("{value:.3}");
@@ -237,6 +252,13 @@ mod tests {
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), canvas.size());
         assert_eq!(pixels, canvas.pixels());
+    }
+
+    #[test]
+    fn long_titles_keep_both_ends() {
+        assert_eq!(shortened("input: kick.wav", 40), "input: kick.wav");
+        let long = shortened("input: a/very/long/way/to/kick.wav", 20);
+        assert_eq!(long, "input: a/...kick.wav");
     }
 
     #[test]
