@@ -2,7 +2,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::folder::Rejected;
+use params::ParamError;
+
+use crate::sound_files::Rejected;
 
 /// Whatever the world can do wrong between a folder and a batch.
 #[non_exhaustive]
@@ -27,10 +29,10 @@ pub enum DataError {
         #[source]
         reason: Unusable,
     },
-    /// The folder of sounds does not exist.
-    #[error("{}: there is no such folder; check the path of the data", path.display())]
+    /// The folder or list of sounds does not exist.
+    #[error("{}: there is no such file or folder; check the path of the data", path.display())]
     FolderMissing {
-        /// The folder asked for.
+        /// The path asked for.
         path: PathBuf,
     },
     /// The path of the folder of sounds leads to something else.
@@ -65,6 +67,40 @@ pub enum DataError {
         path: PathBuf,
         /// Every file with its reason.
         rejected: Vec<Rejected>,
+    },
+    /// A path leads neither to a folder nor to a list.
+    #[error(
+        "{}: this is neither a folder of sounds nor a list of them (manifest.jsonl beside params.json, \
+         NSynth's examples.json, AudioCraft's *.jsonl, none of them compressed)", path.display()
+    )]
+    NoSource {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A list of sounds, or the description beside it, can't be read.
+    #[error("{}: can't read it: {source}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// A list has no rows.
+    #[error("{}: it lists no sound; add rows, or name the folder that holds the sounds", path.display())]
+    EmptyList {
+        /// The list.
+        path: PathBuf,
+    },
+    /// A row of a list of sounds, or a line of the description beside it, is not what it must be.
+    #[error("{}, line {line}: {fault}", path.display())]
+    Row {
+        /// The list, or the description.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        fault: RowFault,
     },
     /// Too few different sounds to split.
     #[error("a split needs at least {needed} different sounds, but there are {got}; add sounds")]
@@ -123,6 +159,53 @@ pub enum DataError {
     Worker {
         /// The panic's message.
         message: String,
+    },
+}
+
+/// What can be wrong with a row of a list of sounds.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum RowFault {
+    /// It is not JSON, lacks a key, or holds a value of the wrong type.
+    #[error("{}", JsonFault(key, source))]
+    Json {
+        /// Where in the row, `.` for the row itself.
+        key: String,
+        /// The cause.
+        source: serde_json::Error,
+    },
+    /// Its parameters are not those of the description.
+    #[error(transparent)]
+    Param(ParamError),
+    /// Its sound can't be found.
+    #[error("`path`: can't find {}: {source}", sound.display())]
+    NoFile {
+        /// The path, as the row gives it.
+        sound: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// Its path is absolute, or leads out of the folder of the list.
+    #[error(
+        "`path`: {} leaves the folder of this list; give a relative path without `..`, to a file \
+         that is no link out of the folder", sound.display()
+    )]
+    Outside {
+        /// The path, as the row gives it.
+        sound: PathBuf,
+    },
+    /// It has ground truth, but nothing tells what the values mean.
+    #[error(
+        "`cont`: this row has ground truth, but no params.json beside this list describes it; add it"
+    )]
+    NoDescription,
+    /// Its sound is in an earlier row.
+    #[error("`path`: {} is in line {first_line} already; remove one of the two", sound.display())]
+    Duplicate {
+        /// The path, as the row gives it.
+        sound: PathBuf,
+        /// The earlier line.
+        first_line: usize,
     },
 }
 
@@ -216,6 +299,22 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "panic without a message".to_owned())
+}
+
+/// The key and the cause, without the place inside the row, which is given as a line of the file.
+struct JsonFault<'a>(&'a str, &'a serde_json::Error);
+
+impl fmt::Display for JsonFault<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let JsonFault(key, source) = self;
+        // The row itself, and a place that is not reached before the text ends.
+        if !matches!(*key, "." | "?") {
+            write!(out, "`{key}`: ")?;
+        }
+        let text = source.to_string();
+        let place = format!(" at line {} column {}", source.line(), source.column());
+        out.write_str(text.strip_suffix(&place).unwrap_or(&text))
+    }
 }
 
 /// Enough reasons to act on without filling the screen.

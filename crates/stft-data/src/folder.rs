@@ -3,13 +3,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::audio::Audio;
-use crate::decode::{DecodeLimits, Decoded, decode_file, decode_with_facts};
+use crate::decode::DecodeLimits;
 use crate::error::{DataError, Unusable};
+use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
 
 /// Names that promise a sound. A file with one of them that is no sound is reported; any other file
@@ -21,49 +20,16 @@ const SOUND_EXTENSIONS: [&str; 9] = [
 /// The sound files of a folder and of all folders below it.
 #[derive(Debug)]
 pub struct FolderSource {
-    root: PathBuf,
-    limits: DecodeLimits,
-    files: Vec<SoundFile>,
-    rejected: Vec<Rejected>,
+    sounds: SoundFiles,
     skipped: usize,
-}
-
-/// A sound file that can be used.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SoundFile {
-    /// Path below the folder.
-    pub path: PathBuf,
-    /// Length in seconds.
-    pub seconds: f32,
-    /// Samples per second, as recorded.
-    pub sample_rate_hz: u32,
-    /// Channels, as recorded.
-    pub channels: usize,
-    /// Every sample is zero. Such a file is used all the same, because nobody asked for it to be left
-    /// out and silence is a sound that a model may meet; it carries nothing, so look at it.
-    pub silent: bool,
-    /// Packets that could not be decoded and were passed over.
-    pub damaged_packets: usize,
-    /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
-    /// re-encoded copy has the same.
-    pub fingerprint: Fingerprint,
-}
-
-/// A sound file that can't be used.
-#[derive(Debug)]
-pub struct Rejected {
-    /// Path below the folder.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: Unusable,
 }
 
 impl FolderSource {
     /// Searches a folder and decodes every sound in it once, in parallel.
     ///
     /// Links are followed, loops are not; names that begin with a dot are passed over; pipes, sockets
-    /// and devices are never opened. Files are in
-    /// the order of their paths, whatever order the file system lists them in.
+    /// and devices are never opened. Files are in the order of their paths, whatever order the file
+    /// system lists them in.
     ///
     /// # Errors
     /// If the folder is missing, is no folder, can't be listed, holds no sound files, or holds none
@@ -73,7 +39,7 @@ impl FolderSource {
         limits.validate()?;
         let Found {
             mut sounds,
-            mut rejected,
+            rejected,
             skipped,
         } = search(root)?;
         if sounds.is_empty() && rejected.is_empty() {
@@ -83,42 +49,20 @@ impl FolderSource {
             });
         }
         sounds.sort();
-        let inspected: Vec<_> = sounds
-            .into_par_iter()
-            .map(|path| inspect(root, path, limits))
-            .collect();
-        let mut files = Vec::new();
-        for result in inspected {
-            match result {
-                Ok(file) => files.push(file),
-                Err(refused) => rejected.push(refused),
-            }
-        }
-        rejected.sort_by(|a, b| a.path.cmp(&b.path));
-        if files.is_empty() {
-            return Err(DataError::AllRejected {
-                path: root.to_owned(),
-                rejected,
-            });
-        }
-        tracing::info!(folder = %root.display(), usable = files.len(), rejected = rejected.len(), skipped, "sounds found");
         Ok(FolderSource {
-            root: root.to_owned(),
-            limits: *limits,
-            files,
-            rejected,
+            sounds: SoundFiles::inspect(root, sounds, rejected, limits)?,
             skipped,
         })
     }
 
     /// The sounds, in the order of their paths.
     pub fn files(&self) -> &[SoundFile] {
-        &self.files
+        &self.sounds.files
     }
 
     /// The sound files that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
-        &self.rejected
+        &self.sounds.rejected
     }
 
     /// Number of files (pipes, sockets and devices included) that are no sounds and don't claim to be.
@@ -129,19 +73,19 @@ impl FolderSource {
 
 impl Source for FolderSource {
     fn len(&self) -> usize {
-        self.files.len()
+        self.sounds.files.len()
     }
 
     fn name(&self, index: usize) -> String {
-        self.files[index].path.display().to_string()
+        self.sounds.name(index)
     }
 
     fn fingerprint(&self, index: usize) -> Fingerprint {
-        self.files[index].fingerprint
+        self.sounds.files[index].fingerprint
     }
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {
-        decode_file(&self.root.join(&self.files[index].path), &self.limits)
+        self.sounds.load(index)
     }
 }
 
@@ -229,25 +173,6 @@ fn search(root: &Path) -> Result<Found, DataError> {
     Ok(found)
 }
 
-fn inspect(root: &Path, path: PathBuf, limits: &DecodeLimits) -> Result<SoundFile, Rejected> {
-    match decode_with_facts(&root.join(&path), limits) {
-        Ok(Decoded {
-            audio,
-            channels,
-            damaged_packets,
-        }) => Ok(SoundFile {
-            seconds: audio.seconds(),
-            sample_rate_hz: audio.sample_rate_hz,
-            channels,
-            silent: audio.samples.iter().all(|&sample| sample == 0.0),
-            damaged_packets,
-            fingerprint: fingerprint(&audio),
-            path,
-        }),
-        Err(reason) => Err(Rejected { path, reason }),
-    }
-}
-
 fn named_like_sound(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str);
     extension.is_some_and(|extension| {
@@ -277,17 +202,4 @@ fn starts_like_sound(start: &[u8]) -> bool {
         [0xff, second, ..] => second & 0xe6 == 0xe2,
         _ => false,
     }
-}
-
-fn fingerprint(audio: &Audio) -> Fingerprint {
-    let mut hash = Sha256::new();
-    hash.update(audio.sample_rate_hz.to_le_bytes());
-    let mut bytes = [0_u8; 4 * 1024];
-    for block in audio.samples.chunks(1024) {
-        for (four, sample) in bytes.chunks_exact_mut(4).zip(block) {
-            four.copy_from_slice(&sample.to_le_bytes());
-        }
-        hash.update(&bytes[..4 * block.len()]);
-    }
-    Fingerprint(hash.finalize().into())
 }

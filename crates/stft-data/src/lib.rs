@@ -11,7 +11,8 @@
 //!
 //! # A tour
 //!
-//! Sounds come from a [`Source`]: a folder ([`FolderSource`]), or your own.
+//! Sounds come from a [`Source`]: files ([`FileSource`] opens a folder, or a list with or without the
+//! parameters that made each sound), or your own.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -77,13 +78,18 @@ mod config;
 mod dataset;
 mod decode;
 mod error;
+mod file_source;
 mod folder;
+mod json;
+mod list;
 mod loader;
+mod manifest;
 mod mask;
 mod normalize;
 mod order;
 mod resample;
 mod scale;
+mod sound_files;
 mod source;
 mod spectrogram;
 mod split;
@@ -97,14 +103,18 @@ pub use clip::{Clip, ClipConfig};
 pub use config::DataConfig;
 pub use dataset::{Dataset, Example};
 pub use decode::{DecodeLimits, decode_file};
-pub use error::{DataError, Unusable};
-pub use folder::{FolderSource, Rejected, SoundFile};
+pub use error::{DataError, RowFault, Unusable};
+pub use file_source::FileSource;
+pub use folder::FolderSource;
+pub use list::ListSource;
 pub use loader::Loader;
+pub use manifest::ManifestSource;
 pub use mask::{MaskConfig, MaskStrategy};
 pub use normalize::Normalization;
 pub use order::{EVALUATION_EPOCH, Order};
 pub use resample::resample;
 pub use scale::{expm1, log1p};
+pub use sound_files::{Rejected, SoundFile};
 pub use source::{Fingerprint, Source};
 pub use spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
 pub use split::{Split, SplitConfig};

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use params::{ParamSpec, ParamVector};
+use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::error::DataError;
@@ -48,6 +49,20 @@ pub trait Source: Send + Sync {
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
+    /// What stands for every sound that a preset makes: SHA-256 of the positions (f32) and the class
+    /// indices (u64), little-endian.
+    pub fn of_preset(preset: &ParamVector) -> Fingerprint {
+        let mut hash = Sha256::new();
+        for &position in &preset.cont {
+            // Adding zero turns -0 into 0, which is the same position.
+            hash.update((position + 0.0).to_le_bytes());
+        }
+        for &class in &preset.cat {
+            hash.update((class as u64).to_le_bytes());
+        }
+        Fingerprint(hash.finalize().into())
+    }
+
     /// The first eight bytes, little-endian: the example's number wherever one number is wanted. It
     /// does not change when other sounds come or go.
     pub fn id(&self) -> u64 {

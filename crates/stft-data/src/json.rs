@@ -1,0 +1,149 @@
+//! Reads the lists that sounds come by, so that every fault is told with its line and its key.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::Hash;
+use std::io;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+
+use crate::error::{DataError, RowFault};
+
+/// A list's content. Only regular files are opened: a pipe would make the reader wait.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    let read = || match std::fs::metadata(path)?.is_file() {
+        true => std::fs::read(path),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is not a regular file",
+        )),
+    };
+    read().map_err(|source| DataError::List {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The lines of a JSONL file that are not blank, with their numbers from 1.
+pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    content
+        .split(|&byte| byte == b'\n')
+        .zip(1..)
+        .filter(|(text, _)| !text.trim_ascii().is_empty())
+        .map(|(text, line)| (line, text))
+}
+
+/// The one value in `text`, which begins at line `first_line` of `path`.
+pub(crate) fn parse<T: DeserializeOwned>(
+    path: &Path,
+    first_line: usize,
+    text: &[u8],
+) -> Result<T, DataError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| (error.path().to_string(), error.into_inner()))
+        .and_then(|value| match json.end() {
+            Ok(()) => Ok(value),
+            Err(source) => Err((".".to_owned(), source)),
+        })
+        .map_err(|(key, source)| {
+            let line = first_line + source.line().saturating_sub(1);
+            row_error(path, line, RowFault::Json { key, source })
+        })
+}
+
+pub(crate) fn row_error(path: &Path, line: usize, fault: RowFault) -> DataError {
+    DataError::Row {
+        path: path.to_owned(),
+        line,
+        fault,
+    }
+}
+
+/// The folder that a list's relative paths begin at.
+pub(crate) fn folder_of(list: &Path) -> PathBuf {
+    match list.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A JSON object in its own order, without a key twice. Of two values under one key a map would keep
+/// the last and say nothing.
+#[derive(Debug)]
+pub(crate) struct UniqueKeys<K, V>(pub(crate) Vec<(K, V)>);
+
+impl<'de, K, V> Deserialize<'de> for UniqueKeys<K, V>
+where
+    K: Deserialize<'de> + Clone + Eq + Hash + fmt::Display,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Object<K, V>(PhantomData<(K, V)>);
+        impl<'de, K, V> Visitor<'de> for Object<K, V>
+        where
+            K: Deserialize<'de> + Clone + Eq + Hash + fmt::Display,
+            V: Deserialize<'de>,
+        {
+            type Value = UniqueKeys<K, V>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut seen = HashSet::new();
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key::<K>()? {
+                    if !seen.insert(key.clone()) {
+                        return Err(A::Error::custom(format!("the key `{key}` is there twice")));
+                    }
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(UniqueKeys(entries))
+            }
+        }
+        json.deserialize_map(Object(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        parse::<UniqueKeys<String, f32>>(Path::new("list"), 7, text.as_bytes())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_line_and_its_key() {
+        assert_eq!(
+            fault("{\"a\": 1, \"b\": \"x\"}"),
+            "list, line 7: `b`: invalid type: string \"x\", expected f32"
+        );
+        assert_eq!(
+            fault("{\"a\": 1,\n\"b\": 2,\n\"a\": 3}"),
+            "list, line 9: the key `a` is there twice"
+        );
+        assert_eq!(
+            fault("{\"a\": 1"),
+            "list, line 7: EOF while parsing an object"
+        );
+        assert_eq!(fault("{} {}"), "list, line 7: trailing characters");
+        assert_eq!(
+            fault("[]"),
+            "list, line 7: invalid type: sequence, expected an object"
+        );
+    }
+
+    #[test]
+    fn blank_lines_count_and_are_passed_over() {
+        let found: Vec<_> = lines(b"a\n\n \r\nb\r\n").collect();
+        assert_eq!(found, [(1, &b"a"[..]), (4, b"b\r")]);
+    }
+}

@@ -1,0 +1,147 @@
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::audio::Audio;
+use crate::decode::DecodeLimits;
+use crate::error::{DataError, RowFault};
+use crate::json::{UniqueKeys, folder_of, lines, parse, read, row_error};
+use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::source::{Fingerprint, Source};
+
+/// The list in a folder of NSynth's layout.
+pub(crate) const NSYNTH_LIST: &str = "examples.json";
+/// The folder with its sounds.
+pub(crate) const NSYNTH_SOUNDS: &str = "audio";
+
+/// Sounds from a list that says nothing about synthesizer parameters, in one of two layouts.
+///
+/// - NSynth (Engel et al. 2017), `examples.json`: one object, `name -> {pitch, velocity, ...}`; the
+///   sounds are `audio/<name>.wav` beside it.
+/// - AudioCraft (Copet et al. 2023), `*.jsonl`: rows with `path` and more. Its tools write absolute
+///   paths, so any path is followed; relative ones begin at the list's folder.
+///
+/// Only the names are used. Lengths and rates come from the files themselves; an AudioCraft `weight` is
+/// not used, since every sound is heard once in an epoch.
+#[derive(Debug)]
+pub struct ListSource {
+    sounds: SoundFiles,
+}
+
+impl ListSource {
+    /// The usable sounds, in the order of the list.
+    pub fn files(&self) -> &[SoundFile] {
+        &self.sounds.files
+    }
+
+    /// The sounds that can't be used, in the order of their paths.
+    pub fn rejected(&self) -> &[Rejected] {
+        &self.sounds.rejected
+    }
+
+    pub(crate) fn open_nsynth(list: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
+        /// What tells NSynth's layout from any other object of objects.
+        #[derive(Deserialize)]
+        #[serde(expecting = "a note, as in NSynth's examples.json")]
+        struct Note {
+            #[serde(rename = "pitch")]
+            _pitch: u8,
+        }
+        let UniqueKeys(notes) = parse::<UniqueKeys<Name, Note>>(list, 1, &read(list)?)?;
+        let paths = notes
+            .into_iter()
+            .map(|(Name(name), _)| Path::new(NSYNTH_SOUNDS).join(name + ".wav"))
+            .collect();
+        ListSource::open(list, paths, limits)
+    }
+
+    pub(crate) fn open_audiocraft(
+        list: &Path,
+        limits: &DecodeLimits,
+    ) -> Result<ListSource, DataError> {
+        #[derive(Deserialize)]
+        struct Row {
+            path: PathBuf,
+            /// The ground truth of a manifest whose description is missing.
+            cont: Option<IgnoredAny>,
+        }
+        let mut first_lines = HashMap::new();
+        let mut paths = Vec::new();
+        for (line, text) in lines(&read(list)?) {
+            let Row { path, cont } = parse(list, line, text)?;
+            if cont.is_some() {
+                return Err(row_error(list, line, RowFault::NoDescription));
+            }
+            if let Some(first_line) = first_lines.insert(path.clone(), line) {
+                let sound = path;
+                return Err(row_error(
+                    list,
+                    line,
+                    RowFault::Duplicate { sound, first_line },
+                ));
+            }
+            paths.push(path);
+        }
+        ListSource::open(list, paths, limits)
+    }
+
+    fn open(
+        list: &Path,
+        paths: Vec<PathBuf>,
+        limits: &DecodeLimits,
+    ) -> Result<ListSource, DataError> {
+        limits.validate()?;
+        if paths.is_empty() {
+            return Err(DataError::EmptyList {
+                path: list.to_owned(),
+            });
+        }
+        Ok(ListSource {
+            sounds: SoundFiles::inspect(&folder_of(list), paths, Vec::new(), limits)?,
+        })
+    }
+}
+
+impl Source for ListSource {
+    fn len(&self) -> usize {
+        self.sounds.files.len()
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.sounds.name(index)
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        self.sounds.files[index].fingerprint
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        self.sounds.load(index)
+    }
+}
+
+/// The name of a file, and no way to one.
+#[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
+struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Name, &'static str> {
+        match Path::new(&name).file_name() == Some(OsStr::new(&name)) {
+            true => Ok(Name(name)),
+            false => Err("this key is a way to a sound, and not its name"),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}

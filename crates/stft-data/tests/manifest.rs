@@ -1,0 +1,453 @@
+//! Labelled sounds, through the public face. Every data set is made here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use params::{
+    Curve, ManifestRow, Param, ParamKind, ParamSpec, ParamVector, SynthDescription, sha256_pcm,
+};
+use stft_data::{
+    ClipConfig, DataConfig, DataError, Dataset, DecodeLimits, Fingerprint, FolderSource, Loader,
+    ManifestSource, Order, RowFault, Source, Split, StftConfig, Unusable,
+};
+use tempfile::TempDir;
+
+const RATE_HZ: u32 = 8_000;
+
+fn description() -> SynthDescription {
+    let continuous = |name: &str| Param {
+        name: name.into(),
+        kind: ParamKind::Continuous {
+            min: 20.0,
+            max: 2_000.0,
+            unit: "Hz".into(),
+            curve: Curve::Exponential,
+        },
+    };
+    let wave = Param {
+        name: "wave".into(),
+        kind: ParamKind::Categorical {
+            classes: ["sine", "saw", "square"].map(String::from).into(),
+        },
+    };
+    SynthDescription {
+        synth: "two knobs and a switch".into(),
+        sample_rate: RATE_HZ,
+        note: 60,
+        velocity: 101,
+        note_s: 0.1,
+        // Neither alphabetical nor sorted by kind, as a manifest's rows are.
+        params: ParamSpec::new(vec![continuous("pitch"), wave, continuous("cutoff")]).unwrap(),
+    }
+}
+
+fn preset(number: usize) -> ParamVector {
+    ParamVector {
+        cont: vec![number as f32 / 32.0, 1.0 - number as f32 / 64.0],
+        cat: vec![number % 3],
+    }
+}
+
+/// Half as long as a clip, so that padding takes part.
+fn tone(number: usize) -> Vec<i16> {
+    (0..900)
+        .map(|n| (9e3 * (n as f64 * (0.05 + 0.01 * number as f64)).sin()) as i16)
+        .collect()
+}
+
+fn put_wav(path: &Path, pcm: &[i16]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE_HZ,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    pcm.iter()
+        .for_each(|&sample| writer.write_sample(sample).unwrap());
+    writer.finalize().unwrap();
+}
+
+fn row(path: &str, number: usize) -> ManifestRow {
+    ManifestRow::new(path, &tone(number), &description(), &preset(number)).unwrap()
+}
+
+fn text(row: &ManifestRow) -> String {
+    serde_json::to_string(row).unwrap()
+}
+
+/// A folder with the sounds `audio/0.wav` on, and a manifest of these rows.
+fn folder(sounds: usize, rows: &[String]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..sounds {
+        let path = folder.path().join(format!("audio/{number}.wav"));
+        put_wav(&path, &tone(number));
+    }
+    let described = serde_json::to_string_pretty(&description()).unwrap();
+    fs::write(folder.path().join("params.json"), described).unwrap();
+    fs::write(
+        folder.path().join("manifest.jsonl"),
+        rows.join("\n") + "\n\n",
+    )
+    .unwrap();
+    folder
+}
+
+fn labelled(sounds: usize) -> TempDir {
+    let rows: Vec<_> = (0..sounds)
+        .map(|number| text(&row(&format!("audio/{number}.wav"), number)))
+        .collect();
+    folder(sounds, &rows)
+}
+
+fn open(path: &Path) -> Result<ManifestSource, DataError> {
+    ManifestSource::open(path, &DecodeLimits::default())
+}
+
+/// The line and the fault of the only faulty row.
+fn fault_of(folder: &TempDir) -> (usize, RowFault) {
+    match open(folder.path()) {
+        Err(DataError::Row { path, line, fault }) => {
+            assert_eq!(path, folder.path().join("manifest.jsonl"));
+            (line, fault)
+        }
+        other => panic!("expected a faulty row, got {other:?}"),
+    }
+}
+
+#[test]
+fn every_sound_has_the_parameters_of_its_row_in_the_order_of_the_description() {
+    // The rows in another order than the paths.
+    let numbers = [3, 0, 4, 1, 2];
+    let rows: Vec<_> = numbers
+        .iter()
+        .map(|&number| text(&row(&format!("audio/{number}.wav"), number)))
+        .collect();
+    let folder = folder(5, &rows);
+    for path in [
+        folder.path().to_owned(),
+        folder.path().join("manifest.jsonl"),
+    ] {
+        let source = open(&path).unwrap();
+        assert_eq!((source.len(), source.rejected().len()), (5, 0));
+        assert_eq!(source.spec(), Some(&description().params));
+        assert_eq!(source.description().note, 60);
+        for (index, number) in numbers.into_iter().enumerate() {
+            let name = Path::new("audio").join(format!("{number}.wav"));
+            assert_eq!(source.name(index), name.display().to_string());
+            assert_eq!(source.truth(index), Some(preset(number)));
+            let audio = source.load(index).unwrap();
+            assert_eq!(audio.sample_rate_hz, RATE_HZ);
+            for (got, pcm) in audio.samples.iter().zip(tone(number)) {
+                assert_eq!(*got, f32::from(pcm) / 32_768.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn truth_travels_with_its_sound_into_every_batch() {
+    let folder = labelled(24);
+    let config = DataConfig {
+        clip: ClipConfig {
+            seconds: 0.2,
+            sample_rate_hz: RATE_HZ,
+        },
+        stft: StftConfig {
+            n_fft: 64,
+            hop_length: 40,
+            win_length: None,
+        },
+        ..DataConfig::default()
+    };
+    let source = Arc::new(open(folder.path()).unwrap());
+    let dataset = Arc::new(Dataset::open(source, &config, 5).unwrap());
+    let mut checked = 0;
+    for split in [Split::Train, Split::Valid, Split::Test] {
+        for batch in Loader::new(dataset.clone(), Order::Evaluation(split), 5, 2, 0) {
+            let batch = batch.unwrap();
+            for (index, truth) in batch.indices.iter().zip(batch.truth.unwrap()) {
+                assert_eq!(truth, preset(*index));
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 24);
+}
+
+#[test]
+fn a_preset_is_one_thing_however_often_it_was_rendered() {
+    let rows: Vec<_> = (0..40)
+        .map(|number| text(&row(&format!("audio/{number}.wav"), number % 20)))
+        .collect();
+    let folder = folder(40, &rows);
+    let source = open(folder.path()).unwrap();
+    let prints: Vec<_> = (0..40).map(|index| source.fingerprint(index)).collect();
+    assert_eq!(prints[..20], prints[20..]);
+    let different: std::collections::BTreeSet<_> = prints.iter().collect();
+    assert_eq!(different.len(), 20);
+    // The sounds differ, and only the presets keep them together.
+    assert_ne!(
+        source.files()[0].fingerprint,
+        source.files()[20].fingerprint
+    );
+    let splits = DataConfig::default().split.assign(&prints).unwrap();
+    assert_eq!(splits[..20], splits[20..]);
+    assert!(splits.contains(&Split::Valid) && splits.contains(&Split::Train));
+}
+
+#[test]
+fn the_fingerprint_of_a_preset_is_pinned() {
+    let preset = ParamVector {
+        cont: vec![0.5, 0.0],
+        cat: vec![2, 1],
+    };
+    // From Python's hashlib: sha256(struct.pack("<2f2Q", 0.5, 0.0, 2, 1)).
+    let expected = "e89902c281076ef83bb23b7d03f7b69dadf579ff107da96a5f2625c2b1b9c8a5";
+    assert_eq!(Fingerprint::of_preset(&preset).to_string(), expected);
+    let negative_zero = ParamVector {
+        cont: vec![0.5, -0.0],
+        ..preset
+    };
+    assert_eq!(Fingerprint::of_preset(&negative_zero).to_string(), expected);
+}
+
+#[test]
+fn a_faulty_row_is_told_by_line_and_key() {
+    let change = |change: &dyn Fn(&mut ManifestRow)| {
+        let mut row = row("audio/1.wav", 1);
+        change(&mut row);
+        text(&row)
+    };
+    let good = || text(&row("audio/1.wav", 1));
+    let set = |key: &str, value: f32| {
+        change(&|row: &mut ManifestRow| {
+            row.cont.insert(key.into(), value);
+        })
+    };
+    let cases = [
+        ("not json".to_owned(), "expected ident"),
+        (good()[..60].to_owned(), "EOF"),
+        (good() + "}", "trailing characters"),
+        ("[]".to_owned(), "expected struct ManifestRow"),
+        (
+            good().replace("\"frames\"", "\"length\""),
+            "missing field `frames`",
+        ),
+        (good().replace("\"cat\"", "\"cats\""), "missing field `cat`"),
+        (
+            good().replace("0.03125", "\"loud\""),
+            "`cont.pitch`: invalid type",
+        ),
+        (
+            good().replace("{\"wave\":1}", "{\"wave\":-1}"),
+            "`cat.wave`: invalid value",
+        ),
+        (
+            good().replace("{\"wave\":1}", "{\"wave\":1,\"wave\":2}"),
+            "key `wave` is there twice",
+        ),
+        (set("cutof", 0.5), "no continuous parameter `cutof`"),
+        (
+            change(&|row| {
+                row.cont.remove("cutoff");
+            }),
+            "continuous parameter `cutoff` has no value",
+        ),
+        (
+            change(&|row| {
+                row.cat.insert("shape".into(), 0);
+            }),
+            "no categorical parameter `shape`",
+        ),
+        (
+            change(&|row| row.cat.clear()),
+            "categorical parameter `wave` has no value",
+        ),
+        (set("pitch", -0.01), "`pitch` is -0.01: expected 0 to 1"),
+        (set("cutoff", 1.01), "`cutoff` is 1.01: expected 0 to 1"),
+        (
+            good().replace("0.03125", "1e39"),
+            "`pitch` is inf: expected 0 to 1",
+        ),
+        (
+            change(&|row| {
+                row.cat.insert("wave".into(), 3);
+            }),
+            "`wave` has class index 3: expected 0 to 2",
+        ),
+        (
+            text(&row("audio/none.wav", 1)),
+            "`path`: can't find audio/none.wav",
+        ),
+        (
+            text(&row("audio/0.wav", 1)),
+            "`path`: audio/0.wav is in line 1 already",
+        ),
+        (
+            text(&row("./audio//./0.wav", 1)),
+            "`path`: audio/0.wav is in line 1 already",
+        ),
+    ];
+    let count = cases.len();
+    for (faulty, expected) in cases {
+        // Line 2 is blank.
+        let rows = [text(&row("audio/0.wav", 0)), String::new(), faulty.clone()];
+        let (line, fault) = fault_of(&folder(2, &rows));
+        assert_eq!(line, 3, "{faulty}");
+        let message = fault.to_string();
+        assert!(message.contains(expected), "{expected:?} in {message:?}");
+        assert!(!message.contains("column"), "{message:?}");
+    }
+    assert_eq!(count, 20);
+}
+
+#[test]
+fn further_keys_are_notes_and_windows_line_ends_are_line_ends() {
+    let rows = [0, 1].map(|number| {
+        let row = text(&row(&format!("audio/{number}.wav"), number));
+        row.replacen('{', "{\"author\": \"somebody\", ", 1) + "\r"
+    });
+    assert_eq!(open(folder(2, &rows).path()).unwrap().len(), 2);
+}
+
+#[test]
+fn no_row_reaches_outside_the_folder() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let outside = elsewhere.path().join("0.wav");
+    put_wav(&outside, &tone(0));
+    let absolute = outside.to_str().unwrap().to_owned();
+    let dots = format!(
+        "../{}/0.wav",
+        elsewhere.path().file_name().unwrap().to_str().unwrap()
+    );
+    for path in [absolute, dots, "audio/../audio/0.wav".to_owned()] {
+        let folder = folder(1, &[text(&row(&path, 0))]);
+        let (line, fault) = fault_of(&folder);
+        assert_eq!(line, 1);
+        assert!(matches!(fault, RowFault::Outside { .. }), "{path}: {fault}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_may_stay_inside_and_not_lead_out() {
+    use std::os::unix::fs::symlink;
+    let elsewhere = tempfile::tempdir().unwrap();
+    put_wav(&elsewhere.path().join("0.wav"), &tone(0));
+    let rows = ["audio/0.wav", "link.wav"].map(|path| text(&row(path, 0)));
+    let folder = folder(1, &rows);
+    let link = folder.path().join("link.wav");
+    symlink("audio/0.wav", &link).unwrap();
+    assert_eq!(open(folder.path()).unwrap().len(), 2);
+    for target in [&elsewhere.path().join("0.wav"), Path::new("/dev/zero")] {
+        fs::remove_file(&link).unwrap();
+        symlink(target, &link).unwrap();
+        let (line, fault) = fault_of(&folder);
+        assert_eq!(line, 2);
+        assert!(matches!(fault, RowFault::Outside { .. }), "{fault}");
+    }
+    // The folder itself may be reached by a link.
+    let root = elsewhere.path().join("root");
+    fs::remove_file(&link).unwrap();
+    symlink("audio/0.wav", &link).unwrap();
+    symlink(folder.path(), &root).unwrap();
+    assert_eq!(open(&root).unwrap().len(), 2);
+}
+
+#[test]
+fn sounds_that_can_not_be_used_are_left_out_with_their_labels() {
+    let folder = labelled(5);
+    let root = folder.path();
+    fs::write(root.join("audio/1.wav"), "no sound").unwrap();
+    fs::remove_file(root.join("audio/3.wav")).unwrap();
+    #[cfg(unix)]
+    let made = std::process::Command::new("mkfifo")
+        .arg(root.join("audio/3.wav"))
+        .status()
+        .unwrap()
+        .success();
+    #[cfg(not(unix))]
+    let made = fs::create_dir(root.join("audio/3.wav")).is_ok();
+    assert!(made);
+    let source = open(root).unwrap();
+    let [text, pipe] = source.rejected() else {
+        panic!("{:?}", source.rejected())
+    };
+    assert_eq!(text.path, Path::new("audio/1.wav"));
+    assert!(matches!(text.reason, Unusable::NotAudio(_)));
+    assert!(matches!(pipe.reason, Unusable::NotRegular));
+    for (index, number) in [0, 2, 4].into_iter().enumerate() {
+        assert_eq!(source.truth(index), Some(preset(number)));
+        assert_eq!(source.load(index).unwrap().samples.len(), 900);
+    }
+    for number in [0, 2, 4] {
+        fs::write(root.join(format!("audio/{number}.wav")), "no sound").unwrap();
+    }
+    assert!(matches!(
+        open(root).unwrap_err(),
+        DataError::AllRejected { rejected, .. } if rejected.len() == 5
+    ));
+}
+
+#[test]
+fn a_list_or_a_description_that_is_not_there_or_not_right_is_an_error() {
+    let folder = labelled(2);
+    let root = folder.path();
+    let message = || open(root).unwrap_err().to_string();
+    let rows = fs::read(root.join("manifest.jsonl")).unwrap();
+    fs::write(root.join("manifest.jsonl"), "\n \n").unwrap();
+    assert!(message().contains("manifest.jsonl: it lists no sound"));
+    fs::remove_file(root.join("manifest.jsonl")).unwrap();
+    assert!(message().contains("manifest.jsonl: can't read it: "));
+    fs::create_dir(root.join("manifest.jsonl")).unwrap();
+    assert!(message().contains("manifest.jsonl: can't read it: it is not a regular file"));
+    fs::remove_dir(root.join("manifest.jsonl")).unwrap();
+    fs::write(root.join("manifest.jsonl"), rows).unwrap();
+
+    let described = fs::read_to_string(root.join("params.json")).unwrap();
+    for (from, to, expected) in [
+        ("\"velocity\"", "\"speed\"", "missing field `velocity`"),
+        ("\"curve\"", "\"curv\"", "unknown field `curv`"),
+        ("\"saw\"", "\"sine\"", "lists `sine` twice"),
+        ("101", "1010", "line 5: `velocity`: invalid value"),
+    ] {
+        let changed = described.replacen(from, to, 1);
+        assert_ne!(changed, described);
+        fs::write(root.join("params.json"), changed).unwrap();
+        let message = message();
+        assert!(
+            message.contains("params.json, line ") && message.contains(expected),
+            "{expected:?} in {message:?}"
+        );
+    }
+    fs::remove_file(root.join("params.json")).unwrap();
+    assert!(message().contains("params.json: can't read it: "));
+}
+
+#[test]
+fn a_labelled_folder_is_still_a_folder_of_sounds() {
+    let folder = labelled(3);
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
+    assert_eq!((source.len(), source.skipped()), (3, 2));
+    assert!(source.spec().is_none());
+}
+
+#[test]
+fn what_a_row_says_of_its_sound_is_not_compared_with_the_file() {
+    let mut resampled = row("audio/0.wav", 0);
+    resampled.sha256_pcm = sha256_pcm(&[1, 2, 3]);
+    (resampled.sr, resampled.frames) = (44_100, 7);
+    let source = open(folder(1, &[text(&resampled)]).path()).unwrap();
+    assert_eq!(source.files()[0].sample_rate_hz, RATE_HZ);
+    let expected: BTreeMap<_, _> = [("cutoff", 1.0), ("pitch", 0.0)].into();
+    assert!(
+        resampled
+            .cont
+            .iter()
+            .all(|(name, value)| expected[name.as_str()] == *value)
+    );
+}
