@@ -12,11 +12,6 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
-/// The system's allocator gives large freed blocks back at once; training asks for them
-/// again at every step.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Pretrain spectrogram models on sounds, and match sounds with a synthesizer.
 #[derive(Parser)]
 #[command(name = "inversynth", version)]

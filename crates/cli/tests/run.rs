@@ -226,7 +226,11 @@ fn one_seed_gives_one_result_whatever_the_number_of_workers() {
 fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
     let desk = Desk::new();
     let sounds = desk.sounds(12);
-    fs::write(sounds.join("broken.wav"), b"RIFF\x10\0\0\0WAVEfmt nonsense").unwrap();
+    fs::write(
+        sounds.join("audio/broken.wav"),
+        b"RIFF\x10\0\0\0WAVEfmt nonsense",
+    )
+    .unwrap();
     let output = desk.inversynth(&[
         "run",
         "--config",
@@ -234,7 +238,7 @@ fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
         "--name",
         "mine",
         "--data",
-        "sounds/",
+        "sounds/audio",
     ]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
@@ -245,6 +249,12 @@ fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
     let summary = desk.summary("mine");
     assert_eq!(summary["files_used"], 12);
     assert_eq!(summary["files_rejected"], 1);
+
+    // With its manifest the same folder is labelled data, and only what is listed counts.
+    desk.train("labelled", &["--data", "sounds"]);
+    let summary = desk.summary("labelled");
+    assert_eq!(summary["files_used"], 12);
+    assert_eq!(summary["files_rejected"], 0);
 }
 
 #[test]
@@ -287,7 +297,7 @@ fn mistakes_are_named_and_nothing_is_written() {
     desk.refuses(&["run", "--name", "a/b"], &["a/b"]);
     desk.refuses(
         &["run", "--data", "tiny.toml"],
-        &["tiny.toml", "not a folder"],
+        &["tiny.toml", "neither a folder"],
     );
     desk.refuses(
         &["run", "--out", "tiny.toml"],

@@ -40,20 +40,21 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// `"synth"`, the embedded synthesizer, or a directory of sound files.
+    /// `"synth"`, the embedded synthesizer, or where sound files are.
     pub path: SoundSource,
     /// Number of patches that are drawn, where the source is the synthesizer.
     pub synth_examples: usize,
 }
 
-/// The embedded synthesizer, or a directory.
+/// The embedded synthesizer, or files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "PathBuf", into = "PathBuf")]
 pub enum SoundSource {
     /// Patches of the embedded synthesizer, rendered when they are needed.
     Synth,
-    /// A directory, searched recursively.
-    Folder(PathBuf),
+    /// A directory that is searched recursively, or a list of sounds: `manifest.jsonl` with
+    /// its `params.json`, NSynth's `examples.json`, AudioCraft's JSONL.
+    Files(PathBuf),
 }
 
 impl From<PathBuf> for SoundSource {
@@ -62,7 +63,7 @@ impl From<PathBuf> for SoundSource {
         if path.as_os_str() == "synth" {
             Self::Synth
         } else {
-            Self::Folder(path)
+            Self::Files(path)
         }
     }
 }
@@ -71,7 +72,7 @@ impl From<SoundSource> for PathBuf {
     fn from(source: SoundSource) -> Self {
         match source {
             SoundSource::Synth => "synth".into(),
-            SoundSource::Folder(path) => path,
+            SoundSource::Files(path) => path,
         }
     }
 }
@@ -376,7 +377,7 @@ mod tests {
         let set = |text: &str| Experiment::load(None, &[text.to_string()]);
         assert_eq!(set("data.stft.n_fft=600").unwrap().unet.in_channels, 301);
         let path = set("source.path=/my sounds").unwrap().source.path;
-        assert_eq!(path, SoundSource::Folder("/my sounds".into()));
+        assert_eq!(path, SoundSource::Files("/my sounds".into()));
         assert_eq!(
             set("source.path=synth").unwrap().source.path,
             SoundSource::Synth

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use params::{ParamSpec, ParamVector};
-use sha2::{Digest, Sha256};
-use stft_data::{Audio, ClipConfig, DataError, Fingerprint, FolderSource, Source};
+use stft_data::{Audio, ClipConfig, DataError, FileSource, Fingerprint, Source};
 
 use crate::error::TrainerError;
 use crate::experiment::{Experiment, SoundSource};
 
-/// The sounds of an experiment. A folder is kept by its own type as well, since it knows
-/// which files it had to leave out.
+/// The sounds of an experiment. Files are kept by their own type as well, since it knows
+/// which of them had to be left out.
 pub(crate) struct OpenedSource {
     /// The sounds.
     pub source: Arc<dyn Source>,
     /// The same, where they are files.
-    pub folder: Option<Arc<FolderSource>>,
+    pub files: Option<Arc<FileSource>>,
 }
 
 impl OpenedSource {
@@ -31,13 +30,13 @@ impl OpenedSource {
                     examples: experiment.source.synth_examples,
                     clip: experiment.data.clip,
                 }),
-                folder: None,
+                files: None,
             }),
-            SoundSource::Folder(path) => {
-                let folder = Arc::new(FolderSource::open(path, &experiment.data.decode)?);
+            SoundSource::Files(path) => {
+                let files = Arc::new(FileSource::open(path, &experiment.data.decode)?);
                 Ok(Self {
-                    source: folder.clone(),
-                    folder: Some(folder),
+                    source: files.clone(),
+                    files: Some(files),
                 })
             }
         }
@@ -61,15 +60,7 @@ impl Source for SynthSource {
     }
 
     fn fingerprint(&self, index: usize) -> Fingerprint {
-        let ParamVector { cont, cat } = self.vector(index);
-        let mut hash = Sha256::new();
-        for value in cont {
-            hash.update(value.to_le_bytes());
-        }
-        for class in cat {
-            hash.update((class as u64).to_le_bytes());
-        }
-        Fingerprint(hash.finalize().into())
+        Fingerprint::of_preset(&self.vector(index))
     }
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {

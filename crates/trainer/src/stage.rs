@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::module::Module;
-use stft_data::{Dataset, FolderSource, Rejected, Split};
+use stft_data::{Dataset, FileSource, Rejected, Split};
 
 use crate::checkpoint::Context;
 use crate::devices::Devices;
@@ -74,7 +74,7 @@ pub struct PreparedStage {
     stage: Stage,
     experiment: Experiment,
     dataset: Arc<Dataset>,
-    folder: Option<Arc<FolderSource>>,
+    files: Option<Arc<FileSource>>,
 }
 
 impl PreparedStage {
@@ -89,7 +89,7 @@ impl PreparedStage {
             stage,
             experiment,
             dataset: Arc::new(dataset),
-            folder: opened.folder,
+            files: opened.files,
         })
     }
 
@@ -105,14 +105,12 @@ impl PreparedStage {
 
     /// Sound files in use; 0 for the synthesizer.
     pub fn files_used(&self) -> usize {
-        self.folder
-            .as_ref()
-            .map_or(0, |folder| folder.files().len())
+        self.files.as_ref().map_or(0, |files| files.files().len())
     }
 
     /// Files that can't be used, each with its reason.
     pub fn rejected(&self) -> &[Rejected] {
-        self.folder.as_ref().map_or(&[], |folder| folder.rejected())
+        self.files.as_ref().map_or(&[], |files| files.rejected())
     }
 
     /// Trains, and leaves checkpoints, metrics, TensorBoard files, the picture and

@@ -19,8 +19,8 @@ pub struct RunArguments {
     /// Name of the stage
     #[arg(long, default_value = "pretrain_autoencoder_mae")]
     stage: String,
-    /// Directory of sounds, or "synth" for the embedded synthesizer
-    #[arg(long, value_name = "DIR|synth")]
+    /// Directory or list of sounds, or "synth" for the embedded synthesizer
+    #[arg(long, value_name = "PATH|synth")]
     data: Option<String>,
     /// Directory that runs are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -105,7 +105,7 @@ fn source_name(experiment: &Experiment) -> String {
             "{} patches of the embedded synthesizer",
             experiment.source.synth_examples
         ),
-        trainer::SoundSource::Folder(path) => path.display().to_string(),
+        trainer::SoundSource::Files(path) => path.display().to_string(),
     }
 }
 
