@@ -33,6 +33,13 @@ FILES = [
     ("mono.mp3", 32000, 1, 9600, "MP3", "MPEG_LAYER_III"),
     ("stereo.mp3", 44100, 2, 11025, "MP3", "MPEG_LAYER_III"),
     ("stereo_16bit.aiff", 22050, 2, 1103, "AIFF", "PCM_16"),
+    ("mono_24bit.aiff", 96000, 1, 1200, "AIFF", "PCM_24"),
+    ("mono_32bit.wav", 192000, 1, 1501, "WAV", "PCM_32"),
+    ("stereo_double.wav", 16000, 2, 801, "WAV", "DOUBLE"),
+    ("mono_alaw.wav", 8000, 1, 1203, "WAV", "ALAW"),
+    ("stereo_ulaw.wav", 11025, 2, 1102, "WAV", "ULAW"),
+    ("six_channels_16bit.wav", 48000, 6, 1100, "WAV", "PCM_16"),
+    ("six_channels_24bit_extensible.wav", 44100, 6, 500, "WAVEX", "PCM_24"),
 ]
 
 
@@ -49,7 +56,7 @@ fixtures = CRATE / "tests/fixtures"
 fixtures.mkdir(parents=True, exist_ok=True)
 for name, rate, channels, frames, form, subtype in FILES:
     sound = np.stack([channel(frames, rate, c) for c in range(channels)], axis=1)
-    if subtype == "FLOAT":
+    if subtype in ("FLOAT", "DOUBLE"):
         sound *= 2.5  # beyond full scale, which only float files can hold
     sf.write(fixtures / name, sound, rate, format=form, subtype=subtype)
     heard, heard_rate = sf.read(fixtures / name, dtype="float64", always_2d=True)

@@ -119,7 +119,7 @@ fn the_content_decides_whatever_the_name_says() {
             "sound.mp3",
             "sound.flac",
             "sound.aiff",
-            "sound.txt",
+            "sound.xyz",
         ] {
             let (_folder, path) = file_with(name, &bytes);
             assert_eq!(
