@@ -26,6 +26,11 @@ thread_local! {
 
 /// Resamples with a band-limiting filter and no delay: an impulse stays in its place.
 ///
+/// Up to 0.95 of the lower of the two Nyquist frequencies the gain is within 0.001 dB of 1. What the
+/// new rate can't hold, and every image and alias, is at least 125 dB below a sine of full scale
+/// (measured in steady state for all pairs of nine rates from 4 to 192 kHz). The filter is as long as
+/// 1024 samples at the lower rate, or longer where the rates have no large common divisor.
+///
 /// The result has `round(n · rate_hz / audio.sample_rate_hz)` samples, but never none. Equal rates
 /// give the sound unchanged.
 ///
@@ -91,23 +96,28 @@ fn planned(
     Ok(&mut kept[0].resampler)
 }
 
-/// Chooses blocks that are even on both sides, because the filter delays by half a block and half
-/// an odd block would leave the sound half a sample out of place.
 fn plan(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, rubato::ResamplerConstructionError> {
-    let divisor = greatest_common_divisor(from_hz, to_hz);
-    let (unit_in, unit_out) = ((from_hz / divisor) as usize, (to_hz / divisor) as usize);
-    let units = MIN_BLOCK
-        .div_ceil(unit_in.min(unit_out))
-        .next_multiple_of(2);
     Fft::new_custom(
         from_hz as usize,
         to_hz as usize,
-        units * unit_in,
+        block_length(from_hz, to_hz),
         1,
         1,
         WindowFunction::BlackmanHarris2,
         FixedSync::Both,
     )
+}
+
+/// Samples at `from_hz` that are transformed at a time, which is also the filter's length. Even on
+/// both sides, because the filter delays by half a block and half an odd block would leave the sound
+/// half a sample out of place.
+fn block_length(from_hz: u32, to_hz: u32) -> usize {
+    let divisor = greatest_common_divisor(from_hz, to_hz);
+    let (unit_in, unit_out) = ((from_hz / divisor) as usize, (to_hz / divisor) as usize);
+    let units = MIN_BLOCK
+        .div_ceil(unit_in.min(unit_out))
+        .next_multiple_of(2);
+    units * unit_in
 }
 
 fn run(resampler: &mut Fft<f32>, samples: &[f32]) -> Result<Vec<f32>, rubato::ResampleError> {
@@ -131,7 +141,9 @@ mod tests {
     use super::*;
 
     /// From each of these to each of these.
-    const RATES_HZ: [u32; 6] = [8_000, 16_384, 22_050, 44_100, 48_000, 96_000];
+    const RATES_HZ: [u32; 9] = [
+        4_000, 8_000, 11_025, 16_384, 22_050, 44_100, 48_000, 96_000, 192_000,
+    ];
 
     fn sine(hz: f64, rate_hz: u32, samples: usize) -> Audio {
         let turn = std::f64::consts::TAU * hz / f64::from(rate_hz);
@@ -149,44 +161,81 @@ mod tests {
             .flat_map(|&from| RATES_HZ.iter().map(move |&to| (from, to)))
     }
 
+    /// The amplitude of this sine in `signal`, by least squares, and the level of the rest relative
+    /// to a sine of amplitude 1.
+    fn fit(signal: &[f32], hz: f64, rate_hz: u32) -> (f64, f64) {
+        let turn = std::f64::consts::TAU * hz / f64::from(rate_hz);
+        let basis = |n: usize| (turn * n as f64).sin_cos();
+        let (mut ss, mut sc, mut cc, mut sx, mut cx) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for (n, &x) in signal.iter().enumerate() {
+            let ((s, c), x) = (basis(n), f64::from(x));
+            ss += s * s;
+            sc += s * c;
+            cc += c * c;
+            sx += s * x;
+            cx += c * x;
+        }
+        let determinant = ss * cc - sc * sc;
+        let a = (sx * cc - cx * sc) / determinant;
+        let b = (cx * ss - sx * sc) / determinant;
+        let rest: f64 = signal
+            .iter()
+            .enumerate()
+            .map(|(n, &x)| {
+                let (s, c) = basis(n);
+                (f64::from(x) - a * s - b * c).powi(2)
+            })
+            .sum();
+        (a.hypot(b), (2.0 * rest / signal.len() as f64).sqrt())
+    }
+
+    fn db(ratio: f64) -> f64 {
+        20.0 * ratio.log10()
+    }
+
+    /// The inner third of a resampled sine of six blocks: the filter, a block long, rings where the
+    /// sine begins and ends.
+    fn middle_of_resampled(hz: f64, from_hz: u32, to_hz: u32) -> Vec<f32> {
+        let sound = sine(hz, from_hz, 6 * block_length(from_hz, to_hz));
+        let out = resample(&sound, to_hz).unwrap().samples;
+        out[out.len() / 3..2 * out.len() / 3].to_vec()
+    }
+
     #[test]
-    fn a_sine_in_the_passband_comes_out_as_the_same_sine() {
-        for (from_hz, to_hz) in pairs() {
-            for share in [0.01, 0.2, 0.45] {
-                let hz = share * f64::from(from_hz.min(to_hz));
-                let out = resample(&sine(hz, from_hz, from_hz as usize), to_hz).unwrap();
-                let expected = sine(hz, to_hz, out.samples.len());
-                // The filter rings where the sine begins and ends.
-                let middle = to_hz as usize / 4..3 * to_hz as usize / 4;
-                let worst = out.samples[middle.clone()]
-                    .iter()
-                    .zip(&expected.samples[middle])
-                    .map(|(a, b)| (a - b).abs())
-                    .fold(0.0, f32::max);
-                assert!(
-                    worst < 2e-5,
-                    "{hz} Hz from {from_hz} to {to_hz} Hz: error {worst}"
-                );
+    fn the_pass_band_is_flat_and_nothing_else_is_heard() {
+        let (mut ripple, mut noise, mut checked) = (0.0_f64, f64::MIN, 0);
+        for (from_hz, to_hz) in pairs().filter(|(from, to)| from != to) {
+            for share in [0.02, 0.31, 0.6, 0.8, 0.9, 0.95] {
+                let hz = share * 0.5 * f64::from(from_hz.min(to_hz));
+                let (gain, rest) = fit(&middle_of_resampled(hz, from_hz, to_hz), hz, to_hz);
+                ripple = ripple.max(db(gain).abs());
+                noise = noise.max(db(rest));
+                checked += 1;
             }
         }
+        assert_eq!(checked, 72 * 6);
+        assert!(ripple < 0.001, "the gain is off by {ripple} dB");
+        assert!(noise < -125.0, "{noise} dB beside the sine");
     }
 
     #[test]
     fn a_sine_that_the_new_rate_cannot_hold_vanishes() {
+        let (mut loudest, mut checked) = (f64::MIN, 0);
         for (from_hz, to_hz) in pairs().filter(|(from, to)| from > to) {
-            let hz = 0.5 * f64::from(to_hz) * 1.03;
-            if hz >= 0.5 * f64::from(from_hz) {
-                continue;
+            for share in [1.0, 1.003, 1.007, 1.015, 1.03, 1.1, 1.5, 1.9, 2.6, 5.3] {
+                let hz = share * 0.5 * f64::from(to_hz);
+                if hz >= 0.499 * f64::from(from_hz) {
+                    continue;
+                }
+                let out = middle_of_resampled(hz, from_hz, to_hz);
+                let power: f64 = out.iter().map(|&x| f64::from(x).powi(2)).sum();
+                let level = db((2.0 * power / out.len() as f64).sqrt());
+                loudest = loudest.max(level);
+                checked += 1;
             }
-            let out = resample(&sine(hz, from_hz, from_hz as usize), to_hz).unwrap();
-            let loudest = out.samples[to_hz as usize / 4..3 * to_hz as usize / 4]
-                .iter()
-                .fold(0.0_f32, |peak, x| peak.max(x.abs()));
-            assert!(
-                loudest < 1e-4,
-                "{hz} Hz from {from_hz} to {to_hz} Hz leaves {loudest}"
-            );
         }
+        assert!(checked > 300, "{checked}");
+        assert!(loudest < -125.0, "{loudest} dB are left");
     }
 
     #[test]
