@@ -1,7 +1,52 @@
 /// The scale that models see: `ln(1 + magnitude)`. Silence stays at exactly 0 and quiet partials
 /// stay visible beside loud ones.
+///
+/// Relative error below 2e-7 over all of f32 (measured against f64), so tiny magnitudes keep their
+/// digits. Free of branches and table look-ups, so that a loop over a spectrogram runs several values
+/// at a time; below -1 it is NaN, at -1 minus infinity, as `ln_1p` has it.
+///
+/// The method is that of FreeBSD's `log1pf`, from Ng's `log1p` in fdlibm (Sun Microsystems 1993):
+/// with `1 + x = 2^k · (1 + f)`, `√½ < 1 + f < √2`, and the rounding error `c` of the sum,
+///
+/// ```text
+/// s = f / (2 + f),   ln(1 + f) = f - s · (f - R(s²)) = f - f²/2 + s · (f²/2 + R(s²))
+/// ln(1 + x) = k · ln 2 + ln(1 + f) + c / (1 + x)
+/// ```
+#[inline]
 pub fn log1p(magnitude: f32) -> f32 {
-    magnitude.ln_1p()
+    /// The bits of √½: what is at least this much, up to √2, becomes `1 + f`.
+    const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
+    /// Ends in zeros, so that its product with `k` is exact.
+    const LN_2_HIGH: f32 = 0.693_138_1;
+    const LN_2_LOW: f32 = 9.058_001e-6;
+    let x = magnitude;
+
+    let sum = 1.0 + x;
+    // What was lost in the sum, exactly, whichever term is larger (Knuth's two-sum).
+    let x_seen = sum - 1.0;
+    let lost = (1.0 - (sum - x_seen)) + (x - x_seen);
+
+    let above = (sum.to_bits() as i32).wrapping_sub(SQRT_HALF_BITS);
+    let k = (above >> 23) as f32;
+    let f = f32::from_bits(((above & 0x007f_ffff) + SQRT_HALF_BITS) as u32) - 1.0;
+
+    let s = f / (2.0 + f);
+    let z = s * s;
+    let w = z * z;
+    let r = z * (0.666_666_6 + w * 0.284_987_87) + w * (0.400_009_72 + w * 0.242_790_79);
+    let half_square = 0.5 * f * f;
+    let result =
+        s * (half_square + r) + (k * LN_2_LOW + lost / sum) - half_square + f + k * LN_2_HIGH;
+
+    if x > -1.0 && x < f32::INFINITY {
+        result
+    } else if x == -1.0 {
+        f32::NEG_INFINITY
+    } else if x == f32::INFINITY {
+        x
+    } else {
+        f32::NAN
+    }
 }
 
 /// The magnitude of a value on the scale of [`log1p`]: `exp(value) - 1`. A model may predict a value
@@ -23,6 +68,47 @@ mod tests {
                 (expm1(log1p(magnitude)) / magnitude - 1.0).abs() < 2e-6,
                 "2^{exponent}"
             );
+        }
+    }
+
+    #[test]
+    fn the_logarithm_is_that_of_double_precision_for_every_size_of_number() {
+        let mut worst = (0.0_f64, 0.0_f32);
+        let mut check = |x: f32| {
+            let expected = f64::from(x).ln_1p();
+            let error = ((f64::from(log1p(x)) - expected) / expected).abs();
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        };
+        // Through the bits, so that every exponent has its share, from the smallest subnormal up.
+        (1..f32::INFINITY.to_bits())
+            .step_by(997)
+            .for_each(|bits| check(f32::from_bits(bits)));
+        check(f32::MAX);
+        // Between -1 and 0.
+        (1..1.0_f32.to_bits())
+            .step_by(997)
+            .for_each(|bits| check(-f32::from_bits(bits)));
+        // Where the exponent of the sum changes.
+        for power in -24..24 {
+            let edge = 2_f32.powi(power) * std::f32::consts::SQRT_2 - 1.0;
+            for ulps in -50..=50 {
+                let x = f32::from_bits((edge.to_bits() as i32 + ulps) as u32);
+                if x > -1.0 && x != 0.0 {
+                    check(x);
+                }
+            }
+        }
+        assert!(worst.0 < 2e-7, "relative error {} at {}", worst.0, worst.1);
+    }
+
+    #[test]
+    fn what_has_no_logarithm_is_no_number() {
+        assert_eq!(log1p(f32::INFINITY), f32::INFINITY);
+        assert_eq!(log1p(-1.0), f32::NEG_INFINITY);
+        for x in [f32::NAN, -1.000_001, -3.0, f32::NEG_INFINITY] {
+            assert!(log1p(x).is_nan(), "{x}");
         }
     }
 }

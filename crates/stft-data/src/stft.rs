@@ -222,19 +222,24 @@ impl Stft {
         let (bins, frames) = (self.config.bins(), self.config.frames(signal.len()));
         let mut values = vec![T::default(); bins * frames];
         let mut frame = self.forward.make_input_vec();
+        let mut spectrum = self.forward.make_output_vec();
         let mut scratch = self.forward.make_scratch_vec();
-        let mut tile = vec![Complex::default(); FRAMES_PER_TILE * bins];
+        let mut tile = vec![T::default(); FRAMES_PER_TILE * bins];
         for first in (0..computed).step_by(FRAMES_PER_TILE) {
             let count = FRAMES_PER_TILE.min(computed - first);
-            for (offset, spectrum) in tile.chunks_exact_mut(bins).take(count).enumerate() {
+            for (offset, mapped) in tile.chunks_exact_mut(bins).take(count).enumerate() {
                 self.windowed_frame(signal, first + offset, &mut frame);
                 self.forward
-                    .process_with_scratch(&mut frame, spectrum, &mut scratch)
+                    .process_with_scratch(&mut frame, &mut spectrum, &mut scratch)
                     .expect("buffers are made by the plan");
+                // Here the values lie side by side, so several are mapped at a time.
+                for (value, &x) in mapped.iter_mut().zip(&spectrum) {
+                    *value = map(x);
+                }
             }
             for (k, row) in values.chunks_exact_mut(frames).enumerate() {
                 for (offset, value) in row[first..first + count].iter_mut().enumerate() {
-                    *value = map(tile[offset * bins + k]);
+                    *value = tile[offset * bins + k];
                 }
             }
         }
