@@ -8,9 +8,10 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask <command> [arguments]
 
-  pretrain [--profile P] [ARGS]   run the default experiment; ARGS go to `inversynth run`
+  pretrain [ARGS]                 run the default experiment; ARGS go to `inversynth run`
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
+  bench [ARGS]                    measure speed; ARGS go to `cargo bench`
 ";
 
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Some("pretrain") => pretrain(rest),
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
+        Some("bench") => cargo(&["bench", "--package", "benches"], &rest),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
@@ -28,19 +30,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn pretrain(mut rest: Vec<String>) -> ExitCode {
-    // The profile is cargo's business; everything else is the program's.
-    let profile = match rest.iter().position(|argument| argument == "--profile") {
-        Some(at) if at + 1 < rest.len() => rest.drain(at..at + 2).nth(1),
-        _ => None,
-    };
-    let profile = profile.unwrap_or_else(|| "release".into());
+fn pretrain(rest: Vec<String>) -> ExitCode {
     let run = [
         "run",
+        "--release",
         "--package",
         "cli",
-        "--profile",
-        &profile,
         "--",
         "run",
         "--run",

@@ -176,6 +176,7 @@ impl Fit<'_> {
             .expect("scores begin with the loss");
         finite(loss as f32, progress.step)?;
         let best = progress.note(loss);
+        tracing::info!(step = progress.step, loss, best, "validated");
         if let (true, Some(directory)) = (best, directory) {
             Checkpoint::save_model(&directory.best(), &model, *progress, &self.context)?;
         }

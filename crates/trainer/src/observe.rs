@@ -46,6 +46,18 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// The step and the numbers that the event brings, if any.
+    fn scalars(&self) -> Option<(u64, &[(String, f32)])> {
+        match self {
+            Self::Logged { step, scalars } | Self::Validated { step, scalars, .. } => {
+                Some((*step, scalars))
+            }
+            Self::Started { .. } | Self::Stepped { .. } => None,
+        }
+    }
+}
+
 /// Something that follows a training run.
 pub trait Observer {
     /// Takes note of `event`.
@@ -207,10 +219,8 @@ impl MetricsFile {
 
 impl Observer for MetricsFile {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
-        let (step, scalars) = match event {
-            Event::Logged { step, scalars } => (*step, *scalars),
-            Event::Validated { step, scalars, .. } => (*step, *scalars),
-            Event::Started { .. } | Event::Stepped { .. } => return Ok(()),
+        let Some((step, scalars)) = event.scalars() else {
+            return Ok(());
         };
         let mut lines = String::new();
         for (tag, value) in scalars {
@@ -227,10 +237,8 @@ impl Observer for MetricsFile {
 
 impl Observer for TensorBoard {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
-        let (step, scalars) = match event {
-            Event::Logged { step, scalars } => (*step, *scalars),
-            Event::Validated { step, scalars, .. } => (*step, *scalars),
-            Event::Started { .. } | Event::Stepped { .. } => return Ok(()),
+        let Some((step, scalars)) = event.scalars() else {
+            return Ok(());
         };
         for (tag, value) in scalars {
             self.scalar(tag, step, *value)?;
