@@ -3,15 +3,17 @@
 ///
 /// Relative error below 2e-7 over all of f32 (measured against f64), so tiny magnitudes keep their
 /// digits. Free of branches and table look-ups, so that a loop over a spectrogram runs several values
-/// at a time; below -1 it is NaN, at -1 minus infinity, as `ln_1p` has it.
+/// at a time. At -1 and below it is NaN.
 ///
-/// The method is that of FreeBSD's `log1pf`, from Ng's `log1p` in fdlibm (Sun Microsystems 1993):
-/// with `1 + x = 2^k · (1 + f)`, `√½ < 1 + f < √2`, and the rounding error `c` of the sum,
+/// After `log1p` of fdlibm (Ng, Sun Microsystems 1993) with the coefficients of FreeBSD's `log1pf`:
+/// `1 + x = 2^k · (1 + f)` with `√½ < 1 + f < √2`, and
 ///
 /// ```text
-/// s = f / (2 + f),   ln(1 + f) = f - s · (f - R(s²)) = f - f²/2 + s · (f²/2 + R(s²))
-/// ln(1 + x) = k · ln 2 + ln(1 + f) + c / (1 + x)
+/// s = f / (2 + f),   ln(1 + x) = k · ln 2 + f - f²/2 + s · (f²/2 + R(s²))
 /// ```
+///
+/// Differs from the original: what is lost in the sum `1 + x` is given back to `f`, not to the result,
+/// which saves a division.
 #[inline]
 pub fn log1p(magnitude: f32) -> f32 {
     /// The bits of √½: what is at least this much, up to √2, becomes `1 + f`.
@@ -27,23 +29,24 @@ pub fn log1p(magnitude: f32) -> f32 {
     let lost = (1.0 - (sum - x_seen)) + (x - x_seen);
 
     let above = (sum.to_bits() as i32).wrapping_sub(SQRT_HALF_BITS);
-    let k = (above >> 23) as f32;
-    let f = f32::from_bits(((above & 0x007f_ffff) + SQRT_HALF_BITS) as u32) - 1.0;
+    let k = above >> 23;
+    // 2^-k; beyond 2^126 it would not be a normal number, and nothing is lost that matters.
+    let scale = f32::from_bits(((127 - k.min(126)) as u32) << 23);
+    let exact = f32::from_bits(((above & 0x007f_ffff) + SQRT_HALF_BITS) as u32) - 1.0;
+    let f = exact + lost * scale;
 
     let s = f / (2.0 + f);
     let z = s * s;
     let w = z * z;
     let r = z * (0.666_666_6 + w * 0.284_987_87) + w * (0.400_009_72 + w * 0.242_790_79);
     let half_square = 0.5 * f * f;
-    let result =
-        s * (half_square + r) + (k * LN_2_LOW + lost / sum) - half_square + f + k * LN_2_HIGH;
+    let k = k as f32;
+    let result = s * (half_square + r) + k * LN_2_LOW - half_square + f + k * LN_2_HIGH;
 
-    if x > -1.0 && x < f32::INFINITY {
-        result
-    } else if x == -1.0 {
-        f32::NEG_INFINITY
-    } else if x == f32::INFINITY {
+    if x == f32::INFINITY {
         x
+    } else if x > -1.0 {
+        result
     } else {
         f32::NAN
     }
@@ -106,8 +109,7 @@ mod tests {
     #[test]
     fn what_has_no_logarithm_is_no_number() {
         assert_eq!(log1p(f32::INFINITY), f32::INFINITY);
-        assert_eq!(log1p(-1.0), f32::NEG_INFINITY);
-        for x in [f32::NAN, -1.000_001, -3.0, f32::NEG_INFINITY] {
+        for x in [f32::NAN, -1.0, -1.000_001, -3.0, f32::NEG_INFINITY] {
             assert!(log1p(x).is_nan(), "{x}");
         }
     }
