@@ -82,6 +82,14 @@ impl FileSource {
         }
     }
 
+    /// Number of files passed over as no sounds; a list names every one of its sounds, so none there.
+    pub fn skipped(&self) -> usize {
+        match self {
+            FileSource::Folder(folder) => folder.skipped(),
+            FileSource::Manifest(_) | FileSource::List(_) => 0,
+        }
+    }
+
     fn source(&self) -> &dyn Source {
         match self {
             FileSource::Folder(folder) => folder,

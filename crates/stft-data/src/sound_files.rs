@@ -8,13 +8,23 @@ use crate::decode::{DecodeLimits, Decoded, decode_file, decode_with_facts};
 use crate::error::{DataError, Unusable};
 use crate::source::Fingerprint;
 
-/// A sound file that can be used.
+/// Smallest magnitude that counts as full scale: the largest positive value of 16-bit audio.
+const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
+
+/// Shortest run of samples at full scale that counts as clipping. A peak that was normalised to full
+/// scale touches it for a sample or two.
+const CLIPPED_RUN: usize = 3;
+
+/// A sound file that can be used. What is said of its samples is said of the mean of its channels,
+/// which is what models are given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundFile {
     /// Path below the folder, or as the list gives it.
     pub path: PathBuf,
     /// Length in seconds.
     pub seconds: f32,
+    /// Length in samples of one channel, as recorded.
+    pub samples: usize,
     /// Samples per second, as recorded.
     pub sample_rate_hz: u32,
     /// Channels, as recorded.
@@ -22,11 +32,29 @@ pub struct SoundFile {
     /// Every sample is zero. Such a file is used all the same, because nobody asked for it to be left
     /// out and silence is a sound that a model may meet; it carries nothing, so look at it.
     pub silent: bool,
+    /// Largest magnitude; full scale is 1, and float files may go beyond.
+    pub peak: f32,
+    /// Root mean square. A sine at full scale has 0.71.
+    pub rms: f32,
+    /// Number of samples in runs of three or more neighbours of one sign that all reach full scale,
+    /// 32767/32768. Zero means that nothing of the kind was found, not that nothing was clipped: a
+    /// sound that was clipped and then turned down, stored by a lossy codec, or clipped in one of
+    /// several channels does not look like that.
+    pub clipped_samples: usize,
     /// Packets that could not be decoded and were passed over.
     pub damaged_packets: usize,
     /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
     /// re-encoded copy has the same.
     pub fingerprint: Fingerprint,
+}
+
+impl SoundFile {
+    /// Length in samples after [`resample`](crate::resample) to another rate.
+    pub fn samples_at(&self, rate_hz: u32) -> usize {
+        let from_hz = u128::from(self.sample_rate_hz);
+        let twice = 2 * self.samples as u128 * u128::from(rate_hz);
+        (((twice + from_hz) / (2 * from_hz)) as usize).max(1)
+    }
 }
 
 /// A sound file that can't be used.
@@ -103,15 +131,36 @@ fn inspect_one(root: &Path, path: PathBuf, limits: &DecodeLimits) -> Result<Soun
             damaged_packets,
         }) => Ok(SoundFile {
             seconds: audio.seconds(),
+            samples: audio.samples.len(),
             sample_rate_hz: audio.sample_rate_hz,
             channels,
             silent: audio.samples.iter().all(|&sample| sample == 0.0),
+            peak: audio
+                .samples
+                .iter()
+                .fold(0.0, |peak, sample| sample.abs().max(peak)),
+            rms: root_mean_square(&audio.samples),
+            clipped_samples: clipped_samples(&audio.samples),
             damaged_packets,
             fingerprint: fingerprint(&audio),
             path,
         }),
         Err(reason) => Err(Rejected { path, reason }),
     }
+}
+
+fn root_mean_square(samples: &[f32]) -> f32 {
+    let squares: f64 = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    (squares / samples.len() as f64).sqrt() as f32
+}
+
+fn clipped_samples(samples: &[f32]) -> usize {
+    let side = |sample: &f32| (sample.abs() >= FULL_SCALE).then(|| sample.is_sign_positive());
+    samples
+        .chunk_by(|a, b| side(a) == side(b))
+        .filter(|run| run.len() >= CLIPPED_RUN && side(&run[0]).is_some())
+        .map(<[f32]>::len)
+        .sum()
 }
 
 fn fingerprint(audio: &Audio) -> Fingerprint {
@@ -125,4 +174,61 @@ fn fingerprint(audio: &Audio) -> Fingerprint {
         hash.update(&bytes[..4 * block.len()]);
     }
     Fingerprint(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resample::resample;
+
+    #[test]
+    fn clipping_is_three_neighbours_of_one_sign_at_full_scale() {
+        let top = FULL_SCALE;
+        assert_eq!(clipped_samples(&[0.5, top, 1.0, 0.5, -1.0, -1.0, 0.0]), 0);
+        assert_eq!(clipped_samples(&[1.0, -1.0, 1.0, -1.0]), 0);
+        assert_eq!(clipped_samples(&[0.999, 0.999, 0.999, 0.999]), 0);
+        assert_eq!(clipped_samples(&[0.1, top, 1.0, top, 0.1]), 3);
+        assert_eq!(clipped_samples(&[-1.0, -1.0, -1.0, -2.0, 1.0, 1.0, 1.0]), 7);
+        assert_eq!(clipped_samples(&[]), 0);
+    }
+
+    #[test]
+    fn a_square_wave_has_the_level_of_its_peak_and_a_sine_three_db_less() {
+        let square = [0.5, -0.5, 0.5, -0.5];
+        assert_eq!(root_mean_square(&square), 0.5);
+        let sine: Vec<f32> = (0..1000)
+            .map(|n| (std::f32::consts::TAU * n as f32 / 100.0).sin())
+            .collect();
+        assert!((root_mean_square(&sine) - std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_length_at_another_rate_is_what_the_resampler_gives() {
+        let mut checked = 0;
+        for samples in [1, 2, 999, 4_410, 44_100] {
+            for (from_hz, to_hz) in [(44_100, 16_384), (8_000, 44_100), (16_000, 8_000), (7, 7)] {
+                let audio = Audio {
+                    samples: vec![0.25; samples],
+                    sample_rate_hz: from_hz,
+                };
+                let file = SoundFile {
+                    path: PathBuf::new(),
+                    seconds: audio.seconds(),
+                    samples,
+                    sample_rate_hz: from_hz,
+                    channels: 1,
+                    silent: false,
+                    peak: 0.25,
+                    rms: 0.25,
+                    clipped_samples: 0,
+                    damaged_packets: 0,
+                    fingerprint: fingerprint(&audio),
+                };
+                let resampled = resample(&audio, to_hz).unwrap();
+                assert_eq!(file.samples_at(to_hz), resampled.samples.len());
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 20);
+    }
 }

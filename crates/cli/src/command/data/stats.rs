@@ -1,0 +1,236 @@
+//! `inversynth data stats`: how long and how loud sounds are, and what the settings make of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+use stft_data::{DataConfig, Dataset, FileSource, SoundFile, Split};
+
+use super::dbfs;
+use crate::command::run::ExperimentArguments;
+use crate::print;
+
+/// Characters of the longest bar.
+const BAR: usize = 40;
+/// Width of a class of levels.
+const LEVEL_STEP_DB: i32 = 6;
+
+#[derive(Args)]
+pub struct StatsArguments {
+    /// Folder, searched recursively, or list of sounds
+    path: PathBuf,
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
+    let experiment = arguments.experiment.load(None)?;
+    let config = experiment.data;
+    let source = Arc::new(FileSource::open(&arguments.path, &config.decode)?);
+    let dataset = Dataset::open(source.clone(), &config, experiment.seed)?;
+    let stats = Stats {
+        rejected: source.rejected().len(),
+        lengths: lengths(source.files()),
+        levels: levels(source.files()),
+        fit: Fit::of(source.files(), &config),
+        dataset: &dataset,
+    };
+    match arguments.json {
+        true => print(format_args!("{:#}", stats.json())),
+        false => print(stats.text()),
+    }
+}
+
+struct Stats<'a> {
+    rejected: usize,
+    lengths: Vec<Class>,
+    levels: Vec<Class>,
+    fit: Fit,
+    dataset: &'a Dataset,
+}
+
+impl Stats<'_> {
+    fn text(&self) -> String {
+        let config = self.dataset.config();
+        let normalization = self.dataset.normalization();
+        let mut lines = vec![format!(
+            "{} files used, {} rejected",
+            self.dataset.source().len(),
+            self.rejected
+        )];
+        lines.push("length".to_owned());
+        lines.extend(bars(&self.lengths, "s"));
+        lines.push("level (RMS)".to_owned());
+        lines.extend(bars(&self.levels, "dBFS"));
+        lines.push(format!(
+            "split: {} to train, {} to validate, {} held out for testing",
+            self.size(Split::Train),
+            self.size(Split::Valid),
+            self.size(Split::Test)
+        ));
+        lines.push(format!(
+            "log1p magnitudes of the training split: mean {:.6}, standard deviation {:.6}",
+            normalization.mean, normalization.std
+        ));
+        let Fit {
+            cut,
+            frames_cut,
+            padded,
+            frames_padded,
+            exact,
+        } = self.fit;
+        lines.push(format!(
+            "clips of {} s at {} Hz, {} bins x {} frames: {cut} sounds are cut ({frames_cut} frames left \
+             out in each epoch), {padded} are padded ({frames_padded} frames of padding), {exact} fit",
+            config.clip.seconds,
+            config.clip.sample_rate_hz,
+            config.bins(),
+            config.frames()
+        ));
+        lines.join("\n")
+    }
+
+    fn json(&self) -> Value {
+        let config = self.dataset.config();
+        let normalization = self.dataset.normalization();
+        json!({
+            "files": self.dataset.source().len(),
+            "rejected": self.rejected,
+            "length_s": self.lengths.iter().map(Class::json).collect::<Vec<_>>(),
+            "level_dbfs": self.levels.iter().map(Class::json).collect::<Vec<_>>(),
+            "split": {
+                "train": self.size(Split::Train),
+                "valid": self.size(Split::Valid),
+                "test": self.size(Split::Test),
+            },
+            "normalization": normalization,
+            "clip": {
+                "seconds": config.clip.seconds,
+                "sample_rate_hz": config.clip.sample_rate_hz,
+                "bins": config.bins(),
+                "frames": config.frames(),
+                "sounds_cut": self.fit.cut,
+                "frames_cut": self.fit.frames_cut,
+                "sounds_padded": self.fit.padded,
+                "frames_padded": self.fit.frames_padded,
+                "sounds_exact": self.fit.exact,
+            },
+        })
+    }
+
+    fn size(&self, split: Split) -> usize {
+        self.dataset.indices(split).len()
+    }
+}
+
+/// What bringing every sound to the length of a clip does.
+#[derive(Debug, Default, PartialEq)]
+struct Fit {
+    cut: usize,
+    frames_cut: usize,
+    padded: usize,
+    frames_padded: usize,
+    exact: usize,
+}
+
+impl Fit {
+    fn of(files: &[SoundFile], config: &DataConfig) -> Fit {
+        let mut fit = Fit::default();
+        let clip = config.clip.samples();
+        for file in files {
+            let samples = file.samples_at(config.clip.sample_rate_hz);
+            let frames = config.stft.frames(samples);
+            if samples > clip {
+                fit.cut += 1;
+                fit.frames_cut += frames - config.frames();
+            } else if samples < clip {
+                fit.padded += 1;
+                fit.frames_padded += config.frames() - frames;
+            } else {
+                fit.exact += 1;
+            }
+        }
+        fit
+    }
+}
+
+/// A class of a histogram: `from <= value < to`. Without `from` it holds silence.
+struct Class {
+    from: Option<f64>,
+    to: Option<f64>,
+    files: usize,
+}
+
+impl Class {
+    fn json(&self) -> Value {
+        json!({ "from": self.from, "to": self.to, "files": self.files })
+    }
+}
+
+/// Classes that double: one-shots and loops differ by a factor, not by a number of seconds.
+fn lengths(files: &[SoundFile]) -> Vec<Class> {
+    let seconds = |file: &SoundFile| file.samples as f64 / f64::from(file.sample_rate_hz);
+    let octaves: Vec<i32> = files
+        .iter()
+        .map(|file| seconds(file).log2().floor() as i32)
+        .collect();
+    classes(&octaves, |octave| 2_f64.powi(octave))
+}
+
+fn levels(files: &[SoundFile]) -> Vec<Class> {
+    let steps: Vec<i32> = files
+        .iter()
+        .filter_map(|file| dbfs(file.rms))
+        .map(|level| (level / f64::from(LEVEL_STEP_DB)).floor() as i32)
+        .collect();
+    let mut levels = classes(&steps, |step| f64::from(step * LEVEL_STEP_DB));
+    let silent = files.len() - steps.len();
+    if silent > 0 {
+        let class = Class {
+            from: None,
+            to: None,
+            files: silent,
+        };
+        levels.insert(0, class);
+    }
+    levels
+}
+
+/// One class for each index from the lowest to the highest, empty ones too.
+fn classes(indices: &[i32], start: impl Fn(i32) -> f64) -> Vec<Class> {
+    let (Some(&low), Some(&high)) = (indices.iter().min(), indices.iter().max()) else {
+        return Vec::new();
+    };
+    let class = |index| Class {
+        from: Some(start(index)),
+        to: Some(start(index + 1)),
+        files: indices.iter().filter(|&&other| other == index).count(),
+    };
+    (low..=high).map(class).collect()
+}
+
+fn bars(classes: &[Class], unit: &str) -> Vec<String> {
+    let most = classes.iter().map(|class| class.files).max().unwrap_or(1);
+    let bar = |class: &Class| {
+        let range = match (class.from, class.to) {
+            (Some(from), Some(to)) => format!("{:>8} to {:>8} {unit}", short(from), short(to)),
+            _ => "all zero".to_owned(),
+        };
+        // Rounded up, so that a single file among thousands is seen.
+        let bar = "#".repeat((class.files * BAR).div_ceil(most));
+        format!("  {range:<25} {:>7} {bar}", class.files)
+            .trim_end()
+            .to_owned()
+    };
+    classes.iter().map(bar).collect()
+}
+
+/// At most four decimals.
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,386 @@
+//! Looking at sounds, as a user does it.
+
+use std::f32::consts::TAU;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Short clips of a low rate, and a transform whose sizes all differ.
+const SMALL: &str = "
+[data.clip]
+seconds = 0.25
+sample_rate_hz = 8000
+[data.stft]
+n_fft = 128
+hop_length = 50
+[data.split]
+valid = 0.2
+";
+
+struct Desk {
+    directory: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("small.toml"), SMALL).unwrap();
+        fs::create_dir(directory.path().join("sounds")).unwrap();
+        Self { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn wav(&self, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: rate_hz,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut wav = hound::WavWriter::create(self.path(name), spec).unwrap();
+        for &sample in samples {
+            wav.write_sample(sample).unwrap();
+        }
+        wav.finalize().unwrap();
+    }
+
+    fn inversynth(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_inversynth"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .output()
+            .unwrap()
+    }
+
+    /// What the program prints when it succeeds.
+    fn says(&self, arguments: &[&str]) -> String {
+        let output = self.inversynth(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.says(arguments)).unwrap()
+    }
+
+    /// Asserts that `arguments` fail as a user's mistake, with all of `said`.
+    fn refuses(&self, arguments: &[&str], said: &[&str]) -> Output {
+        let output = self.inversynth(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        for part in said {
+            assert!(
+                message.contains(part),
+                "{arguments:?}: no {part:?} in: {message}"
+            );
+        }
+        output
+    }
+
+    /// A folder with one sound for everything that a check finds.
+    fn troubled(&self) {
+        let fine = tone(440.0, 8_000, 2_000, 0.5);
+        self.wav("sounds/a.wav", 8_000, 1, &fine);
+        self.wav("sounds/b copy.wav", 8_000, 1, &fine);
+        // The same samples at another rate are another sound.
+        self.wav("sounds/c rate.wav", 16_000, 1, &fine);
+        let loud: Vec<i16> = tone(440.0, 8_000, 3_000, 3.0);
+        self.wav("sounds/d clipped.wav", 8_000, 1, &loud);
+        self.wav("sounds/e zero.wav", 8_000, 1, &[0; 1_000]);
+        self.wav("sounds/f quiet.wav", 8_000, 1, &[1, -2, 3, -3, 2, 0, 1, -1]);
+        // One channel at half of full scale and one silent: a quarter in the mean.
+        let stereo: Vec<i16> = [16_384, 0].repeat(400);
+        self.wav("sounds/g stereo.wav", 8_000, 2, &stereo);
+        fs::write(self.path("sounds/h broken.wav"), b"no sound at all").unwrap();
+        fs::write(self.path("sounds/notes.txt"), b"neither").unwrap();
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A sine that is cut off at full scale.
+fn tone(hz: f32, rate_hz: u32, samples: usize, amplitude: f32) -> Vec<i16> {
+    (0..samples)
+        .map(|n| (amplitude * (TAU * hz * n as f32 / rate_hz as f32).sin() * 32_768.0) as i16)
+        .collect()
+}
+
+fn named<'a>(checked: &'a Value, name: &str) -> &'a Value {
+    let files = checked["files"].as_array().unwrap();
+    files.iter().find(|file| file["path"] == name).unwrap()
+}
+
+#[test]
+fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
+    let desk = Desk::new();
+    desk.troubled();
+    let checked = desk.json(&["data", "check", "sounds", "--json"]);
+    assert_eq!(checked["files"].as_array().unwrap().len(), 7);
+
+    let fine = named(&checked, "a.wav");
+    assert_eq!(fine["seconds"], 0.25);
+    assert_eq!(fine["sample_rate_hz"], 8_000);
+    assert_eq!(fine["channels"], 1);
+    assert!((fine["peak_dbfs"].as_f64().unwrap() + 6.02).abs() < 0.01);
+    for (key, nothing) in [
+        ("silent", Value::Null),
+        ("duplicate_of", Value::Null),
+        ("clipped", false.into()),
+        ("damaged_packets", 0.into()),
+    ] {
+        assert_eq!(fine[key], nothing, "{key}");
+    }
+    assert_eq!(named(&checked, "b copy.wav")["duplicate_of"], "a.wav");
+    assert_eq!(named(&checked, "c rate.wav")["duplicate_of"], Value::Null);
+    let clipped = named(&checked, "d clipped.wav");
+    assert_eq!(clipped["clipped"], true);
+    // arcsin(1/3) of each quarter is below full scale: 78 % of the samples are not.
+    let share = clipped["clipped_samples"].as_f64().unwrap() / 3_000.0;
+    assert!((share - 0.784).abs() < 0.02, "{share}");
+    assert_eq!(named(&checked, "e zero.wav")["silent"], "all zero");
+    assert_eq!(named(&checked, "e zero.wav")["peak_dbfs"], Value::Null);
+    assert_eq!(named(&checked, "f quiet.wav")["silent"], "below -80 dBFS");
+    let stereo = named(&checked, "g stereo.wav");
+    assert_eq!(stereo["channels"], 2);
+    assert!((stereo["peak_dbfs"].as_f64().unwrap() + 12.04).abs() < 0.01);
+
+    let rejected = checked["rejected"].as_array().unwrap();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0]["path"], "h broken.wav");
+    assert!(rejected[0]["reason"].as_str().unwrap().contains("not WAV"));
+    let totals = &checked["totals"];
+    for (key, count) in [
+        ("files", 7),
+        ("rejected", 1),
+        ("skipped", 1),
+        ("all_zero", 1),
+        ("below_minus_80_dbfs", 1),
+        ("clipped", 1),
+        ("duplicates", 1),
+        ("with_damaged_packets", 0),
+    ] {
+        assert_eq!(totals[key], count, "{key}");
+    }
+    assert_eq!(totals["files_by_sample_rate_hz"]["8000"], 6);
+    assert_eq!(totals["files_by_channels"]["2"], 1);
+    let seconds = 0.25 + 0.25 + 0.125 + 0.375 + 0.125 + 0.001 + 0.05;
+    assert!((totals["seconds"].as_f64().unwrap() - seconds).abs() < 1e-9);
+
+    let text = desk.says(&["data", "check", "sounds"]);
+    for part in [
+        "(silent: all zero)",
+        "(silent: below -80 dBFS)",
+        "(clipped: ",
+        "(same as a.wav)",
+        "rejected h broken.wav: ",
+        "7 files used, 1.2 s in all; 1 rejected, 1 skipped",
+    ] {
+        assert!(text.contains(part), "no {part:?} in: {text}");
+    }
+}
+
+#[test]
+fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
+    let desk = Desk::new();
+    desk.says(&["synth", "render", "--count", "3", "--out", "patches"]);
+    fs::copy(
+        desk.path("patches/audio/00000.wav"),
+        desk.path("patches/audio/unlisted.wav"),
+    )
+    .unwrap();
+    fs::write(desk.path("patches/audio/00001.wav"), b"gone").unwrap();
+    let checked = desk.json(&["data", "check", "patches", "--json"]);
+    assert_eq!(checked["totals"]["files"], 2);
+    assert_eq!(checked["totals"]["duplicates"], 0);
+    assert_eq!(named(&checked, "audio/00002.wav")["seconds"], 1.0);
+    assert_eq!(checked["rejected"][0]["path"], "audio/00001.wav");
+}
+
+#[test]
+fn a_check_without_a_usable_sound_fails_with_every_reason() {
+    let desk = Desk::new();
+    for index in 0..7 {
+        fs::write(desk.path(&format!("sounds/{index}.wav")), b"no sound").unwrap();
+    }
+    let output = desk.refuses(
+        &["data", "check", "sounds", "--json"],
+        &["none of the 7 sound files can be used", "0.wav"],
+    );
+    let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(checked["rejected"].as_array().unwrap().len(), 7);
+    assert_eq!(checked["totals"]["files"], 0);
+    desk.refuses(&["data", "check", "nowhere"], &["nowhere"]);
+}
+
+/// Ten sounds of half a clip, two of exactly one, three of two and a half.
+fn measured(desk: &Desk) {
+    let counts = [(10, 1_000), (2, 2_000), (3, 5_000)];
+    let lengths = counts
+        .iter()
+        .flat_map(|&(count, samples)| vec![samples; count]);
+    for (index, samples) in lengths.enumerate() {
+        let name = format!("sounds/{index:02}.wav");
+        let hz = 300.0 + 50.0 * index as f32;
+        desk.wav(&name, 8_000, 1, &tone(hz, 8_000, samples, 0.5));
+    }
+    desk.wav("sounds/zero.wav", 8_000, 1, &[0; 2_000]);
+}
+
+fn histogram(classes: &Value) -> Vec<(Option<f64>, u64)> {
+    classes
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|class| (class["from"].as_f64(), class["files"].as_u64().unwrap()))
+        .collect()
+}
+
+#[test]
+fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
+    let desk = Desk::new();
+    measured(&desk);
+    let stats = desk.json(&[
+        "data",
+        "stats",
+        "sounds",
+        "--config",
+        "small.toml",
+        "--json",
+    ]);
+    assert_eq!(stats["files"], 16);
+    assert_eq!(
+        histogram(&stats["length_s"]),
+        [(Some(0.125), 10), (Some(0.25), 3), (Some(0.5), 3)]
+    );
+    // A sine at half of full scale: 6 dB for the half, 3 for the sine.
+    assert_eq!(
+        histogram(&stats["level_dbfs"]),
+        [(None, 1), (Some(-12.0), 15)]
+    );
+    let split = &stats["split"];
+    let sizes = ["train", "valid", "test"].map(|name| split[name].as_u64().unwrap());
+    assert_eq!(sizes.iter().sum::<u64>(), 16);
+    assert!(sizes[0] > sizes[1]);
+
+    // A clip has 1 + 2000/50 = 41 frames, the short sounds 21, the long ones 101.
+    let clip = &stats["clip"];
+    assert_eq!((&clip["bins"], &clip["frames"]), (&65.into(), &41.into()));
+    assert_eq!(clip["sounds_padded"], 10);
+    assert_eq!(clip["frames_padded"], 200);
+    assert_eq!(clip["sounds_cut"], 3);
+    assert_eq!(clip["frames_cut"], 180);
+    assert_eq!(clip["sounds_exact"], 3);
+    assert!(stats["normalization"]["std"].as_f64().unwrap() > 0.0);
+
+    let longer = ["--set", "data.clip.seconds=0.625", "--json"];
+    let stats = desk.json(
+        &[
+            &["data", "stats", "sounds", "--config", "small.toml"][..],
+            &longer,
+        ]
+        .concat(),
+    );
+    assert_eq!(stats["clip"]["sounds_cut"], 0);
+    assert_eq!(stats["clip"]["sounds_exact"], 3);
+
+    let text = desk.says(&["data", "stats", "sounds", "--config", "small.toml"]);
+    let bar = "0.125 to     0.25 s         10 ########################################\n";
+    assert!(text.contains(bar), "{text}");
+    assert!(text.contains("3 sounds are cut (180 frames"), "{text}");
+}
+
+#[test]
+fn a_spectrogram_shows_a_tone_at_its_frequency_and_holds_the_whole_file() {
+    let desk = Desk::new();
+    // Bin 16 of 128 at 8,000 Hz is 1,000 Hz; the file is at twice the rate and longer than a clip.
+    let sound = tone(1_000.0, 16_000, 12_000, 0.5);
+    desk.wav("tone.wav", 16_000, 1, &sound);
+    let arguments = ["data", "spectrogram", "tone.wav", "--config", "small.toml"];
+    let text = desk.says(&[&arguments[..], &["--npy", "tone.npy", "--png", "tone.png"]].concat());
+    assert!(text.contains("65 bins x 121 frames"), "{text}");
+    assert!(text.contains("0.750 s at 8000 Hz"), "{text}");
+
+    let [bins, frames] = [65, 121];
+    let values = array(&desk.path("tone.npy"), bins, frames);
+    let frame = 60;
+    let column: Vec<f32> = (0..bins).map(|bin| values[bin * frames + frame]).collect();
+    let loudest = (0..bins).max_by(|&a, &b| column[a].total_cmp(&column[b]));
+    assert_eq!(loudest, Some(16));
+    // A Hann window of 128 sums to 64: half of that for a sine, and half for its amplitude.
+    assert!((column[16] - 17_f32.ln()).abs() < 1e-3, "{}", column[16]);
+    let png = fs::read(desk.path("tone.png")).unwrap();
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+}
+
+/// Reads an array as NumPy does: by its header's length.
+fn array(path: &Path, bins: usize, frames: usize) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap();
+    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00");
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = std::str::from_utf8(&bytes[10..start]).unwrap();
+    let shape = format!("'descr': '<f4', 'fortran_order': False, 'shape': ({bins}, {frames})");
+    assert!(header.contains(&shape), "{header}");
+    let values: Vec<f32> = bytes[start..]
+        .chunks_exact(4)
+        .map(|four| f32::from_le_bytes(four.try_into().unwrap()))
+        .collect();
+    assert_eq!(values.len(), bins * frames);
+    values
+}
+
+#[test]
+fn a_long_file_makes_a_picture_that_can_be_opened() {
+    let desk = Desk::new();
+    desk.wav("long.wav", 8_000, 1, &tone(1_000.0, 8_000, 400_000, 0.5));
+    let arguments = ["data", "spectrogram", "long.wav", "--config", "small.toml"];
+    let text = desk.says(&[&arguments[..], &["--png", "long.png"]].concat());
+    assert!(text.contains("65 bins x 8001 frames"), "{text}");
+    assert!(text.contains("the largest of 3 frames"), "{text}");
+    let png = fs::read(desk.path("long.png")).unwrap();
+    let width = u32::from_be_bytes(png[16..20].try_into().unwrap());
+    assert!((2_667..4_000).contains(&width), "{width}");
+}
+
+#[test]
+fn a_spectrogram_never_replaces_a_file() {
+    let desk = Desk::new();
+    desk.wav("tone.wav", 8_000, 1, &tone(500.0, 8_000, 900, 0.5));
+    fs::write(desk.path("mine.npy"), b"mine").unwrap();
+    let arguments = [
+        "data",
+        "spectrogram",
+        "tone.wav",
+        "--png",
+        "new.png",
+        "--npy",
+    ];
+    desk.refuses(
+        &[&arguments[..], &["mine.npy"]].concat(),
+        &["mine.npy exists already"],
+    );
+    assert_eq!(fs::read(desk.path("mine.npy")).unwrap(), b"mine");
+    desk.refuses(
+        &[&arguments[..], &["new.png"]].concat(),
+        &["name two files"],
+    );
+    assert!(!desk.path("new.png").exists());
+
+    desk.refuses(&["data", "spectrogram", "nowhere.wav"], &["nowhere.wav"]);
+    desk.refuses(
+        &["data", "spectrogram", "small.toml"],
+        &["small.toml", "not WAV"],
+    );
+    let text = desk.says(&["data", "spectrogram", "tone.wav"]);
+    assert!(text.contains("257 bins x "), "{text}");
+}
