@@ -232,7 +232,7 @@ fn measured(desk: &Desk) {
     for (index, samples) in lengths.enumerate() {
         let name = format!("sounds/{index:02}.wav");
         let hz = 300.0 + 50.0 * index as f32;
-        desk.wav(&name, 8_000, 1, &tone(hz, 8_000, samples, 0.5));
+        desk.wav(&name, 8_000, 1, &tone(hz, 8_000, samples, 0.6));
     }
     desk.wav("sounds/zero.wav", 8_000, 1, &[0; 2_000]);
 }
@@ -263,7 +263,7 @@ fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
         histogram(&stats["length_s"]),
         [(Some(0.125), 10), (Some(0.25), 3), (Some(0.5), 3)]
     );
-    // A sine at half of full scale: 6 dB for the half, 3 for the sine.
+    // Peaks at -4.4 dBFS, 3 dB above the root mean square of a sine.
     assert_eq!(
         histogram(&stats["level_dbfs"]),
         [(None, 1), (Some(-12.0), 15)]

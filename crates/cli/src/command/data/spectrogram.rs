@@ -176,4 +176,15 @@ mod tests {
         assert_eq!(both.values, [7.0, 9.0]);
         assert_eq!(reduced(&spectrogram, 1, 1), spectrogram);
     }
+    #[test]
+    fn a_file_that_appeared_in_the_meantime_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tone.npy");
+        create(&path, b"first").unwrap();
+        let error = create(&path, b"second").unwrap_err();
+        assert!(error.to_string().contains("exists already"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        let nowhere = create(&directory.path().join("no/tone.npy"), b"").unwrap_err();
+        assert!(nowhere.to_string().contains("can't write"), "{nowhere}");
+    }
 }
