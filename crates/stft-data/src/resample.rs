@@ -64,7 +64,7 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
 }
 
 /// Number of samples after resampling: rounded half up in integers, and at least one.
-fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
+pub(crate) fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
     let (n, from, to) = (samples as u128, u128::from(from_hz), u128::from(to_hz));
     (((2 * n * to + from) / (2 * from)) as usize).max(1)
 }

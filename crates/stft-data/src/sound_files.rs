@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::audio::Audio;
 use crate::decode::{DecodeLimits, Decoded, decode_file, decode_with_facts};
 use crate::error::{DataError, Unusable};
+use crate::resample::resampled_length;
 use crate::source::Fingerprint;
 
 /// Smallest magnitude that counts as full scale: the largest positive value of 16-bit audio.
@@ -51,9 +52,7 @@ pub struct SoundFile {
 impl SoundFile {
     /// Length in samples after [`resample`](crate::resample) to another rate.
     pub fn samples_at(&self, rate_hz: u32) -> usize {
-        let from_hz = u128::from(self.sample_rate_hz);
-        let twice = 2 * self.samples as u128 * u128::from(rate_hz);
-        (((twice + from_hz) / (2 * from_hz)) as usize).max(1)
+        resampled_length(self.samples, self.sample_rate_hz, rate_hz)
     }
 }
 
