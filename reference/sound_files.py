@@ -12,6 +12,7 @@ channels. Tolerances: PCM, FLAC and float files decode to the same numbers, but 
 rounding of the mean (1e-7); Vorbis and MP3 decoders may round differently (1e-4).
 """
 
+import io
 import json
 import pathlib
 
@@ -72,6 +73,24 @@ for name, rate, channels, frames, form, subtype in FILES:
             "samples": [float(f"{x:.9g}") for x in mono[::STRIDE]],
         }
     )
+# Two streams end to end in one file, the second with other channels, as internet radio leaves them.
+streams = [(fixtures / "stereo.ogg").read_bytes()]
+sf.write(fixtures / "chained.ogg", channel(4410, 44100, 2), 44100, format="OGG", subtype="VORBIS")
+streams.append((fixtures / "chained.ogg").read_bytes())
+heard = [sf.read(io.BytesIO(s), dtype="float64", always_2d=True)[0].mean(axis=1) for s in streams]
+(fixtures / "chained.ogg").write_bytes(b"".join(streams))
+mono = np.concatenate(heard)
+golden.append(
+    {
+        "file": "chained.ogg",
+        "rate": 44100,
+        "channels": 2,
+        "frames": len(mono),
+        "lossy": True,
+        "stride": STRIDE,
+        "samples": [float(f"{x:.9g}") for x in mono[::STRIDE]],
+    }
+)
 out = CRATE / "tests/golden/sound_files.json"
 out.parent.mkdir(parents=True, exist_ok=True)
 out.write_text("[\n" + ",\n".join(json.dumps(g) for g in golden) + "\n]\n")

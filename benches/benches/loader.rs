@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stft_data::{ClipConfig, DataConfig, Dataset, FolderSource, Loader, Order, StftConfig};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use stft_data::{DataConfig, Dataset, FolderSource, Loader, Order, SoundCache, SoundReader};
 
 const RATE_HZ: u32 = 44_100;
 const FILES: u32 = 64;
 const BATCH: usize = 16;
 const SECONDS: f32 = 2.0;
+
+/// That of the default clips.
+const CLIP_RATE_HZ: u32 = 16_384;
 
 /// Tones of two seconds, a semitone apart.
 fn write_sounds(folder: &Path) {
@@ -33,31 +36,44 @@ fn write_sounds(folder: &Path) {
     }
 }
 
+/// Where a sound comes from when a batch needs it.
+#[derive(Clone, Copy)]
+enum Kept {
+    Memory,
+    Disk,
+    /// Nowhere: each batch decodes and resamples.
+    Not,
+}
+
 fn loader(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     write_sounds(folder.path());
+    let disk = tempfile::tempdir().expect("a temporary folder can be made");
     let mut group = criterion.benchmark_group("loader");
     group.throughput(Throughput::Elements(BATCH as u64));
-    for (kept, cache_mib) in [("cached", 1024), ("decoded_each_time", 0)] {
+    for (name, kept) in [
+        ("kept_in_memory", Kept::Memory),
+        ("kept_on_disk", Kept::Disk),
+        ("decoded_each_time", Kept::Not),
+    ] {
         // Another rate than the files', so that what is decoded is resampled too.
         let config = DataConfig {
-            clip: ClipConfig {
-                seconds: SECONDS,
-                sample_rate_hz: 22_050,
+            cache_mib: match kept {
+                Kept::Memory => 1024,
+                Kept::Disk | Kept::Not => 0,
             },
-            stft: StftConfig {
-                n_fft: 1024,
-                hop_length: 256,
-                win_length: None,
-            },
-            cache_mib,
             ..DataConfig::default()
         };
-        let source = FolderSource::open(folder.path(), &config.decode).expect("it holds sounds");
+        let mut reader = SoundReader::new(config.decode);
+        if let Kept::Disk = kept {
+            let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
+            reader = reader.with_cache(cache, config.clip.sample_rate_hz);
+        }
+        let source = FolderSource::open(folder.path(), &reader).expect("it holds sounds");
         let dataset = Arc::new(Dataset::open(Arc::new(source), &config, 1).expect("it is valid"));
         for workers in [0, 2] {
             let mut loader = Loader::new(dataset.clone(), Order::Training, BATCH, workers, 0);
-            group.bench_function(format!("{kept}/{workers}_workers"), |bencher| {
+            group.bench_function(format!("{name}/{workers}_workers"), |bencher| {
                 bencher.iter(|| {
                     loader
                         .next()
@@ -70,5 +86,38 @@ fn loader(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, loader);
+/// What a run does before its first step: look at every file of a folder.
+fn open(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    write_sounds(folder.path());
+    let mut group = criterion.benchmark_group("open_folder");
+    group.throughput(Throughput::Elements(u64::from(FILES)));
+    let plain = SoundReader::default();
+    group.bench_function("no_cache", |bencher| {
+        bencher.iter(|| FolderSource::open(folder.path(), &plain).expect("it holds sounds"));
+    });
+    group.bench_function("cold_cache", |bencher| {
+        let empty = || {
+            let disk = tempfile::tempdir().expect("a temporary folder can be made");
+            let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
+            let reader = SoundReader::default().with_cache(cache, CLIP_RATE_HZ);
+            (disk, reader)
+        };
+        // What is handed back is dropped, and the cache removed, outside of the measured time.
+        let open = |(disk, reader)| {
+            let source = FolderSource::open(folder.path(), &reader).expect("it holds sounds");
+            (disk, source)
+        };
+        bencher.iter_batched(empty, open, BatchSize::PerIteration);
+    });
+    let disk = tempfile::tempdir().expect("a temporary folder can be made");
+    let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
+    let reader = SoundReader::default().with_cache(cache, CLIP_RATE_HZ);
+    group.bench_function("warm_cache", |bencher| {
+        bencher.iter(|| FolderSource::open(folder.path(), &reader).expect("it holds sounds"));
+    });
+    group.finish();
+}
+
+criterion_group!(all, loader, open);
 criterion_main!(all);

@@ -12,6 +12,7 @@ cargo xtask <command> [arguments]
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
+  fuzz [ARGS]                     50,000 damaged sound files; `--files N` for fewer, `--help` for more
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
         Some("bench") => cargo(&["bench", "--package", "benches"], &rest),
+        // In the dev profile, where the arithmetic of our own crates is checked for overflow.
+        Some("fuzz") => cargo(&["run", "--package", "fuzz", "--"], &rest),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)

@@ -27,6 +27,11 @@ enum Command {
     /// Look at sounds before training on them
     #[command(subcommand)]
     Data(command::data::DataCommand),
+    /// Tell how far one sound is from another
+    ///
+    /// Sounds are compared as the mean of their channels at the target's rate. Distances of magnitudes take
+    /// the experiment's STFT (data.stft), the others have windows of their own.
+    Compare(command::compare::CompareArguments),
     /// Use the embedded synthesizer
     #[command(subcommand)]
     Synth(command::synth::SynthCommand),
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Data(command) => command::data::run(&command),
+        Command::Compare(arguments) => command::compare::run(&arguments),
         Command::Synth(command) => command::synth::run(&command),
         Command::Doctor => command::doctor::run(),
     };

@@ -90,7 +90,7 @@ impl Observer for Progress {
             Event::Stepped { step } => self.advance(*step),
             Event::Logged { scalars, .. } => {
                 if let Some(loss) = value(scalars, BASELINE_TAG) {
-                    eprintln!("loss of predicting the mean spectrogram: {loss:.4}");
+                    eprintln!("loss to beat: {loss:.4}");
                 }
                 self.loss = value(scalars, "train/loss");
             }

@@ -2,119 +2,61 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-/// A model and data so small that a run takes a second or two.
-const TINY: &str = r#"
-[source]
-synth_examples = 40
-[data.clip]
-seconds = 0.25
-sample_rate_hz = 8000
-[data.stft]
-n_fft = 128
-hop_length = 64
-[data.split]
-valid = 0.2
-[unet]
-base_channels = 8
-channel_mults = [1, 2]
-blocks_per_level = 1
-[stages.pretrain_autoencoder_mae.training]
-steps = 6
-batch_size = 5
-warmup_steps = 2
-validate_every = 3
-log_every = 2
-pictured_examples = 2
-"#;
+mod desk;
+use desk::{Desk, TINY, stderr, stdout};
 
-struct Desk {
-    directory: tempfile::TempDir,
+/// A desk with the tiny experiment.
+fn desk() -> Desk {
+    let desk = Desk::empty();
+    fs::write(desk.path("tiny.toml"), TINY).unwrap();
+    desk
 }
 
-impl Desk {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("tiny.toml"), TINY).unwrap();
-        Self { directory }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Runs the program in the desk's directory.
-    fn inversynth(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_inversynth"))
-            .args(arguments)
-            .current_dir(self.directory.path())
-            .output()
-            .unwrap()
-    }
-
-    /// Runs the tiny experiment under `name` and returns its summary.
-    fn train(&self, name: &str, more: &[&str]) -> Value {
-        let mut arguments = vec!["run", "--config", "tiny.toml", "--run", "stage"];
-        arguments.extend(["--stage", "pretrain_autoencoder_mae", "--name", name]);
-        arguments.extend(more);
-        let output = self.inversynth(&arguments);
-        assert!(output.status.success(), "{}", stderr(&output));
-        self.summary(name)
-    }
-
-    fn summary(&self, name: &str) -> Value {
-        let path = self.stage(name).join("summary.json");
-        serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-    }
-
-    fn stage(&self, name: &str) -> PathBuf {
-        self.path("runs")
-            .join(name)
-            .join("pretrain_autoencoder_mae")
-    }
-
-    /// Sounds made by the program itself.
-    fn sounds(&self, count: usize) -> PathBuf {
-        let count = count.to_string();
-        let arguments = [
-            "synth",
-            "render",
-            "--count",
-            &count,
-            "--out",
-            "sounds",
-            "--seconds",
-            "0.4",
-        ];
-        let output = self.inversynth(&arguments);
-        assert!(output.status.success(), "{}", stderr(&output));
-        self.path("sounds")
-    }
-
-    /// Asserts that `arguments` fail as a user's mistake, with all of `said`, and leave no run.
-    fn refuses(&self, arguments: &[&str], said: &[&str]) {
-        let output = self.inversynth(arguments);
-        let message = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
-        for part in said {
-            assert!(
-                message.contains(part),
-                "{arguments:?}: no {part:?} in: {message}"
-            );
-        }
-        assert!(!self.path("runs").exists(), "{arguments:?} wrote something");
-    }
+/// Runs the tiny experiment under `name` and returns its summary.
+fn train(desk: &Desk, name: &str, more: &[&str]) -> Value {
+    let mut arguments = vec!["run", "--config", "tiny.toml", "--run", "stage"];
+    arguments.extend(["--stage", "pretrain_autoencoder_mae", "--name", name]);
+    arguments.extend(more);
+    desk.says(&arguments);
+    summary(desk, name)
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+fn summary(desk: &Desk, name: &str) -> Value {
+    let path = stage(desk, name).join("summary.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
+fn stage(desk: &Desk, name: &str) -> PathBuf {
+    desk.path("runs")
+        .join(name)
+        .join("pretrain_autoencoder_mae")
+}
+
+/// Sounds made by the program itself.
+fn sounds(desk: &Desk, count: usize) -> PathBuf {
+    let count = count.to_string();
+    let arguments = [
+        "synth",
+        "render",
+        "--count",
+        &count,
+        "--out",
+        "sounds",
+        "--seconds",
+        "0.4",
+    ];
+    desk.says(&arguments);
+    desk.path("sounds")
+}
+
+/// Asserts that `arguments` fail as a user's mistake, with all of `said`, and leave no run.
+fn refuses(desk: &Desk, arguments: &[&str], said: &[&str]) {
+    desk.refuses(arguments, said);
+    assert!(!desk.path("runs").exists(), "{arguments:?} wrote something");
 }
 
 fn files(directory: &Path) -> Vec<String> {
@@ -128,8 +70,8 @@ fn files(directory: &Path) -> Vec<String> {
 
 #[test]
 fn a_run_leaves_what_it_promises() {
-    let desk = Desk::new();
-    let summary = desk.train("first", &[]);
+    let desk = desk();
+    let summary = train(&desk, "first", &[]);
     let keys: Vec<&String> = summary.as_object().unwrap().keys().collect();
     let mut expected = vec![
         "stage",
@@ -144,7 +86,12 @@ fn a_run_leaves_what_it_promises() {
         "files_rejected",
         "valid_loss",
         "best_valid_loss",
+        "baseline",
         "baseline_loss",
+        "spec_l1",
+        "spec_l1_baseline",
+        "spec_l2",
+        "spec_l2_baseline",
         "parameters",
         "peak_rss_bytes",
         "weights_sha256",
@@ -158,7 +105,7 @@ fn a_run_leaves_what_it_promises() {
     assert!(summary["valid_loss"].as_f64().unwrap() > 0.0);
     assert!(summary["best_valid_loss"].as_f64() <= summary["valid_loss"].as_f64());
 
-    let stage = desk.stage("first");
+    let stage = stage(&desk, "first");
     assert_eq!(
         files(&stage),
         [
@@ -201,13 +148,14 @@ fn a_run_leaves_what_it_promises() {
 
 #[test]
 fn one_seed_gives_one_result_whatever_the_number_of_workers() {
-    let desk = Desk::new();
-    let first = desk.train("first", &[]);
-    let metrics = |name: &str| fs::read_to_string(desk.stage(name).join("metrics.jsonl")).unwrap();
+    let desk = desk();
+    let first = train(&desk, "first", &[]);
+    let metrics =
+        |name: &str| fs::read_to_string(stage(&desk, name).join("metrics.jsonl")).unwrap();
     for workers in ["0", "1", "2", "4"] {
         let set = format!("loader.workers={workers}");
         let name = format!("with-{workers}");
-        let again = desk.train(&name, &["--set", &set]);
+        let again = train(&desk, &name, &["--set", &set]);
         assert_eq!(
             again["weights_sha256"], first["weights_sha256"],
             "{workers} workers"
@@ -218,14 +166,14 @@ fn one_seed_gives_one_result_whatever_the_number_of_workers() {
         );
         assert_eq!(metrics(&name), metrics("first"), "{workers} workers");
     }
-    let other = desk.train("other", &["--set", "seed=1"]);
+    let other = train(&desk, "other", &["--set", "seed=1"]);
     assert_ne!(other["weights_sha256"], first["weights_sha256"]);
 }
 
 #[test]
 fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
-    let desk = Desk::new();
-    let sounds = desk.sounds(12);
+    let desk = desk();
+    let sounds = sounds(&desk, 12);
     fs::write(
         sounds.join("audio/broken.wav"),
         b"RIFF\x10\0\0\0WAVEfmt nonsense",
@@ -246,20 +194,20 @@ fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
         "{}",
         stderr(&output)
     );
-    let summary = desk.summary("mine");
-    assert_eq!(summary["files_used"], 12);
-    assert_eq!(summary["files_rejected"], 1);
+    let mine = summary(&desk, "mine");
+    assert_eq!(mine["files_used"], 12);
+    assert_eq!(mine["files_rejected"], 1);
 
     // With its manifest the same folder is labelled data, and only what is listed counts.
-    desk.train("labelled", &["--data", "sounds"]);
-    let summary = desk.summary("labelled");
-    assert_eq!(summary["files_used"], 12);
-    assert_eq!(summary["files_rejected"], 0);
+    train(&desk, "labelled", &["--data", "sounds"]);
+    let labelled = summary(&desk, "labelled");
+    assert_eq!(labelled["files_used"], 12);
+    assert_eq!(labelled["files_rejected"], 0);
 }
 
 #[test]
 fn mistakes_are_named_and_nothing_is_written() {
-    let desk = Desk::new();
+    let desk = desk();
     fs::create_dir(desk.path("empty")).unwrap();
     fs::create_dir(desk.path("texts")).unwrap();
     fs::write(desk.path("texts/readme.txt"), "no sound").unwrap();
@@ -270,53 +218,73 @@ fn mistakes_are_named_and_nothing_is_written() {
     .unwrap();
     fs::write(desk.path("channels.toml"), "[unet]\nin_channels = 256\n").unwrap();
 
-    desk.refuses(&["run", "--data", "nowhere"], &["nowhere"]);
-    desk.refuses(&["run", "--data", "empty"], &["empty", "no sound file"]);
-    desk.refuses(&["run", "--data", "texts"], &["texts", "no sound file"]);
-    desk.refuses(
+    refuses(&desk, &["run", "--data", "nowhere"], &["nowhere"]);
+    refuses(
+        &desk,
+        &["run", "--data", "empty"],
+        &["empty", "no sound file"],
+    );
+    refuses(
+        &desk,
+        &["run", "--data", "texts"],
+        &["texts", "no sound file"],
+    );
+    refuses(
+        &desk,
         &["run", "--config", "typo.toml"],
         &["typo.toml", "line 3", "secondes", "`seconds`"],
     );
-    desk.refuses(
+    refuses(
+        &desk,
         &["run", "--config", "channels.toml"],
         &["in_channels", "256", "257"],
     );
-    desk.refuses(&["run", "--config", "missing.toml"], &["missing.toml"]);
-    desk.refuses(
+    refuses(
+        &desk,
+        &["run", "--config", "missing.toml"],
+        &["missing.toml"],
+    );
+    refuses(
+        &desk,
         &["run", "--stage", "pretrain_autoencoder_mea"],
         &[
             "pretrain_autoencoder_mea",
             "did you mean `pretrain_autoencoder_mae`",
         ],
     );
-    desk.refuses(&["run", "--device", "gpu"], &["gpu", "cpu"]);
-    desk.refuses(
+    refuses(&desk, &["run", "--device", "gpu"], &["gpu", "cpu"]);
+    refuses(
+        &desk,
         &["run", "--set", "data.clip.secondes=2"],
         &["--set", "`seconds`"],
     );
-    desk.refuses(&["run", "--name", "a/b"], &["a/b"]);
-    desk.refuses(
+    refuses(&desk, &["run", "--name", "a/b"], &["a/b"]);
+    refuses(
+        &desk,
         &["run", "--data", "tiny.toml"],
-        &["tiny.toml", "neither a folder"],
+        &["tiny.toml", "neither a sound"],
     );
-    desk.refuses(
+    refuses(
+        &desk,
         &["run", "--out", "tiny.toml"],
         &["tiny.toml", "not a directory"],
     );
-    desk.refuses(
+    refuses(
+        &desk,
         &["run", "--set", "data.split.valid=0.0"],
         &["data.split.valid"],
     );
-    desk.refuses(
+    refuses(
+        &desk,
         &["run", "--set", "data.clip.sample_rate_hz=2000"],
         &["4000"],
     );
-    desk.refuses(&["data", "check", "texts"], &["no sound file"]);
+    refuses(&desk, &["data", "check", "texts"], &["no sound file"]);
 }
 
 #[test]
 fn a_loss_that_is_no_number_stops_the_run_and_keeps_no_weights() {
-    let desk = Desk::new();
+    let desk = desk();
     let training = "stages.pretrain_autoencoder_mae.training";
     for validate_every in [1, 6] {
         let name = format!("every-{validate_every}");
@@ -336,22 +304,22 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_no_weights() {
             "{}",
             stderr(&output)
         );
-        assert!(!desk.stage(&name).join("checkpoints").exists());
-        assert!(!desk.stage(&name).join("summary.json").exists());
+        assert!(!stage(&desk, &name).join("checkpoints").exists());
+        assert!(!stage(&desk, &name).join("summary.json").exists());
     }
 }
 
 #[test]
 fn causes_are_said_once_and_a_reader_may_leave_early() {
-    let desk = Desk::new();
+    let desk = desk();
     let output = desk.inversynth(&["run", "--config", "missing.toml"]);
     let message = stderr(&output);
     assert_eq!(message.matches("No such file").count(), 1, "{message}");
 
-    desk.sounds(3);
+    sounds(&desk, 3);
     let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
         .args(["data", "check", "sounds"])
-        .current_dir(desk.directory.path())
+        .current_dir(desk.path(""))
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -360,8 +328,8 @@ fn causes_are_said_once_and_a_reader_may_leave_early() {
 }
 
 #[test]
-fn an_existing_run_is_left_alone() {
-    let desk = Desk::new();
+fn what_is_no_run_is_left_alone() {
+    let desk = desk();
     fs::create_dir_all(desk.path("runs/mine")).unwrap();
     let output = desk.inversynth(&["run", "--config", "tiny.toml", "--name", "mine"]);
     assert_eq!(output.status.code(), Some(2));
@@ -371,7 +339,7 @@ fn an_existing_run_is_left_alone() {
 
 #[test]
 fn a_dry_run_describes_and_writes_nothing() {
-    let desk = Desk::new();
+    let desk = desk();
     let output = desk.inversynth(&[
         "run",
         "--config",
@@ -391,13 +359,13 @@ fn a_dry_run_describes_and_writes_nothing() {
     ] {
         assert!(text.contains(part), "no {part:?} in: {text}");
     }
-    assert_eq!(files(desk.directory.path()), ["tiny.toml"]);
+    assert_eq!(files(&desk.path("")), ["tiny.toml"]);
 }
 
 #[test]
 fn rendered_sounds_come_with_their_settings_and_pass_the_check() {
-    let desk = Desk::new();
-    let sounds = desk.sounds(5);
+    let desk = desk();
+    let sounds = sounds(&desk, 5);
     assert_eq!(files(&sounds), ["audio", "manifest.jsonl", "params.json"]);
     let manifest = fs::read_to_string(sounds.join("manifest.jsonl")).unwrap();
     assert_eq!(manifest.lines().count(), 5);
@@ -420,9 +388,45 @@ fn rendered_sounds_come_with_their_settings_and_pass_the_check() {
 
 #[test]
 fn the_doctor_names_every_backend() {
-    let output = Desk::new().inversynth(&["doctor"]);
+    let output = desk().inversynth(&["doctor"]);
     let text = stdout(&output);
     for part in ["inversynth", "burn", "0.22.1", "cpu", "wgpu", "cuda"] {
         assert!(text.contains(part), "no {part:?} in: {text}");
     }
+}
+
+#[test]
+fn runs_side_by_side_share_decoded_sounds_and_end_with_equal_weights() {
+    let desk = desk();
+    sounds(&desk, 12);
+    let run = |name: &'static str, more: &[&str]| {
+        let mut arguments = vec!["--data", "sounds/audio", "--out", "shared"];
+        arguments.extend(more);
+        let mut whole = vec!["run", "--config", "tiny.toml", "--name", name];
+        whole.extend(arguments);
+        desk.says(&whole);
+        let summary = desk.path(format!(
+            "shared/{name}/pretrain_autoencoder_mae/summary.json"
+        ));
+        let summary: Value = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
+        summary["weights_sha256"].as_str().unwrap().to_owned()
+    };
+    let without = run("without", &["--set", "source.disk_cache_mib=0"]);
+    let cache = desk.path("shared/.sounds");
+    assert!(!cache.exists());
+
+    std::thread::scope(|scope| {
+        let cold: Vec<_> = ["one", "two"]
+            .map(|name| scope.spawn(move || run(name, &[])))
+            .into_iter()
+            .map(|process| process.join().unwrap())
+            .collect();
+        assert_eq!(cold, [without.clone(), without.clone()]);
+    });
+    let entries: usize = fs::read_dir(&cache)
+        .unwrap()
+        .map(|shard| files(&shard.unwrap().path()).len())
+        .sum();
+    assert_eq!(entries, 12);
+    assert_eq!(run("warm", &[]), without);
 }

@@ -27,9 +27,9 @@ pub fn mean_per_item<const D: usize>(values: Tensor<D>, weights: Tensor<D>) -> T
         weights.dims(),
         "the weights need the shape of the values they select from"
     );
-    let weights = at_least_f32(weights);
-    let selected = at_least_f32(values) * weights.clone();
-    sum_per_item(selected) / sum_per_item(weights).clamp_min(1.0)
+    let values = at_least_f32(values);
+    let weights = weights.cast(values.dtype());
+    sum_per_item(values * weights.clone()) / sum_per_item(weights).clamp_min(1.0)
 }
 
 /// Mean over the batch of the losses of its items.
@@ -41,12 +41,13 @@ pub fn mean_over_batch(per_item: Tensor<1>) -> Tensor<1> {
     per_item.mean()
 }
 
-/// `[batch, ...]` -> `[batch]`.
-fn sum_per_item<const D: usize>(values: Tensor<D>) -> Tensor<1> {
+/// Sum of each example's values: `[batch, ...]` -> `[batch]`.
+pub(crate) fn sum_per_item<const D: usize>(values: Tensor<D>) -> Tensor<1> {
     values.flatten::<2>(1, D - 1).sum_dim(1).squeeze_dim(1)
 }
 
-fn at_least_f32<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+/// Half precision as f32, anything wider as it is.
+pub(crate) fn at_least_f32<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     match values.dtype() {
         DType::F16 | DType::BF16 => values.cast(DType::F32),
         _ => values,

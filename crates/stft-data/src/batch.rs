@@ -15,6 +15,8 @@ pub struct SpectrogramBatch {
     pub truth: Option<Vec<ParamVector>>,
     /// The examples' ids: the first eight bytes of their fingerprints.
     pub ids: Vec<u64>,
+    /// The epoch that each example was made for.
+    pub epochs: Vec<u64>,
     /// The examples' indices in the source.
     pub indices: Vec<usize>,
     /// Number of examples.
@@ -38,6 +40,7 @@ impl SpectrogramBatch {
                 .map(|example| example.valid_frames)
                 .collect(),
             ids: examples.iter().map(|example| example.id).collect(),
+            epochs: examples.iter().map(|example| example.epoch).collect(),
             indices: examples.iter().map(|example| example.index).collect(),
             truth: None,
             batch,

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use params::keyed_rng;
 
 use crate::audio::{Audio, MAX_SAMPLE};
-use crate::cache::AudioCache;
 use crate::clip::{Clip, cut};
 use crate::config::DataConfig;
 use crate::error::DataError;
+use crate::memory_cache::MemoryCache;
 use crate::resample::resample;
 use crate::scale::log1p;
 use crate::source::Source;
@@ -22,7 +22,7 @@ pub(crate) struct Chain<'a> {
     pub(crate) config: &'a DataConfig,
     pub(crate) seed: u64,
     pub(crate) stft: &'a Stft,
-    pub(crate) cache: &'a AudioCache,
+    pub(crate) cache: &'a MemoryCache,
 }
 
 impl Chain<'_> {

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use params::{ParamVector, keyed_rng};
 
 use crate::batch::SpectrogramBatch;
-use crate::cache::AudioCache;
 use crate::chain::Chain;
 use crate::clip::Clip;
 use crate::config::DataConfig;
 use crate::error::DataError;
+use crate::mask::MaskConfig;
+use crate::memory_cache::MemoryCache;
 use crate::normalize::Normalization;
 use crate::order::EVALUATION_EPOCH;
 use crate::source::Source;
@@ -35,6 +36,8 @@ pub struct Example {
     pub truth: Option<ParamVector>,
     /// The first eight bytes of the sound's fingerprint.
     pub id: u64,
+    /// The epoch that it was made for.
+    pub epoch: u64,
     /// Index in the source.
     pub index: usize,
 }
@@ -43,16 +46,23 @@ pub struct Example {
 ///
 /// An example is a function of (configuration, seed, epoch, the sound's content) and of nothing else:
 /// not of the other sounds (but for normalisation), nor of the order of asking, nor of threads.
+///
+/// A clone shares everything, the sounds in memory included.
+#[derive(Clone)]
 pub struct Dataset {
-    source: Arc<dyn Source>,
     config: DataConfig,
     seed: u64,
+    normalization: Normalization,
+    shared: Arc<Shared>,
+}
+
+/// What neither masks nor normalisation decide on.
+struct Shared {
+    source: Arc<dyn Source>,
     stft: Stft,
     splits: [Vec<usize>; 3],
-    cache: AudioCache,
+    cache: MemoryCache,
     statistics: Statistics,
-    normalization: Normalization,
-    mean_spectrogram: Spectrogram,
 }
 
 impl Dataset {
@@ -71,7 +81,7 @@ impl Dataset {
         config.validate()?;
         let stft = Stft::new(&config.stft)?;
         let splits = split_indices(&*source, &config.split)?;
-        let cache = AudioCache::new(source.len(), config.cache_mib.saturating_mul(1 << 20));
+        let cache = MemoryCache::new(source.len(), config.cache_mib.saturating_mul(1 << 20));
         let chain = Chain {
             source: &*source,
             config,
@@ -86,28 +96,42 @@ impl Dataset {
         let normalization = statistics.normalization().ok_or(DataError::NoVariation {
             examples: train.len(),
         })?;
-        let mean_spectrogram = statistics.mean_spectrogram(normalization);
         Ok(Dataset {
             config: *config,
             seed,
-            splits,
-            statistics,
             normalization,
-            mean_spectrogram,
-            stft,
-            cache,
-            source,
+            shared: Arc::new(Shared {
+                source,
+                stft,
+                splits,
+                cache,
+                statistics,
+            }),
         })
     }
 
     /// The same data under the normalisation of a checkpoint, for a model that was trained with it.
-    pub fn with_normalization(self, normalization: Normalization) -> Dataset {
-        let mean_spectrogram = self.statistics.mean_spectrogram(normalization);
+    pub fn with_normalization(&self, normalization: Normalization) -> Dataset {
         Dataset {
             normalization,
-            mean_spectrogram,
-            ..self
+            ..self.clone()
         }
+    }
+
+    /// The same data with other things hidden.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] if there is no such mask.
+    pub fn with_mask(&self, mask: MaskConfig) -> Result<Dataset, DataError> {
+        mask.validate()?;
+        let config = DataConfig {
+            mask,
+            ..self.config
+        };
+        Ok(Dataset {
+            config,
+            ..self.clone()
+        })
     }
 
     /// Mean and standard deviation of the training split's log1p magnitudes.
@@ -118,14 +142,14 @@ impl Dataset {
     /// Indices in the source of the examples of a split, ascending. Empty only for a split whose
     /// fraction is 0, or for the test split of two different sounds.
     pub fn indices(&self, split: Split) -> &[usize] {
-        &self.splits[split as usize]
+        &self.shared.splits[split as usize]
     }
 
     /// The mean over the training examples at each bin and frame, normalised, `[bins, frames]`: what a
     /// model that learned nothing else would predict. Frames that no training example reaches hold the
     /// mean of their bin.
-    pub fn mean_spectrogram(&self) -> &Spectrogram {
-        &self.mean_spectrogram
+    pub fn mean_spectrogram(&self) -> Spectrogram {
+        self.shared.statistics.mean_spectrogram(self.normalization)
     }
 
     /// Number of frequency bins of every example.
@@ -140,7 +164,7 @@ impl Dataset {
 
     /// The transform between clips and spectrograms.
     pub fn stft(&self) -> &Stft {
-        &self.stft
+        &self.shared.stft
     }
 
     /// What the dataset was opened with.
@@ -155,7 +179,7 @@ impl Dataset {
 
     /// Where the sounds come from.
     pub fn source(&self) -> &Arc<dyn Source> {
-        &self.source
+        &self.shared.source
     }
 
     /// The piece of sound `index` that the models see in an epoch.
@@ -181,14 +205,15 @@ impl Dataset {
                 *value = self.normalization.apply(*value);
             }
         }
-        let id = self.source.fingerprint(index).id();
+        let id = self.shared.source.fingerprint(index).id();
         let mut rng = keyed_rng([self.seed, MASK_STREAM, epoch, id]);
         Ok(Example {
             hidden: self.config.mask.draw(bins, frames, valid_frames, &mut rng),
             spectrogram: spectrogram.values,
             valid_frames,
-            truth: self.source.truth(index),
+            truth: self.shared.source.truth(index),
             id,
+            epoch,
             index,
         })
     }
@@ -211,11 +236,11 @@ impl Dataset {
 
     fn chain(&self) -> Chain<'_> {
         Chain {
-            source: &*self.source,
+            source: &*self.shared.source,
             config: &self.config,
             seed: self.seed,
-            stft: &self.stft,
-            cache: &self.cache,
+            stft: &self.shared.stft,
+            cache: &self.shared.cache,
         }
     }
 }

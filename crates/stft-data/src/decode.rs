@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
@@ -13,16 +14,27 @@ use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::{Audio, MAX_SAMPLE};
 use crate::error::{DataError, Unusable, panic_message};
+use crate::level::ChannelLevel;
+use crate::vorbis::Codebooks;
+
+/// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
+/// have to plan enormous transforms.
+const MIN_RATE_HZ: u32 = 100;
 
 /// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
 /// that claims more would only make the resampler plan enormous transforms.
 const MAX_RATE_HZ: u32 = 768_000;
 
+/// Rate above which sounds may be shorter, in proportion: the usual rate for production.
+const FULL_LENGTH_RATE_HZ: u32 = 48_000;
+
 /// What a sound file may hold before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeLimits {
-    /// Longest sound, in seconds. Ten minutes: far beyond any note, far below what fills memory.
+    /// Longest sound, in seconds, at rates up to 48 kHz; at higher rates it is shorter in proportion, so
+    /// that it bounds memory: a hostile file of some kilobytes may decode to hours. Ten minutes: far
+    /// beyond any note, and 110 MiB while a file is decoded.
     pub max_seconds: f32,
     /// Most channels. Eight, the widest layout in common use (7.1).
     pub max_channels: u16,
@@ -38,6 +50,10 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
+    fn max_samples(&self, rate_hz: u32) -> usize {
+        (f64::from(self.max_seconds) * f64::from(rate_hz.min(FULL_LENGTH_RATE_HZ))) as usize
+    }
+
     pub(crate) fn validate(&self) -> Result<(), DataError> {
         if !(self.max_seconds.is_finite() && self.max_seconds > 0.0) {
             return Err(DataError::config(
@@ -79,7 +95,8 @@ pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Audio, DataErro
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) audio: Audio,
-    pub(crate) channels: usize,
+    /// One for each channel.
+    pub(crate) levels: Vec<ChannelLevel>,
     pub(crate) damaged_packets: usize,
 }
 
@@ -109,22 +126,7 @@ fn decode(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
         outcome => outcome,
     }
     .map_err(not_audio)?;
-    let track = format
-        .default_track(TrackType::Audio)
-        .ok_or_else(|| Unusable::UnknownCodec("no sound track".to_owned()))?;
-    let track_id = track.id;
-    let parameters = track
-        .codec_params
-        .as_ref()
-        .and_then(|parameters| parameters.audio())
-        .ok_or_else(|| Unusable::UnknownCodec("no codec parameters".to_owned()))?;
-    if let Some(channels) = &parameters.channels {
-        check_channels(channels.count(), limits)?;
-    }
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|error| Unusable::UnknownCodec(error.to_string()))?;
-    read_packets(&mut *format, &mut *decoder, track_id, limits)
+    read_streams(&mut *format, limits)
 }
 
 fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
@@ -136,27 +138,94 @@ fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
     )
 }
 
+/// Reads the sound track, and those that follow it end to end: an OGG file may be a chain of several
+/// streams, each with headers of its own, as internet radio leaves them.
+fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
+    let mut mono = Mono::default();
+    let mut codebooks = Codebooks::default();
+    let (mut track_id, mut decoder) = sound_track(format, limits, &mut codebooks)?;
+    loop {
+        match read_packets(format, &mut *decoder, track_id, limits, &mut mono)? {
+            End::OfFile => break,
+            End::OfStream => match sound_track(format, limits, &mut codebooks) {
+                Ok(next) => (track_id, decoder) = next,
+                // What came before is the sound.
+                Err(_) => {
+                    mono.damaged_packets += 1;
+                    break;
+                }
+            },
+        }
+    }
+    if mono.samples.is_empty() {
+        return Err(Unusable::NoFrames {
+            damaged_packets: mono.damaged_packets,
+        });
+    }
+    Ok(Decoded {
+        audio: Audio {
+            samples: mono.samples,
+            sample_rate_hz: mono.rate_hz,
+        },
+        levels: mono.levels,
+        damaged_packets: mono.damaged_packets,
+    })
+}
+
+fn sound_track(
+    format: &dyn FormatReader,
+    limits: &DecodeLimits,
+    codebooks: &mut Codebooks,
+) -> Result<(u32, Box<dyn AudioDecoder>), Unusable> {
+    let track = format
+        .default_track(TrackType::Audio)
+        .ok_or_else(|| Unusable::UnknownCodec("no sound track".to_owned()))?;
+    let parameters = track
+        .codec_params
+        .as_ref()
+        .and_then(|parameters| parameters.audio())
+        .ok_or_else(|| Unusable::UnknownCodec("no codec parameters".to_owned()))?;
+    if let Some(channels) = &parameters.channels {
+        check_channels(channels.count(), limits)?;
+    }
+    if let (CODEC_ID_VORBIS, Some(headers)) = (parameters.codec, &parameters.extra_data) {
+        codebooks.add(headers)?;
+    }
+    let decoder = symphonia::default::get_codecs()
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        .map_err(|error| Unusable::UnknownCodec(error.to_string()))?;
+    Ok((track.id, decoder))
+}
+
+/// Where packets stop.
+enum End {
+    OfFile,
+    /// Another stream follows, and needs another decoder.
+    OfStream,
+}
+
 fn read_packets(
     format: &mut dyn FormatReader,
     decoder: &mut dyn AudioDecoder,
     track_id: u32,
     limits: &DecodeLimits,
-) -> Result<Decoded, Unusable> {
-    let mut mono = Mono::default();
-    let mut damaged_packets = 0;
+    mono: &mut Mono,
+) -> Result<End, Unusable> {
     let mut planes: Vec<Vec<f32>> = Vec::new();
     loop {
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
-            Ok(None) => break,
+            Ok(None) => return Ok(End::OfFile),
             // The file ends inside a packet: what came before is the sound.
-            Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(End::OfFile);
+            }
             Err(Error::IoError(error)) => return Err(Unusable::Io(error)),
-            // The container itself is broken here (or begins another stream, which would need
-            // another decoder): there is no telling where the next packet starts.
+            Err(Error::ResetRequired) => return Ok(End::OfStream),
+            // The container itself is broken here: there is no telling where the next packet starts.
             Err(_) => {
-                damaged_packets += 1;
-                break;
+                mono.damaged_packets += 1;
+                return Ok(End::OfFile);
             }
         };
         if packet.track_id != track_id {
@@ -168,27 +237,16 @@ fn read_packets(
                 check_channels(buffer.num_planes(), limits)?;
                 buffer.copy_to_vecs_planar(&mut planes);
                 if !mono.push(&planes, rate_hz, limits)? {
-                    damaged_packets += 1;
+                    mono.damaged_packets += 1;
                 }
             }
-            Err(Error::DecodeError(_)) => damaged_packets += 1,
+            Err(Error::DecodeError(_)) => mono.damaged_packets += 1,
             Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                damaged_packets += 1;
+                mono.damaged_packets += 1;
             }
             Err(error) => return Err(Unusable::UnknownCodec(error.to_string())),
         }
     }
-    if mono.samples.is_empty() {
-        return Err(Unusable::NoFrames { damaged_packets });
-    }
-    Ok(Decoded {
-        audio: Audio {
-            samples: mono.samples,
-            sample_rate_hz: mono.rate_hz,
-        },
-        channels: mono.channels,
-        damaged_packets,
-    })
 }
 
 /// The mean of the channels, as it grows packet by packet.
@@ -196,7 +254,8 @@ fn read_packets(
 struct Mono {
     samples: Vec<f32>,
     rate_hz: u32,
-    channels: usize,
+    levels: Vec<ChannelLevel>,
+    damaged_packets: usize,
 }
 
 impl Mono {
@@ -213,34 +272,50 @@ impl Mono {
             return Ok(true);
         }
         if self.samples.is_empty() {
-            if rate_hz == 0 || rate_hz > MAX_RATE_HZ {
+            if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
                 return Err(Unusable::SampleRate {
                     got: rate_hz,
+                    min: MIN_RATE_HZ,
                     max: MAX_RATE_HZ,
                 });
             }
             self.rate_hz = rate_hz;
-            self.channels = planes.len();
         } else if rate_hz != self.rate_hz {
             return Ok(false);
         }
-        let max_samples = f64::from(limits.max_seconds) * f64::from(self.rate_hz);
-        if (self.samples.len() + frames) as f64 > max_samples {
+        let max_samples = limits.max_samples(self.rate_hz);
+        if self.samples.len() + frames > max_samples {
             return Err(Unusable::TooLong {
-                max_seconds: limits.max_seconds,
+                max_seconds: max_samples as f32 / self.rate_hz as f32,
+                sample_rate_hz: self.rate_hz,
             });
+        }
+        self.make_room(frames, max_samples);
+        // Streams of a chain may differ in their channels.
+        if self.levels.len() < planes.len() {
+            self.levels.resize_with(planes.len(), ChannelLevel::default);
         }
         let count = planes.len() as f32;
         for frame in 0..frames {
             let mut sum = 0.0;
-            for plane in planes {
+            for (plane, level) in planes.iter().zip(&mut self.levels) {
                 // Before the sum, in which two absurd channels could cancel.
                 check_sample(plane[frame], self.samples.len())?;
+                level.push(plane[frame]);
                 sum += plane[frame];
             }
             self.samples.push(sum / count);
         }
         Ok(true)
+    }
+
+    /// Doubles what is reserved, as vectors do, but never beyond what can be filled.
+    fn make_room(&mut self, frames: usize, max_samples: usize) {
+        let length = self.samples.len();
+        if length + frames > self.samples.capacity() {
+            let room = (2 * length).clamp(length + frames, max_samples);
+            self.samples.reserve_exact(room - length);
+        }
     }
 }
 
@@ -296,27 +371,51 @@ mod tests {
     fn channels_are_averaged_and_packets_of_another_rate_passed_over() {
         let mut mono = Mono::default();
         let limits = DecodeLimits {
-            max_seconds: 0.5,
+            max_seconds: 0.005,
             max_channels: 8,
         };
         assert!(
             mono.push(
                 &[vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 3.0]],
-                10,
+                1_000,
                 &limits
             )
             .unwrap()
         );
-        assert!(!mono.push(&[vec![9.0]], 11, &limits).unwrap());
-        assert!(mono.push(&[vec![0.25]], 10, &limits).unwrap());
+        assert!(!mono.push(&[vec![9.0]], 1_100, &limits).unwrap());
+        assert!(mono.push(&[vec![0.25]], 1_000, &limits).unwrap());
         assert_eq!(mono.samples, [0.5, 1.0, 0.25]);
-        let too_long = mono.push(&[vec![0.0; 3]], 10, &limits).unwrap_err();
+        let too_long = mono.push(&[vec![0.0; 3]], 1_000, &limits).unwrap_err();
         assert!(matches!(too_long, Unusable::TooLong { .. }));
     }
 
     #[test]
+    fn memory_has_one_bound_at_all_rates_and_is_never_reserved_beyond_it() {
+        let limits = DecodeLimits {
+            max_seconds: 0.5,
+            max_channels: 1,
+        };
+        for (rate_hz, max_samples) in [(8_000, 4_000), (48_000, 24_000), (96_000, 24_000)] {
+            let mut mono = Mono::default();
+            let refused = loop {
+                match mono.push(&[vec![0.0; 700]], rate_hz, &limits) {
+                    Ok(accepted) => assert!(accepted),
+                    Err(refused) => break refused,
+                }
+            };
+            assert_eq!(mono.samples.len(), max_samples / 700 * 700);
+            assert!(mono.samples.capacity() <= max_samples);
+            let seconds = max_samples as f32 / rate_hz as f32;
+            assert!(
+                matches!(refused, Unusable::TooLong { max_seconds, sample_rate_hz }
+                    if max_seconds == seconds && sample_rate_hz == rate_hz)
+            );
+        }
+    }
+
+    #[test]
     fn rates_beyond_belief_are_refused() {
-        for rate_hz in [0, MAX_RATE_HZ + 1, u32::MAX] {
+        for rate_hz in [0, 1, MIN_RATE_HZ - 1, MAX_RATE_HZ + 1, u32::MAX] {
             let refused = Mono::default()
                 .push(&[vec![0.1]], rate_hz, &DecodeLimits::default())
                 .unwrap_err();

@@ -68,14 +68,23 @@ pub enum DataError {
         /// Every file with its reason.
         rejected: Vec<Rejected>,
     },
-    /// A path leads neither to a folder nor to a list.
+    /// A path leads neither to a sound nor to a folder nor to a list.
     #[error(
-        "{}: this is neither a folder of sounds nor a list of them (manifest.jsonl beside params.json, \
-         NSynth's examples.json, AudioCraft's *.jsonl, none of them compressed)", path.display()
+        "{}: this is neither a sound (WAV, FLAC, OGG Vorbis, MP3, AIFF), nor a folder of sounds, nor a list \
+         of them (manifest.jsonl beside params.json, NSynth's examples.json, AudioCraft's *.jsonl, none of \
+         them compressed)", path.display()
     )]
     NoSource {
         /// The path asked for.
         path: PathBuf,
+    },
+    /// The folder of the cache can't be used.
+    #[error("{}: can't keep decoded sounds here: {source}; name another folder, or switch the cache off", path.display())]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
     /// A list of sounds, or the description beside it, can't be read.
     #[error("{}: can't read it: {source}", path.display())]
@@ -229,10 +238,14 @@ pub enum Unusable {
         damaged_packets: usize,
     },
     /// It is longer than the limit.
-    #[error("it is longer than {max_seconds} s; cut it, or raise the limit `max_seconds`")]
+    #[error(
+        "it is longer than {max_seconds} s, the most at {sample_rate_hz} Hz; cut it, or raise the limit `max_seconds`"
+    )]
     TooLong {
-        /// The limit.
+        /// The limit at its rate.
         max_seconds: f32,
+        /// Samples per second.
+        sample_rate_hz: u32,
     },
     /// It has more channels than the limit.
     #[error(
@@ -244,11 +257,13 @@ pub enum Unusable {
         /// The limit.
         max_channels: u16,
     },
-    /// Its sample rate is zero or beyond reason.
-    #[error("its sample rate is {got} Hz; rates from 1 to {max} Hz are understood")]
+    /// Its sample rate is beyond reason, on either side.
+    #[error("its sample rate is {got} Hz; rates from {min} to {max} Hz are understood")]
     SampleRate {
         /// Samples per second, as the file says.
         got: u32,
+        /// Lowest rate that is understood.
+        min: u32,
         /// Highest rate that is understood.
         max: u32,
     },

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use params::{ParamSpec, ParamVector};
 
 use crate::audio::Audio;
-use crate::decode::DecodeLimits;
 use crate::error::DataError;
-use crate::folder::FolderSource;
+use crate::folder::{FolderSource, claims_sound};
 use crate::json::folder_of;
 use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
 use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
+use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile};
 use crate::source::{Fingerprint, Source};
 
@@ -33,11 +33,12 @@ impl FileSource {
     ///   [`ManifestSource`];
     /// - a `*.jsonl` alone as AudioCraft's list, a `*.json` as NSynth's, or a folder with NSynth's
     ///   `examples.json` and `audio`, as [`ListSource`];
+    /// - a sound file as a [`ListSource`] of one;
     /// - any other folder as [`FolderSource`], which takes lists for files that are no sounds.
     ///
     /// # Errors
     /// If it is none of them, or those of its kind.
-    pub fn open(path: &Path, limits: &DecodeLimits) -> Result<FileSource, DataError> {
+    pub fn open(path: &Path, reader: &SoundReader) -> Result<FileSource, DataError> {
         let facts = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => DataError::FolderMissing {
                 path: path.to_owned(),
@@ -52,14 +53,17 @@ impl FileSource {
             false => Some(path.to_owned()),
         };
         let Some(list) = list else {
-            return FolderSource::open(path, limits).map(FileSource::Folder);
+            return FolderSource::open(path, reader).map(FileSource::Folder);
         };
         match list.extension().and_then(OsStr::to_str) {
             Some("jsonl") if holds(&folder_of(&list), DESCRIPTION) => {
-                ManifestSource::open(&list, limits).map(FileSource::Manifest)
+                ManifestSource::open(&list, reader).map(FileSource::Manifest)
             }
-            Some("jsonl") => ListSource::open_audiocraft(&list, limits).map(FileSource::List),
-            Some("json") => ListSource::open_nsynth(&list, limits).map(FileSource::List),
+            Some("jsonl") => ListSource::open_audiocraft(&list, reader).map(FileSource::List),
+            Some("json") => ListSource::open_nsynth(&list, reader).map(FileSource::List),
+            _ if facts.is_file() && claims_sound(&list).unwrap_or(true) => {
+                ListSource::of_file(&list, reader).map(FileSource::List)
+            }
             _ => Err(DataError::NoSource { path: list }),
         }
     }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::audio::Audio;
-use crate::decode::DecodeLimits;
 use crate::error::{DataError, Unusable};
+use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
 
@@ -35,8 +35,8 @@ impl FolderSource {
     /// If the folder is missing, is no folder, can't be listed, holds no sound files, or holds none
     /// that can be used. Single files that can't be used are no error: see
     /// [`rejected`](FolderSource::rejected).
-    pub fn open(root: &Path, limits: &DecodeLimits) -> Result<FolderSource, DataError> {
-        limits.validate()?;
+    pub fn open(root: &Path, reader: &SoundReader) -> Result<FolderSource, DataError> {
+        reader.validate()?;
         let Found {
             mut sounds,
             rejected,
@@ -50,7 +50,7 @@ impl FolderSource {
         }
         sounds.sort();
         Ok(FolderSource {
-            sounds: SoundFiles::inspect(root, sounds, rejected, limits)?,
+            sounds: SoundFiles::inspect(root, sounds, rejected, reader)?,
             skipped,
         })
     }
@@ -181,7 +181,7 @@ fn named_like_sound(path: &Path) -> bool {
 }
 
 /// By its name, or else by its first bytes.
-fn claims_sound(path: &Path) -> io::Result<bool> {
+pub(crate) fn claims_sound(path: &Path) -> io::Result<bool> {
     if named_like_sound(path) {
         return Ok(true);
     }

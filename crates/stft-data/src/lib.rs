@@ -56,6 +56,23 @@
 //! # Ok::<(), DataError>(())
 //! ```
 //!
+//! From a file to its spectrogram:
+//!
+//! ```
+//! use stft_data::{DecodeLimits, Stft, StftConfig, decode_file, log1p, resample};
+//!
+//! # let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stereo.ogg"));
+//! let sound = decode_file(path, &DecodeLimits::default())?; // the mean of its channels
+//! let sound = resample(&sound, 16_384)?;
+//! let stft = Stft::new(&StftConfig { n_fft: 512, hop_length: 128, win_length: None })?;
+//! let mut spectrogram = stft.magnitude(&sound.samples); // [bins, frames]
+//! for value in &mut spectrogram.values {
+//!     *value = log1p(*value);
+//! }
+//! assert_eq!((spectrogram.bins, spectrogram.frames), (257, 1 + sound.samples.len() / 128));
+//! # Ok::<(), stft_data::DataError>(())
+//! ```
+//!
 //! [`Stft`] stands alone as well: `forward`, `magnitude`, and `inverse` to listen to what a model
 //! made.
 //!
@@ -71,7 +88,6 @@
 
 mod audio;
 mod batch;
-mod cache;
 mod chain;
 mod clip;
 mod config;
@@ -81,20 +97,26 @@ mod error;
 mod file_source;
 mod folder;
 mod json;
+mod level;
 mod list;
 mod loader;
 mod manifest;
 mod mask;
+mod memory_cache;
 mod normalize;
 mod order;
+mod reader;
 mod resample;
 mod scale;
+mod sound_cache;
+mod sound_entry;
 mod sound_files;
 mod source;
 mod spectrogram;
 mod split;
 mod statistics;
 mod stft;
+mod vorbis;
 mod window;
 
 pub use audio::{Audio, MAX_SAMPLE};
@@ -112,8 +134,10 @@ pub use manifest::ManifestSource;
 pub use mask::{MaskConfig, MaskStrategy};
 pub use normalize::Normalization;
 pub use order::{EVALUATION_EPOCH, Order};
+pub use reader::SoundReader;
 pub use resample::resample;
 pub use scale::{expm1, log1p};
+pub use sound_cache::SoundCache;
 pub use sound_files::{Rejected, SoundFile};
 pub use source::{Fingerprint, Source};
 pub use spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
-use crate::decode::DecodeLimits;
 use crate::error::{DataError, RowFault};
 use crate::json::{UniqueKeys, folder_of, lines, parse, read, row_error};
+use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
 
@@ -43,7 +43,7 @@ impl ListSource {
         &self.sounds.rejected
     }
 
-    pub(crate) fn open_nsynth(list: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
+    pub(crate) fn open_nsynth(list: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
         /// What tells NSynth's layout from any other object of objects.
         #[derive(Deserialize)]
         #[serde(expecting = "a note, as in NSynth's examples.json")]
@@ -56,12 +56,12 @@ impl ListSource {
             .into_iter()
             .map(|(Name(name), _)| Path::new(NSYNTH_SOUNDS).join(name + ".wav"))
             .collect();
-        ListSource::open(list, paths, limits)
+        ListSource::open(list, paths, reader)
     }
 
     pub(crate) fn open_audiocraft(
         list: &Path,
-        limits: &DecodeLimits,
+        reader: &SoundReader,
     ) -> Result<ListSource, DataError> {
         #[derive(Deserialize)]
         struct Row {
@@ -86,22 +86,28 @@ impl ListSource {
             }
             paths.push(path);
         }
-        ListSource::open(list, paths, limits)
+        ListSource::open(list, paths, reader)
+    }
+
+    /// A list of one, which stands for itself.
+    pub(crate) fn of_file(file: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
+        let name = file.file_name().map(PathBuf::from);
+        ListSource::open(file, name.into_iter().collect(), reader)
     }
 
     fn open(
         list: &Path,
         paths: Vec<PathBuf>,
-        limits: &DecodeLimits,
+        reader: &SoundReader,
     ) -> Result<ListSource, DataError> {
-        limits.validate()?;
+        reader.validate()?;
         if paths.is_empty() {
             return Err(DataError::EmptyList {
                 path: list.to_owned(),
             });
         }
         Ok(ListSource {
-            sounds: SoundFiles::inspect(&folder_of(list), paths, Vec::new(), limits)?,
+            sounds: SoundFiles::inspect(&folder_of(list), paths, Vec::new(), reader)?,
         })
     }
 }

@@ -119,7 +119,11 @@ impl MaskConfig {
         wanted.clamp(1, (n - 1).max(1))
     }
 
-    pub(crate) fn validate(&self) -> Result<(), DataError> {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] with the first field that is wrong.
+    pub fn validate(&self) -> Result<(), DataError> {
         if self.patch_bins == 0 {
             return Err(DataError::config(
                 "mask.patch_bins",

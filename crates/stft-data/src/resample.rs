@@ -14,10 +14,22 @@ const MIN_BLOCK: usize = 1024;
 /// resampling a one-shot.
 const KEPT_PER_THREAD: usize = 4;
 
+/// Longest blocks of those resamplers, together, in samples of both rates: some 20 MiB. A rate that
+/// shares no divisor with the other, as a damaged header may name, needs a block of up to 1.6 million
+/// samples; such a resampler is planned each time.
+const KEPT_SAMPLES: usize = 1 << 18;
+
 struct Planned {
     from_hz: u32,
     to_hz: u32,
     resampler: Fft<f32>,
+}
+
+impl Planned {
+    /// Samples that go in and come out at a time.
+    fn samples(&self) -> usize {
+        self.resampler.input_frames_max() + self.resampler.output_frames_max()
+    }
 }
 
 thread_local! {
@@ -54,7 +66,9 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
     }
     let mut samples = PLANNED.with_borrow_mut(|kept| {
         let resampler = planned(kept, from_hz, to_hz).map_err(|error| fail(error.to_string()))?;
-        run(resampler, &audio.samples).map_err(|error| fail(error.to_string()))
+        let resampled = run(resampler, &audio.samples).map_err(|error| fail(error.to_string()));
+        forget_long(kept);
+        resampled
     })?;
     samples.resize(resampled_length(audio.samples.len(), from_hz, to_hz), 0.0);
     Ok(Audio {
@@ -94,6 +108,15 @@ fn planned(
         }
     }
     Ok(&mut kept[0].resampler)
+}
+
+/// Forgets the resamplers beyond [`KEPT_SAMPLES`], those used longest ago first.
+fn forget_long(kept: &mut Vec<Planned>) {
+    let mut sum = 0;
+    kept.retain(|planned| {
+        sum += planned.samples();
+        sum <= KEPT_SAMPLES
+    });
 }
 
 fn plan(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, rubato::ResamplerConstructionError> {
@@ -139,6 +162,33 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resamplers_are_kept_for_usual_rates_and_not_for_those_that_share_no_divisor() {
+        // A thread of its own has kept none yet.
+        let kept_after = |from_hz: &[u32]| {
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    for &sample_rate_hz in from_hz {
+                        let samples = vec![0.1; 100];
+                        let audio = Audio {
+                            samples,
+                            sample_rate_hz,
+                        };
+                        resample(&audio, 16_384).unwrap();
+                    }
+                    PLANNED.with_borrow(|kept| kept.iter().map(|p| p.from_hz).collect::<Vec<_>>())
+                });
+                thread.join().unwrap()
+            })
+        };
+        assert_eq!(
+            kept_after(&[48_000, 44_100, 22_050, 48_000]),
+            [48_000, 22_050, 44_100]
+        );
+        assert_eq!(kept_after(&[44_100, 191_999]), [0; 0]);
+        assert_eq!(kept_after(&[191_999, 44_100, 48_000]), [48_000, 44_100]);
+    }
 
     /// From each of these to each of these.
     const RATES_HZ: [u32; 9] = [

@@ -1,26 +1,23 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
-use crate::decode::{DecodeLimits, Decoded, decode_file, decode_with_facts};
+use crate::decode::Decoded;
 use crate::error::{DataError, Unusable};
+use crate::level::ChannelLevel;
+use crate::reader::SoundReader;
 use crate::resample::resampled_length;
+use crate::sound_cache::Key;
 use crate::source::Fingerprint;
 
-/// Smallest magnitude that counts as full scale: the largest positive value of 16-bit audio.
-const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
-
-/// Shortest run of samples at full scale that counts as clipping. A peak that was normalised to full
-/// scale touches it for a sample or two.
-const CLIPPED_RUN: usize = 3;
-
-/// A sound file that can be used. What is said of its samples is said of the mean of its channels,
-/// which is what models are given.
-#[derive(Clone, Debug, PartialEq)]
+/// A sound file that can be used. Models are given the mean of its channels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SoundFile {
     /// Path below the folder, or as the list gives it.
+    #[serde(skip)]
     pub path: PathBuf,
     /// Length in seconds.
     pub seconds: f32,
@@ -30,17 +27,18 @@ pub struct SoundFile {
     pub sample_rate_hz: u32,
     /// Channels, as recorded.
     pub channels: usize,
-    /// Every sample is zero. Such a file is used all the same, because nobody asked for it to be left
-    /// out and silence is a sound that a model may meet; it carries nothing, so look at it.
+    /// Every sample of the mean of the channels is zero. Such a file is used all the same, because
+    /// nobody asked for it to be left out and silence is a sound that a model may meet; it carries
+    /// nothing, so look at it. A `peak` above zero says that the channels cancel.
     pub silent: bool,
-    /// Largest magnitude; full scale is 1, and float files may go beyond.
+    /// Largest magnitude in any channel; full scale is 1, and float files may go beyond.
     pub peak: f32,
-    /// Root mean square. A sine at full scale has 0.71.
+    /// Root mean square of the mean of the channels. A sine at full scale has 0.71.
     pub rms: f32,
-    /// Number of samples in runs of three or more neighbours of one sign that all reach full scale,
-    /// 32767/32768. Zero means that nothing of the kind was found, not that nothing was clipped: a
-    /// sound that was clipped and then turned down, stored by a lossy codec, or clipped in one of
-    /// several channels does not look like that.
+    /// Number of samples, over all channels, in runs of three or more neighbours of one sign that all
+    /// reach full scale, 32767/32768. Zero means that nothing of the kind was found, not that nothing
+    /// was clipped: a sound that was clipped and then turned down, or stored by a lossy codec, does not
+    /// look like that.
     pub clipped_samples: usize,
     /// Packets that could not be decoded and were passed over.
     pub damaged_packets: usize,
@@ -50,6 +48,28 @@ pub struct SoundFile {
 }
 
 impl SoundFile {
+    /// What can be said of a sound, but its path.
+    pub(crate) fn of(decoded: &Decoded) -> SoundFile {
+        let Decoded {
+            audio,
+            levels,
+            damaged_packets,
+        } = decoded;
+        SoundFile {
+            path: PathBuf::new(),
+            seconds: audio.seconds(),
+            samples: audio.samples.len(),
+            sample_rate_hz: audio.sample_rate_hz,
+            channels: levels.len(),
+            silent: audio.samples.iter().all(|&sample| sample == 0.0),
+            peak: levels.iter().map(ChannelLevel::peak).fold(0.0, f32::max),
+            rms: root_mean_square(&audio.samples),
+            clipped_samples: levels.iter().map(ChannelLevel::clipped_samples).sum(),
+            damaged_packets: *damaged_packets,
+            fingerprint: fingerprint(audio),
+        }
+    }
+
     /// Length in samples after [`resample`](crate::resample) to another rate.
     pub fn samples_at(&self, rate_hz: u32) -> usize {
         resampled_length(self.samples, self.sample_rate_hz, rate_hz)
@@ -69,13 +89,15 @@ pub struct Rejected {
 #[derive(Debug)]
 pub(crate) struct SoundFiles {
     root: PathBuf,
-    limits: DecodeLimits,
+    reader: SoundReader,
+    /// Where each usable file's sound is kept.
+    keys: Vec<Option<Key>>,
     pub(crate) files: Vec<SoundFile>,
     pub(crate) rejected: Vec<Rejected>,
 }
 
 impl SoundFiles {
-    /// Decodes the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
+    /// Looks at the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
     /// of `paths`; the others join `rejected`, which comes back in the order of its paths.
     ///
     /// # Errors
@@ -84,16 +106,22 @@ impl SoundFiles {
         root: &Path,
         paths: Vec<PathBuf>,
         mut rejected: Vec<Rejected>,
-        limits: &DecodeLimits,
+        reader: &SoundReader,
     ) -> Result<SoundFiles, DataError> {
         let inspected: Vec<_> = paths
             .into_par_iter()
-            .map(|path| inspect_one(root, path, limits))
+            .map(|path| match reader.inspect(&root.join(&path)) {
+                Ok((file, key)) => Ok((SoundFile { path, ..file }, key)),
+                Err(reason) => Err(Rejected { path, reason }),
+            })
             .collect();
-        let mut files = Vec::new();
+        let (mut files, mut keys) = (Vec::new(), Vec::new());
         for result in inspected {
             match result {
-                Ok(file) => files.push(file),
+                Ok((file, key)) => {
+                    files.push(file);
+                    keys.push(key);
+                }
                 Err(refused) => rejected.push(refused),
             }
         }
@@ -107,7 +135,8 @@ impl SoundFiles {
         tracing::info!(folder = %root.display(), usable = files.len(), rejected = rejected.len(), "sounds found");
         Ok(SoundFiles {
             root: root.to_owned(),
-            limits: *limits,
+            reader: reader.clone(),
+            keys,
             files,
             rejected,
         })
@@ -118,48 +147,14 @@ impl SoundFiles {
     }
 
     pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
-        decode_file(&self.root.join(&self.files[index].path), &self.limits)
-    }
-}
-
-fn inspect_one(root: &Path, path: PathBuf, limits: &DecodeLimits) -> Result<SoundFile, Rejected> {
-    match decode_with_facts(&root.join(&path), limits) {
-        Ok(Decoded {
-            audio,
-            channels,
-            damaged_packets,
-        }) => Ok(SoundFile {
-            seconds: audio.seconds(),
-            samples: audio.samples.len(),
-            sample_rate_hz: audio.sample_rate_hz,
-            channels,
-            silent: audio.samples.iter().all(|&sample| sample == 0.0),
-            peak: audio
-                .samples
-                .iter()
-                .fold(0.0, |peak, sample| sample.abs().max(peak)),
-            rms: root_mean_square(&audio.samples),
-            clipped_samples: clipped_samples(&audio.samples),
-            damaged_packets,
-            fingerprint: fingerprint(&audio),
-            path,
-        }),
-        Err(reason) => Err(Rejected { path, reason }),
+        let path = self.root.join(&self.files[index].path);
+        self.reader.read(&path, self.keys[index].as_ref())
     }
 }
 
 fn root_mean_square(samples: &[f32]) -> f32 {
     let squares: f64 = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (squares / samples.len() as f64).sqrt() as f32
-}
-
-fn clipped_samples(samples: &[f32]) -> usize {
-    let side = |sample: &f32| (sample.abs() >= FULL_SCALE).then(|| sample.is_sign_positive());
-    samples
-        .chunk_by(|a, b| side(a) == side(b))
-        .filter(|run| run.len() >= CLIPPED_RUN && side(&run[0]).is_some())
-        .map(<[f32]>::len)
-        .sum()
 }
 
 fn fingerprint(audio: &Audio) -> Fingerprint {
@@ -181,17 +176,6 @@ mod tests {
     use crate::resample::resample;
 
     #[test]
-    fn clipping_is_three_neighbours_of_one_sign_at_full_scale() {
-        let top = FULL_SCALE;
-        assert_eq!(clipped_samples(&[0.5, top, 1.0, 0.5, -1.0, -1.0, 0.0]), 0);
-        assert_eq!(clipped_samples(&[1.0, -1.0, 1.0, -1.0]), 0);
-        assert_eq!(clipped_samples(&[0.999, 0.999, 0.999, 0.999]), 0);
-        assert_eq!(clipped_samples(&[0.1, top, 1.0, top, 0.1]), 3);
-        assert_eq!(clipped_samples(&[-1.0, -1.0, -1.0, -2.0, 1.0, 1.0, 1.0]), 7);
-        assert_eq!(clipped_samples(&[]), 0);
-    }
-
-    #[test]
     fn a_square_wave_has_the_level_of_its_peak_and_a_sine_three_db_less() {
         let square = [0.5, -0.5, 0.5, -0.5];
         assert_eq!(root_mean_square(&square), 0.5);
@@ -210,20 +194,12 @@ mod tests {
                     samples: vec![0.25; samples],
                     sample_rate_hz: from_hz,
                 };
-                let file = SoundFile {
-                    path: PathBuf::new(),
-                    seconds: audio.seconds(),
-                    samples,
-                    sample_rate_hz: from_hz,
-                    channels: 1,
-                    silent: false,
-                    peak: 0.25,
-                    rms: 0.25,
-                    clipped_samples: 0,
-                    damaged_packets: 0,
-                    fingerprint: fingerprint(&audio),
-                };
                 let resampled = resample(&audio, to_hz).unwrap();
+                let file = SoundFile::of(&Decoded {
+                    audio,
+                    levels: vec![ChannelLevel::default()],
+                    damaged_packets: 0,
+                });
                 assert_eq!(file.samples_at(to_hz), resampled.samples.len());
                 checked += 1;
             }

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use params::{ParamSpec, ParamVector};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
@@ -45,7 +46,7 @@ pub trait Source: Send + Sync {
 }
 
 /// 32 bytes that stand for a sound's content: a cryptographic hash of it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {

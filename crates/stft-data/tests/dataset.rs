@@ -649,3 +649,26 @@ fn the_default_preset_has_the_promised_sizes() {
     config.validate().unwrap();
     assert_eq!((config.bins(), config.frames()), (257, 129));
 }
+
+#[test]
+fn another_mask_changes_what_is_hidden_and_nothing_else() {
+    let plain = open(0..30);
+    let config = MaskConfig {
+        patch_bins: 7,
+        patch_frames: 3,
+        ratio: 0.3,
+        strategy: MaskStrategy::Random,
+    };
+    let other = plain.with_mask(config).unwrap();
+    let index = plain.indices(Split::Train)[2];
+    let [before, after] = [&plain, &other].map(|data| data.example(index, 1).unwrap());
+    assert_ne!(before.hidden, after.hidden);
+    assert_eq!(before.spectrogram, after.spectrogram);
+    assert_eq!(plain.indices(Split::Valid), other.indices(Split::Valid));
+    assert_eq!(plain.normalization(), other.normalization());
+    let impossible = MaskConfig {
+        patch_bins: 0,
+        ..config
+    };
+    assert!(plain.with_mask(impossible).is_err());
+}

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stft_data::{DataError, DecodeLimits, FolderSource, MAX_SAMPLE, Source, Unusable, decode_file};
+use stft_data::{
+    DataError, DecodeLimits, FolderSource, MAX_SAMPLE, SoundReader, Source, Unusable, decode_file,
+};
 use tempfile::TempDir;
 
 #[derive(Deserialize)]
@@ -69,7 +71,7 @@ fn float_wav(path: &Path, samples: &[f32]) {
 
 #[test]
 fn every_format_decodes_to_what_libsndfile_hears() {
-    let folder = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
+    let folder = FolderSource::open(&fixture(""), &SoundReader::default()).unwrap();
     assert_eq!((folder.len(), folder.rejected().len()), (golden().len(), 0));
     let mut checked = 0;
     for Golden {
@@ -272,6 +274,71 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn no_rate_makes_a_small_file_large() {
+    // At 1 Hz, a resampler for 16,384 Hz would take 800 MB, and each second become 16,384 samples.
+    let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
+    let format = bytes.windows(4).position(|four| four == b"fmt ").unwrap();
+    for rate_hz in [1_u32, 99, 768_001] {
+        bytes[format + 12..format + 16].copy_from_slice(&rate_hz.to_le_bytes());
+        let (_folder, path) = file_with("rate.wav", &bytes);
+        assert!(matches!(
+            reason(&path, &DecodeLimits::default()),
+            Unusable::SampleRate { got, .. } if got == rate_hz
+        ));
+    }
+    // 2205 frames are 46 ms at 48 kHz. From there on no more frames fit into the limit.
+    for (more_s, rate_hz, fits) in [
+        (1e-4, 44_100_u32, false),
+        (1e-4, 48_000, true),
+        (1e-4, 192_000, true),
+        (-1e-4, 48_000, false),
+        (-1e-4, 192_000, false),
+    ] {
+        bytes[format + 12..format + 16].copy_from_slice(&rate_hz.to_le_bytes());
+        let (_folder, path) = file_with("rate.wav", &bytes);
+        let limits = DecodeLimits {
+            max_seconds: 2_205.0 / 48_000.0 + more_s,
+            max_channels: 2,
+        };
+        assert_eq!(decode_file(&path, &limits).is_ok(), fits, "{rate_hz} Hz");
+    }
+}
+
+#[test]
+fn vorbis_headers_that_unpack_to_gigabytes_are_refused_before_they_do() {
+    let mut bytes = fs::read(fixture("stereo.ogg")).unwrap();
+    let setup = bytes
+        .windows(7)
+        .position(|seven| seven == b"\x05vorbis")
+        .unwrap();
+    // The first codebook begins at a whole byte: its word of three bytes, two for its dimensions.
+    assert_eq!(&bytes[setup + 8..setup + 11], b"BCV");
+    bytes[setup + 13..setup + 16].copy_from_slice(&131_072_u32.to_le_bytes()[..3]);
+    let page = bytes[..setup]
+        .windows(4)
+        .rposition(|four| four == b"OggS")
+        .unwrap();
+    let next = setup
+        + bytes[setup..]
+            .windows(4)
+            .position(|four| four == b"OggS")
+            .unwrap();
+    bytes[page + 22..page + 26].fill(0);
+    let checksum = bytes[page..next].iter().fold(0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {
+            (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    });
+    bytes[page + 22..page + 26].copy_from_slice(&checksum.to_le_bytes());
+    let (_folder, path) = file_with("codebooks.ogg", &bytes);
+    let refused = reason(&path, &DecodeLimits::default());
+    assert!(
+        matches!(&refused, Unusable::UnknownCodec(text) if text.contains("codebooks")),
+        "{refused}"
+    );
+}
+
+#[test]
 fn what_can_not_be_used_says_why() {
     let limits = DecodeLimits::default();
     let reason = |path: &Path| reason(path, &limits);
@@ -361,7 +428,7 @@ fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
     fs::write(root.join("drums/broken.wav"), "RIFF and then nothing").unwrap();
     float_wav(&root.join("silence.wav"), &[0.0; 400]);
 
-    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
     let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
     let expected = [
         "drums/a.FLAC",
@@ -406,7 +473,7 @@ fn links_are_followed_and_loops_are_not() {
     std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("linked")).unwrap();
     std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.wav")).unwrap();
-    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
     assert_eq!(
         (source.len(), source.name(0)),
         (1, "linked/a.mp3".to_owned())
@@ -436,7 +503,7 @@ fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
     for name in ["zero.wav", "zero"] {
         std::os::unix::fs::symlink("/dev/zero", root.join(name)).unwrap();
     }
-    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
     assert_eq!((source.len(), source.skipped()), (1, 2));
     let names: Vec<_> = source
         .rejected()
@@ -477,7 +544,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
         .for_each(|sample| writer.write_sample(sample.unwrap() << 8).unwrap());
     writer.finalize().unwrap();
     fs::copy(fixture("stereo_float.wav"), root.join("d.wav")).unwrap();
-    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
+    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
     let prints: Vec<_> = source.files().iter().map(|file| file.fingerprint).collect();
     assert_eq!(prints.len(), 4);
     assert_eq!(prints[0], prints[1]);
@@ -491,7 +558,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
 
 #[test]
 fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
-    let open = |path: &Path| FolderSource::open(path, &DecodeLimits::default()).unwrap_err();
+    let open = |path: &Path| FolderSource::open(path, &SoundReader::default()).unwrap_err();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     assert!(matches!(

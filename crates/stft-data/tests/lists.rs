@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use stft_data::{DataError, DecodeLimits, FileSource, Source};
+use stft_data::{DataError, FileSource, SoundReader, Source};
 use tempfile::TempDir;
 
 const DESCRIPTION: &str = r#"{"synth":"one knob","sample_rate":8000,"note":60,"velocity":100,"note_s":0.1,
     "params":[{"name":"pitch","kind":"continuous","min":0.0,"max":1.0,"unit":""}]}"#;
 
 fn open(path: &Path) -> Result<FileSource, DataError> {
-    FileSource::open(path, &DecodeLimits::default())
+    FileSource::open(path, &SoundReader::default())
 }
 
 fn message(path: &Path) -> String {
@@ -241,7 +241,11 @@ fn what_stands_beside_a_list_decides_what_it_is() {
     assert_eq!(source.len(), 2);
     assert_eq!((source.files().len(), source.rejected().len()), (2, 0));
 
-    assert!(message(&plain.path().join("a.wav")).contains("neither a folder of sounds nor a list"));
+    let single = open(&plain.path().join("a.wav")).unwrap();
+    assert_eq!(names(&single), ["a.wav"]);
+    assert_eq!(single.load(0).unwrap().samples.len(), 2);
+    fs::write(plain.path().join("notes.txt"), "none").unwrap();
+    assert!(message(&plain.path().join("notes.txt")).contains("neither a sound (WAV"));
     assert!(matches!(
         open(&plain.path().join("none")),
         Err(DataError::FolderMissing { .. })

@@ -13,6 +13,8 @@ pub struct TensorBatch {
     pub hidden: Tensor<3, Bool>,
     /// Frames that are no padding, for each item.
     pub valid_frames: Vec<usize>,
+    /// What stands for each item in this epoch: `(epoch, id)`.
+    pub keys: Vec<(u64, u64)>,
 }
 
 impl TensorBatch {
@@ -23,6 +25,9 @@ impl TensorBatch {
             spectrogram: Tensor::from_data(TensorData::new(batch.values.clone(), shape), device),
             hidden: Tensor::from_data(TensorData::new(batch.hidden.clone(), shape), device),
             valid_frames: batch.valid_frames.clone(),
+            keys: std::iter::zip(&batch.epochs, &batch.ids)
+                .map(|(&epoch, &id)| (epoch, id))
+                .collect(),
         }
     }
 

@@ -70,6 +70,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Whether there is a checkpoint in `directory`, or one that can be recovered.
+    pub fn is_at(directory: &Path) -> bool {
+        let old = directory.with_extension("old");
+        [directory, &old]
+            .iter()
+            .any(|path| path.join(STATE_FILE).is_file())
+    }
+
     /// Reads what the checkpoint in `directory` says of itself.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use stft_data::DataError;
+use transformer::TransformerConfigError;
 use unet1d::UNetConfigError;
 
 /// Everything that the trainer reports instead of panicking.
@@ -77,10 +78,10 @@ pub enum TrainerError {
         /// All stages.
         known: String,
     },
-    /// A run of this name exists: nothing is overwritten.
-    #[error("there is a run at {path} already; choose another --name, or remove it", path = path.display())]
+    /// There is something of a run's name that is no run: nothing is overwritten.
+    #[error("there is something at {path} that is no run; choose another --name, or remove it", path = path.display())]
     RunExists {
-        /// Its directory.
+        /// What there is.
         path: PathBuf,
     },
     /// Runs can't be kept there.
@@ -119,6 +120,52 @@ pub enum TrainerError {
     /// The U-Net's configuration can't work.
     #[error("[unet]: {0}")]
     UNet(#[from] UNetConfigError),
+    /// A loss can't be used as it is configured.
+    #[error(transparent)]
+    Loss(#[from] losses::LossError),
+    /// The Transformer's configuration can't work.
+    #[error("[transformer]: {0}")]
+    Transformer(#[from] TransformerConfigError),
+    /// The stage that another one starts from hasn't left its weights.
+    #[error("{stage} starts from {needs}, but there is no checkpoint at {path}; run {needs} first, or name a run that has it with --from", path = path.display())]
+    NoStart {
+        /// The stage that was to run.
+        stage: &'static str,
+        /// The stage it starts from.
+        needs: &'static str,
+        /// Where its checkpoint was looked for.
+        path: PathBuf,
+    },
+    /// A checkpoint belongs to other settings than those of the run.
+    #[error("{path}: its `{key}` is {there}, and this run's is {here}; give both the same value", path = path.display())]
+    StartDiffers {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Dotted path of the first setting that differs.
+        key: String,
+        /// Its value in the checkpoint.
+        there: String,
+        /// Its value here.
+        here: String,
+    },
+    /// A run is to go on with other settings than those it began with.
+    #[error("the run at {path} began with `{key}` = {there}, not {here}; give it the same value, or start another run with --name", path = path.display())]
+    RunDiffers {
+        /// The run's directory.
+        path: PathBuf,
+        /// Dotted path of the first setting that differs.
+        key: String,
+        /// Its value in the run.
+        there: String,
+        /// Its value now.
+        here: String,
+    },
+    /// Another process works on the run.
+    #[error("another process works on the run at {path}; wait for it, or choose another --name", path = path.display())]
+    RunBusy {
+        /// The run's directory.
+        path: PathBuf,
+    },
 }
 
 impl TrainerError {

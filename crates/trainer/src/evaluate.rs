@@ -44,7 +44,7 @@ impl Evaluation {
     /// An example can't be read.
     pub fn baseline<T: Task>(&self, task: &T) -> Result<Vec<(&'static str, f64)>, TrainerError> {
         let mean = self.dataset.mean_spectrogram();
-        let data = TensorData::new(mean.values.clone(), [mean.bins, mean.frames]);
+        let data = TensorData::new(mean.values, [mean.bins, mean.frames]);
         let mean = Tensor::<2>::from_data(data, &self.device);
         self.means(|batch| task.baseline(mean.clone(), batch))
     }
@@ -91,27 +91,38 @@ impl Evaluation {
             0,
         );
         let mut sums: Vec<(&'static str, f64)> = Vec::new();
-        let mut examples = 0;
+        let mut examples = 0.0;
         for batch in loader {
             let batch = batch?;
-            examples += batch.batch;
             let scores = score(&TensorBatch::new(&batch, &self.device));
             let names: Vec<_> = scores.named().map(|(name, _)| name).collect();
             let reading = scores
                 .named()
-                .fold(Transaction::default(), |reading, (_, values)| {
+                .map(|(_, values)| values)
+                .chain(&scores.counted)
+                .fold(Transaction::default(), |reading, values| {
                     reading.register(values.clone())
                 });
-            for (place, (name, values)) in names.into_iter().zip(reading.execute()).enumerate() {
-                let values: Vec<f32> = values.try_to_vec().expect("scores are f32");
-                let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
+            let mut columns: Vec<Vec<f32>> = reading
+                .execute()
+                .into_iter()
+                .map(|values| values.try_to_vec().expect("scores are f32"))
+                .collect();
+            let counted = match columns.len() > names.len() {
+                true => columns.pop().expect("it is the last one"),
+                false => vec![1.0; batch.batch],
+            };
+            examples += counted.iter().copied().map(f64::from).sum::<f64>();
+            for (place, (name, values)) in names.into_iter().zip(columns).enumerate() {
+                let weighted = std::iter::zip(&values, &counted);
+                let sum: f64 = weighted.map(|(x, w)| f64::from(x * w)).sum();
                 match sums.get_mut(place) {
                     Some((_, total)) => *total += sum,
                     None => sums.push((name, sum)),
                 }
             }
         }
-        let mean = |(name, sum)| (name, sum / examples as f64);
+        let mean = |(name, sum)| (name, sum / f64::max(examples, 1.0));
         Ok(sums.into_iter().map(mean).collect())
     }
 }

@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use losses::Norm;
+use losses::{CompositeConfig, Domain, InfoNce, Norm};
 use serde::{Deserialize, Serialize};
-use stft_data::{DataConfig, DataError};
+use stft_data::{ClipConfig, DataConfig, DataError, MaskConfig, MaskStrategy};
+use transformer::TransformerConfig;
 use unet1d::UNet1dConfig;
 
 use crate::error::TrainerError;
@@ -32,6 +33,9 @@ pub struct Experiment {
     pub loader: LoaderConfig,
     /// The U-Net. `in_channels` follows from the STFT and need not be written.
     pub unet: UNet1dConfig,
+    /// The Transformer. `encoder.bins` and `encoder.max_frames` follow from the STFT and the clip and need
+    /// not be written.
+    pub transformer: TransformerConfig,
     /// One table for each stage.
     pub stages: Stages,
 }
@@ -44,6 +48,8 @@ pub struct SourceConfig {
     pub path: SoundSource,
     /// Number of patches that are drawn, where the source is the synthesizer.
     pub synth_examples: usize,
+    /// Disk space for decoded and resampled sound files, in MiB; 0 keeps none. Decides on speed alone.
+    pub disk_cache_mib: u64,
 }
 
 /// The embedded synthesizer, or files.
@@ -91,6 +97,12 @@ pub struct LoaderConfig {
 pub struct Stages {
     /// Masked-autoencoder pretraining of the U-Net.
     pub pretrain_autoencoder_mae: AutoencoderStage,
+    /// Contrastive pretraining of the Transformer's encoder.
+    pub pretrain_transformer_contrastive: ContrastiveStage,
+    /// Training of a decoder on the pretrained encoder, which stays as it is.
+    pub train_transformer_decoder: DecoderStage,
+    /// Training of encoder and decoder together.
+    pub train_full_transformer: FullStage,
 }
 
 /// Settings of a stage that trains the U-Net to reconstruct.
@@ -101,6 +113,64 @@ pub struct AutoencoderStage {
     pub loss: Norm,
     /// The loop.
     pub training: Training,
+}
+
+/// Which of the Transformer's patches are hidden: the mask's cells are the patches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenMask {
+    /// Share of the patches, in 0..1.
+    pub ratio: f32,
+    /// Which ones.
+    pub strategy: MaskStrategy,
+}
+
+/// Settings of the stage that trains the Transformer's encoder by contrast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContrastiveStage {
+    /// What is hidden.
+    pub mask: TokenMask,
+    /// The objective.
+    pub loss: InfoNce,
+    /// The loop.
+    pub training: Training,
+}
+
+/// Settings of the stage that trains a decoder on a fixed encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderStage {
+    /// What is hidden.
+    pub mask: TokenMask,
+    /// The loop.
+    pub training: Training,
+}
+
+/// Settings of the stage that trains encoder and decoder together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FullStage {
+    /// What is hidden.
+    pub mask: TokenMask,
+    /// Weight of the composite beside the squared error of hidden patches; 0 leaves it out.
+    pub composite_weight: f32,
+    /// Distances between whole spectrograms, on magnitudes.
+    pub composite: CompositeConfig,
+    /// The loop.
+    pub training: Training,
+}
+
+impl TokenMask {
+    /// The mask over bins whose cells are the patches of `transformer`.
+    pub fn over(&self, transformer: &TransformerConfig) -> MaskConfig {
+        MaskConfig {
+            patch_bins: transformer.encoder.patch_bins,
+            patch_frames: transformer.encoder.patch_frames,
+            ratio: self.ratio,
+            strategy: self.strategy,
+        }
+    }
 }
 
 /// Settings of the training loop.
@@ -154,10 +224,10 @@ impl Experiment {
             let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
             layers.add_text(&path.display().to_string(), &text)?;
         }
-        let mut experiment: Self = layers.resolve(derive_channels)?;
+        let mut experiment: Self = layers.resolve(derive_sizes)?;
         for text in overrides {
             layers.add_override(text)?;
-            experiment = layers.resolve(derive_channels)?;
+            experiment = layers.resolve(derive_sizes)?;
         }
         experiment.validate().map_err(|error| layers.trace(error))?;
         Ok(experiment)
@@ -204,9 +274,91 @@ impl Experiment {
             ));
         }
         self.unet.validate()?;
-        self.stages
+        self.validate_transformer()?;
+        let stages = &self.stages;
+        stages
             .pretrain_autoencoder_mae
-            .validate_masked(&self.data, "stages.pretrain_autoencoder_mae")
+            .validate_masked(&self.data, "stages.pretrain_autoencoder_mae")?;
+        let contrastive = &stages.pretrain_transformer_contrastive;
+        let table = "stages.pretrain_transformer_contrastive";
+        contrastive
+            .loss
+            .validate()
+            .map_err(in_loss(&format!("{table}.loss")))?;
+        let decoder = &stages.train_transformer_decoder;
+        let full = &stages.train_full_transformer;
+        let composite = "stages.train_full_transformer";
+        if !(full.composite_weight.is_finite() && full.composite_weight >= 0.0) {
+            let key = format!("{composite}.composite_weight");
+            let got = full.composite_weight;
+            return Err(TrainerError::value(key, "a number from 0", got));
+        }
+        full.composite
+            .init(Domain::Magnitude)
+            .map_err(in_loss(&format!("{composite}.composite")))?;
+        for (table, mask, training) in [
+            (table, &contrastive.mask, &contrastive.training),
+            (
+                "stages.train_transformer_decoder",
+                &decoder.mask,
+                &decoder.training,
+            ),
+            (composite, &full.mask, &full.training),
+        ] {
+            self.validate_token_mask(mask, table)?;
+            training.validate(&format!("{table}.training"))?;
+        }
+        Ok(())
+    }
+
+    fn validate_transformer(&self) -> Result<(), TrainerError> {
+        let encoder = &self.transformer.encoder;
+        for (name, got, expected, from) in [
+            ("bins", encoder.bins, self.data.bins(), "data.stft"),
+            (
+                "max_frames",
+                encoder.max_frames,
+                self.data.frames(),
+                "data.clip and data.stft",
+            ),
+        ] {
+            if got != expected {
+                let expected = format!(
+                    "{expected}, which follows from {from}; leave the key out to have it derived"
+                );
+                return Err(TrainerError::value(
+                    format!("transformer.encoder.{name}"),
+                    expected,
+                    got,
+                ));
+            }
+        }
+        Ok(self.transformer.validate()?)
+    }
+
+    fn validate_token_mask(&self, mask: &TokenMask, table: &str) -> Result<(), TrainerError> {
+        if !(mask.ratio > 0.0 && mask.ratio < 1.0) {
+            let expected =
+                "above 0 and below 1: something has to be hidden, and something to be seen";
+            return Err(TrainerError::value(
+                format!("{table}.mask.ratio"),
+                expected,
+                mask.ratio,
+            ));
+        }
+        mask.over(&self.transformer)
+            .validate()
+            .map_err(|error| match error {
+                DataError::Config {
+                    field,
+                    expected,
+                    got,
+                } => {
+                    let name = field.rsplit('.').next().unwrap_or(field);
+                    TrainerError::value(format!("{table}.mask.{name}"), expected, got)
+                }
+                error => error.into(),
+            })
     }
 }
 
@@ -297,15 +449,61 @@ fn within(key: &str, got: u64, min: u64, max: u64) -> Result<(), TrainerError> {
 }
 
 /// `unet.in_channels` is the STFT's number of bins where nobody wrote another.
-fn derive_channels(table: &mut toml::Table) {
-    let n_fft = table
-        .get("data")
-        .and_then(|data| data.get("stft"))
-        .and_then(|stft| stft.get("n_fft"))
-        .and_then(toml::Value::as_integer);
-    if let (Some(n_fft), Some(toml::Value::Table(unet))) = (n_fft, table.get_mut("unet")) {
-        unet.entry("in_channels")
-            .or_insert(toml::Value::Integer(n_fft / 2 + 1));
+fn derive_sizes(table: &mut toml::Table) {
+    fn number<T>(
+        table: &toml::Table,
+        path: [&str; 3],
+        read: impl Fn(&toml::Value) -> Option<T>,
+    ) -> Option<T> {
+        let [outer, inner, key] = path;
+        read(table.get(outer)?.get(inner)?.get(key)?)
+    }
+    let integer = |path| number(table, path, toml::Value::as_integer);
+    let seconds = number(table, ["data", "clip", "seconds"], |value| {
+        value
+            .as_float()
+            .or(value.as_integer().map(|whole| whole as f64))
+    });
+    let n_fft = integer(["data", "stft", "n_fft"]);
+    let hop_length = integer(["data", "stft", "hop_length"]);
+    let rate = integer(["data", "clip", "sample_rate_hz"]);
+    let (Some(n_fft), Some(hop), Some(rate), Some(seconds)) = (n_fft, hop_length, rate, seconds)
+    else {
+        // Whatever is missing or of the wrong type is reported when the table is read.
+        return;
+    };
+    let clip = ClipConfig {
+        seconds: seconds as f32,
+        sample_rate_hz: u32::try_from(rate).unwrap_or(0),
+    };
+    let frames = match hop > 0 {
+        true => 1 + clip.samples() as i64 / hop,
+        false => 0,
+    };
+    let fill = |table: Option<&mut toml::Value>, key: &str, value: i64| {
+        if let Some(toml::Value::Table(table)) = table {
+            table.entry(key).or_insert(toml::Value::Integer(value));
+        }
+    };
+    fill(table.get_mut("unet"), "in_channels", n_fft / 2 + 1);
+    for (key, value) in [("bins", n_fft / 2 + 1), ("max_frames", frames)] {
+        let encoder = table
+            .get_mut("transformer")
+            .and_then(|table| table.get_mut("encoder"));
+        fill(encoder, key, value);
+    }
+}
+
+/// A loss's own complaint, under the key that it has in an experiment.
+fn in_loss(table: &str) -> impl FnOnce(losses::LossError) -> TrainerError {
+    let table = table.to_owned();
+    move |error| match error {
+        losses::LossError::OutOfRange {
+            field,
+            expected,
+            got,
+        } => TrainerError::value(format!("{table}.{field}"), expected, got),
+        error => TrainerError::value(table, error.to_string(), "something else"),
     }
 }
 
@@ -331,6 +529,8 @@ mod tests {
         let mut expected = Experiment::load(None, &[]).unwrap();
         expected.seed = 9;
         expected.data.clip.seconds = 0.25;
+        // And what follows from that.
+        expected.transformer.encoder.max_frames = expected.data.frames();
         assert_eq!(Experiment::load(Some(&path), &[]).unwrap(), expected);
     }
 

@@ -123,11 +123,13 @@ impl Fit<'_> {
     ) -> Result<(T::Model, ModuleOptimizer, Progress), TrainerError> {
         let mut model = initial_model(task, &self.devices, self.seed());
         let Some(checkpoint) = resume else {
+            let device = self.devices.compute.clone().autodiff();
+            let model = task.freeze(task.inherit(model, &device)?);
             let optimizer = self.training.optimizer.init(&model);
             return Ok((model, optimizer, Progress::default()));
         };
         // The optimizer's state is keyed by the identities that the weights bring along.
-        model = checkpoint.load_model(model)?;
+        model = task.freeze(checkpoint.load_model(model)?);
         let optimizer = self.training.optimizer.init(&model);
         let optimizer = checkpoint.load_optimizer(optimizer)?;
         Ok((model, optimizer, checkpoint.progress))
@@ -146,10 +148,10 @@ impl Fit<'_> {
         for _ in 0..parts {
             let batch = loader.next().expect("training order is endless")?;
             let scores = task.scores(model, &TensorBatch::new(&batch, &self.devices.compute));
-            let loss = scores.loss.clone().mean();
+            let loss = scores.mean(scores.loss.clone());
             log.add("loss", loss.clone().inner());
-            for (name, values) in scores.terms {
-                log.add(name, values.inner().mean());
+            for (name, values) in &scores.terms {
+                log.add(name, scores.mean(values.clone()).inner());
             }
             let grads = loss.div_scalar(parts as f32).backward();
             let grads = GradientsParams::from_grads(grads, model);

@@ -1,6 +1,6 @@
 //! The training loop, its experiment file, run directory, checkpoints and reports.
 //!
-//! A run is one walk: an [`Experiment`] names everything, [`PreparedStage::open`] reads the
+//! A run is one walk: an [`Experiment`] names everything, [`OpenExperiment::open`] reads the
 //! sounds, [`PreparedStage::train`] hands a [`Task`] to the loop in [`Fit`], and the loop
 //! tells its [`Observer`]s what happens. No stage has a loop of its own.
 
@@ -19,6 +19,7 @@ mod picture;
 mod report;
 mod run_dir;
 mod schedule;
+mod settings;
 mod source;
 mod stage;
 mod task;
@@ -32,7 +33,8 @@ pub use devices::Devices;
 pub use error::TrainerError;
 pub use evaluate::Evaluation;
 pub use experiment::{
-    AutoencoderStage, Experiment, LoaderConfig, SoundSource, SourceConfig, Stages, Training,
+    AutoencoderStage, ContrastiveStage, DecoderStage, Experiment, FullStage, LoaderConfig,
+    SoundSource, SourceConfig, Stages, TokenMask, Training,
 };
 pub use fit::{Fit, Fitted};
 pub use memory::{MemoryEstimate, peak_rss_bytes};
@@ -40,10 +42,12 @@ pub use observe::{Event, Illustration, MetricsFile, Observer};
 pub use optimizer::OptimizerConfig;
 pub use picture::{Axes, Canvas, Panel, draw_panels};
 pub use report::{DryRun, Plan, Summary};
-pub use run_dir::{RunDir, StageDir};
+pub use run_dir::{RunDir, RunLock, StageDir, StageState};
 pub use schedule::LrSchedule;
-pub use stage::{BASELINE_TAG, PreparedStage, Stage};
+pub use stage::{BASELINE_TAG, OpenExperiment, PreparedStage, Stage, StartsIn};
 pub use task::{Scores, Task};
-pub use tasks::MaskedAutoencoder;
+pub use tasks::{
+    ContrastivePretraining, MaskedAutoencoder, PatchReconstruction, SpectralObjective, Start,
+};
 pub use tensorboard::TensorBoard;
 pub use weights::weights_sha256;

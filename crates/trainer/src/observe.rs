@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use stft_data::{Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramBatch, expm1};
 
 use crate::error::TrainerError;
@@ -192,7 +192,7 @@ pub struct MetricsFile {
 }
 
 /// A line of `metrics.jsonl`.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Metric<'a> {
     step: u64,
     tag: &'a str,
@@ -200,11 +200,22 @@ struct Metric<'a> {
 }
 
 impl MetricsFile {
-    /// Opens `path` at its end, and creates it if it isn't there.
+    /// Opens `path` at its end, and creates it if it isn't there. Where training goes on after step `from`,
+    /// what was written of later steps, which are done again, is taken out first.
     ///
     /// # Errors
-    /// The file can't be opened.
-    pub fn open(path: &Path) -> Result<Self, TrainerError> {
+    /// The file can't be opened, or holds something else.
+    pub fn open(path: &Path, from: Option<u64>) -> Result<Self, TrainerError> {
+        if let (Some(from), true) = (from, path.exists()) {
+            let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
+            let kept = text.lines().filter(|line| {
+                // The last line may have been cut off by the end of the process.
+                let metric = serde_json::from_str::<Metric>(line);
+                metric.is_ok_and(|metric| metric.step <= from)
+            });
+            let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
+            std::fs::write(path, kept).map_err(TrainerError::write(path))?;
+        }
         let file = File::options()
             .create(true)
             .append(true)

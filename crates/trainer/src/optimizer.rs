@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// Decoupled weight decay, on matrices and kernels only: biases and norms have none,
-    /// since shrinking them changes the function without regularising it.
+    /// Decoupled weight decay, on matrices and kernels only: biases, norms and positions have
+    /// none, since shrinking them changes the function without regularising it.
     pub weight_decay: f32,
     /// Decay of the mean of gradients.
     pub beta_1: f32,
@@ -37,19 +37,32 @@ impl OptimizerConfig {
     }
 }
 
-/// Biases and the gains and offsets of norms: the parameters of rank 1.
+/// What decay would only harm: biases, the gains and offsets of norms and mask vectors, which have one axis,
+/// and learned positions, which are found by their name.
 fn undecayed_ids<M: Module>(model: &M) -> Vec<ParamId> {
-    struct RankOne(Vec<ParamId>);
-    impl ModuleVisitor for RankOne {
+    #[derive(Default)]
+    struct Undecayed {
+        path: Vec<String>,
+        ids: Vec<ParamId>,
+    }
+    impl ModuleVisitor for Undecayed {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if D == 1 {
-                self.0.push(param.id);
+            if D == 1 || self.path.iter().any(|name| name == "positions") {
+                self.ids.push(param.id);
             }
         }
     }
-    let mut visitor = RankOne(Vec::new());
+    let mut visitor = Undecayed::default();
     model.visit(&mut visitor);
-    visitor.0
+    visitor.ids
 }
 
 /// Adds `new` to `sum`, tensor by tensor.

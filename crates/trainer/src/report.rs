@@ -1,5 +1,6 @@
 //! What a stage came to: `summary.json`, and the same for people.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -35,8 +36,14 @@ pub struct Summary {
     pub valid_loss: f64,
     /// Lowest such loss of the run.
     pub best_valid_loss: f64,
-    /// Loss of predicting the training data's mean spectrogram on the same bins.
+    /// What the model has to beat: `mean spectrogram`, `guessing`.
+    pub baseline: String,
+    /// Its loss on the same examples and masks.
     pub baseline_loss: f64,
+    /// What else was measured on the validation examples after the last step, such as `spec_l1` or
+    /// `contrastive_accuracy`, and the same of the baseline, with `_baseline` behind its name.
+    #[serde(flatten)]
+    pub measures: BTreeMap<String, f64>,
     /// Numbers that the model learns.
     pub parameters: usize,
     /// Largest resident set of the process, where the system tells.
@@ -53,6 +60,17 @@ impl Summary {
     pub fn write(&self, path: &Path) -> Result<(), TrainerError> {
         let text = serde_json::to_string_pretty(self).expect("plain fields serialise");
         std::fs::write(path, text + "\n").map_err(TrainerError::write(path))
+    }
+}
+
+impl Summary {
+    /// Accuracy and chance of contrastive pretraining.
+    fn contrast(&self) -> Option<(f64, f64)> {
+        let measure = |name: &str| self.measures.get(name).copied();
+        Some((
+            measure("contrastive_accuracy")?,
+            measure("contrastive_chance")?,
+        ))
     }
 }
 
@@ -76,10 +94,19 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             out,
-            "  mean spectrogram  {:.4}: the model's loss is {:.2} times that",
+            "  {:<17} {:.4}: the model's loss is {:.2} times that",
+            self.baseline,
             self.baseline_loss,
             ratio(self.valid_loss)
         )?;
+        if let Some((accuracy, chance)) = self.contrast() {
+            writeln!(
+                out,
+                "  patches found     {:.1} % of the hidden ones, {:.1} times chance",
+                100.0 * accuracy,
+                accuracy / chance
+            )?;
+        }
         write!(out, "  model             {} parameters", self.parameters)?;
         if let Some(bytes) = self.peak_rss_bytes {
             write!(out, "\n  peak memory       {}", gibibytes(bytes))?;
@@ -91,6 +118,8 @@ impl fmt::Display for Summary {
 /// What a stage is going to train, and what it takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The stage's name.
+    pub stage: String,
     /// Parameters of each block of the model.
     pub blocks: Vec<(String, usize)>,
     /// What training is expected to hold in memory.
@@ -99,7 +128,7 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "model")?;
+        writeln!(out, "model of {}", self.stage)?;
         for (name, parameters) in &self.blocks {
             writeln!(out, "  {name:<28} {parameters:>12}")?;
         }
@@ -124,7 +153,9 @@ impl fmt::Display for Plan {
 pub struct DryRun {
     /// Validation loss after one step.
     pub valid_loss: f64,
-    /// Loss of predicting the training data's mean spectrogram.
+    /// What the model has to beat.
+    pub baseline: String,
+    /// Its loss.
     pub baseline_loss: f64,
     /// Seconds for one step and a validation.
     pub seconds: f64,
@@ -144,8 +175,8 @@ impl fmt::Display for DryRun {
         }
         write!(
             out,
-            "one step and a validation took {:.1} s; validation loss {:.4}, mean spectrogram {:.4}",
-            self.seconds, self.valid_loss, self.baseline_loss
+            "one step and a validation took {:.1} s; validation loss {:.4}, {} {:.4}",
+            self.seconds, self.valid_loss, self.baseline, self.baseline_loss
         )
     }
 }

@@ -1,10 +1,13 @@
 //! Where a run keeps its files.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
+use crate::experiment::Experiment;
+use crate::settings::first_difference;
 
 /// The directory of a run: `<out>/<name>`, with one directory for each stage in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +16,18 @@ pub struct RunDir {
     name: String,
 }
 
+/// The resolved settings of a run, in its directory.
+const EXPERIMENT_FILE: &str = "experiment.toml";
+
+/// Held by the process that works on a run, in its directory.
+const LOCK_FILE: &str = ".lock";
+
 impl RunDir {
-    /// Checks that a run could be made in `out`, under `name` where given, and makes nothing.
+    /// Checks that a run can be made in `out`, or gone on with, under `name` where given, and makes
+    /// nothing.
     ///
     /// # Errors
-    /// `out` is no directory, the name isn't one, or there is such a run.
+    /// `out` is no directory, the name isn't one, or what has that name is no run.
     pub fn check(out: &Path, name: Option<&str>) -> Result<(), TrainerError> {
         if out.exists() && !out.is_dir() {
             return Err(TrainerError::NotADirectory { path: out.into() });
@@ -29,29 +39,99 @@ impl RunDir {
             return Err(TrainerError::RunName { name: name.into() });
         }
         let path = out.join(name);
-        if path.symlink_metadata().is_ok() {
+        if path.symlink_metadata().is_ok() && !path.join(EXPERIMENT_FILE).is_file() {
             return Err(TrainerError::RunExists { path });
         }
         Ok(())
     }
 
-    /// Makes the directory of the run `name`, or of `<stage>-001`, `-002`, ... where no name
-    /// is given.
+    /// The run at `path`, whether or not it is there.
+    pub fn at(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        Self {
+            path: path.to_owned(),
+            name: name.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The run `name` in `out`: the one that is there, or a new directory. Where no name is given it is a new
+    /// one, `<label>-001`, `-002`, ...
     ///
     /// # Errors
-    /// There is such a run, or the directory can't be made.
-    pub fn create(out: &Path, name: Option<&str>, stage: &str) -> Result<Self, TrainerError> {
+    /// As [`check`](Self::check), or the directory can't be made.
+    pub fn open(out: &Path, name: Option<&str>, label: &str) -> Result<Self, TrainerError> {
         Self::check(out, name)?;
         if let Some(name) = name {
-            return Self::claim(out, name);
+            return match Self::claim(out, name) {
+                // The check has found it to be a run, if it isn't one that another process makes just now.
+                Err(TrainerError::RunExists { path }) => Ok(Self::at(&path)),
+                made => made,
+            };
         }
         let mut number = 1;
         loop {
-            match Self::claim(out, &format!("{stage}-{number:03}")) {
+            match Self::claim(out, &format!("{label}-{number:03}")) {
                 Err(TrainerError::RunExists { .. }) => number += 1,
                 made => return made,
             }
         }
+    }
+
+    /// Takes the run for this process until the lock is dropped, and writes down the settings. A run goes on only
+    /// with those that it began with; the settings of a stage that hasn't begun may still change, and so may
+    /// what decides on speed alone.
+    ///
+    /// # Errors
+    /// [`TrainerError::RunBusy`], [`TrainerError::RunDiffers`], or files that can't be read or written.
+    pub fn begin(&self, experiment: &Experiment) -> Result<RunLock, TrainerError> {
+        let path = self.path.join(LOCK_FILE);
+        let file = File::create(&path).map_err(TrainerError::write(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(TrainerError::RunBusy {
+                    path: self.path.clone(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(TrainerError::Write { path, source }),
+        }
+        let path = self.path.join(EXPERIMENT_FILE);
+        if path.exists() {
+            self.compare(&Experiment::load(Some(&path), &[])?, experiment)?;
+        }
+        // Beside it and renamed: a run without its settings would be none.
+        let new = path.with_extension("new");
+        fs::write(&new, experiment.to_toml()).map_err(TrainerError::write(&new))?;
+        fs::rename(&new, &path).map_err(TrainerError::write(&path))?;
+        Ok(RunLock { _file: file })
+    }
+
+    fn compare(&self, there: &Experiment, here: &Experiment) -> Result<(), TrainerError> {
+        let counts = |key: &str| {
+            let speed_only = ["loader.workers", "data.cache_mib", "source.disk_cache_mib"];
+            let begun = |stage: &str| self.stage(stage).state() != StageState::Fresh;
+            match key
+                .strip_prefix("stages.")
+                .and_then(|key| key.split_once('.'))
+            {
+                Some((stage, _)) => begun(stage),
+                None => !speed_only.contains(&key),
+            }
+        };
+        match first_difference(there, here, counts) {
+            None => Ok(()),
+            Some((key, there, here)) => Err(TrainerError::RunDiffers {
+                path: self.path.clone(),
+                key,
+                there,
+                here,
+            }),
+        }
+    }
+
+    /// Where decoded sound files are kept for all runs in `out`. No run has such a name.
+    pub fn sound_cache(out: &Path) -> PathBuf {
+        out.join(".sounds")
     }
 
     /// The directory itself.
@@ -64,14 +144,11 @@ impl RunDir {
         &self.name
     }
 
-    /// Makes the directory of `stage`.
-    ///
-    /// # Errors
-    /// It can't be made.
-    pub fn stage(&self, stage: &str) -> Result<StageDir, TrainerError> {
-        let path = self.path.join(stage);
-        fs::create_dir(&path).map_err(TrainerError::write(&path))?;
-        Ok(StageDir { path })
+    /// The directory of `stage`, whether or not it is there.
+    pub fn stage(&self, stage: &str) -> StageDir {
+        StageDir {
+            path: self.path.join(stage),
+        }
     }
 
     /// Making the directory is what claims the name, so two processes never share one.
@@ -79,16 +156,30 @@ impl RunDir {
         fs::create_dir_all(out).map_err(TrainerError::write(out))?;
         let path = out.join(name);
         match fs::create_dir(&path) {
-            Ok(()) => Ok(Self {
-                path,
-                name: name.to_string(),
-            }),
+            Ok(()) => Ok(Self::at(&path)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Err(TrainerError::RunExists { path })
             }
             Err(source) => Err(TrainerError::Write { path, source }),
         }
     }
+}
+
+/// Keeps other processes from a run as long as it is held.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+/// How far a stage has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageState {
+    /// It has not left a checkpoint yet.
+    Fresh,
+    /// It can go on from its last checkpoint.
+    Interrupted,
+    /// Its summary is written.
+    Finished,
 }
 
 /// The directory of one stage of a run.
@@ -101,6 +192,25 @@ impl StageDir {
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes the directory where it isn't there yet.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn create(&self) -> Result<(), TrainerError> {
+        fs::create_dir_all(&self.path).map_err(TrainerError::write(&self.path))
+    }
+
+    /// How far the stage has come.
+    pub fn state(&self) -> StageState {
+        if self.summary().is_file() {
+            StageState::Finished
+        } else if Checkpoint::is_at(&self.last()) {
+            StageState::Interrupted
+        } else {
+            StageState::Fresh
+        }
     }
 
     /// Checkpoint with the lowest validation loss.
@@ -138,23 +248,69 @@ impl StageDir {
 mod tests {
     use super::*;
 
+    fn experiment(overrides: &[&str]) -> Experiment {
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        Experiment::load(None, &overrides).unwrap()
+    }
+
     #[test]
     fn unnamed_runs_are_numbered_and_never_share_a_directory() {
         let out = tempfile::tempdir().unwrap();
         let names: Vec<String> = (0..3)
-            .map(|_| RunDir::create(out.path(), None, "stage").unwrap().name)
+            .map(|_| RunDir::open(out.path(), None, "stage").unwrap().name)
             .collect();
         assert_eq!(names, ["stage-001", "stage-002", "stage-003"]);
     }
 
     #[test]
-    fn an_existing_run_is_refused_and_left_alone() {
+    fn what_is_no_run_is_refused_and_left_alone() {
         let out = tempfile::tempdir().unwrap();
-        let run = RunDir::create(out.path(), Some("mine"), "stage").unwrap();
-        fs::write(run.path().join("keep"), "me").unwrap();
-        let again = RunDir::create(out.path(), Some("mine"), "stage");
-        assert!(matches!(again, Err(TrainerError::RunExists { .. })));
-        assert_eq!(fs::read_to_string(run.path().join("keep")).unwrap(), "me");
+        fs::create_dir(out.path().join("mine")).unwrap();
+        let keep = out.path().join("mine/keep");
+        fs::write(&keep, "me").unwrap();
+        let opened = RunDir::open(out.path(), Some("mine"), "stage");
+        assert!(matches!(opened, Err(TrainerError::RunExists { .. })));
+        assert_eq!(fs::read_to_string(keep).unwrap(), "me");
+    }
+
+    #[test]
+    fn a_run_goes_on_with_the_settings_it_began_with() {
+        let out = tempfile::tempdir().unwrap();
+        let open = || RunDir::open(out.path(), Some("mine"), "stage").unwrap();
+        drop(open().begin(&experiment(&[])).unwrap());
+        assert_eq!(
+            open()
+                .begin(&experiment(&["seed=5"]))
+                .unwrap_err()
+                .to_string()
+                .contains("`seed` = 0, not 5"),
+            true
+        );
+        // Speed may change, and the settings of a stage that hasn't begun.
+        let steps = "stages.train_full_transformer.training.steps=7";
+        drop(
+            open()
+                .begin(&experiment(&["loader.workers=0", steps]))
+                .unwrap(),
+        );
+        let begun = open().stage("train_full_transformer");
+        begun.create().unwrap();
+        fs::write(begun.summary(), "{}").unwrap();
+        let differs = open().begin(&experiment(&[])).unwrap_err();
+        assert!(
+            matches!(differs, TrainerError::RunDiffers { key, .. } if key == "stages.train_full_transformer.training.steps")
+        );
+    }
+
+    #[test]
+    fn two_processes_never_work_on_one_run() {
+        let out = tempfile::tempdir().unwrap();
+        let run = RunDir::open(out.path(), Some("mine"), "stage").unwrap();
+        let lock = run.begin(&experiment(&[])).unwrap();
+        let second = run.begin(&experiment(&[]));
+        assert!(matches!(second, Err(TrainerError::RunBusy { .. })));
+        drop(lock);
+        assert!(run.begin(&experiment(&[])).is_ok());
     }
 
     #[test]
@@ -162,7 +318,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let long = "x".repeat(300);
         for name in ["", "..", ".hidden", "a/b", "/abs", "a b", &long] {
-            let made = RunDir::create(out.path(), Some(name), "stage");
+            let made = RunDir::open(out.path(), Some(name), "stage");
             assert!(matches!(made, Err(TrainerError::RunName { .. })), "{name}");
         }
         assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);

@@ -1,9 +1,12 @@
 //! Opens the sounds that an experiment names.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use params::{ParamSpec, ParamVector};
-use stft_data::{Audio, ClipConfig, DataError, FileSource, Fingerprint, Source};
+use stft_data::{
+    Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundCache, SoundReader, Source,
+};
 
 use crate::error::TrainerError;
 use crate::experiment::{Experiment, SoundSource};
@@ -18,11 +21,12 @@ pub(crate) struct OpenedSource {
 }
 
 impl OpenedSource {
-    /// Opens the source of `experiment`.
+    /// Opens the source of `experiment`; decoded files are kept in `cache` if one is given and the
+    /// experiment leaves it space.
     ///
     /// # Errors
     /// The directory can't be read, or nothing in it can be used.
-    pub fn open(experiment: &Experiment) -> Result<Self, TrainerError> {
+    pub fn open(experiment: &Experiment, cache: Option<&Path>) -> Result<Self, TrainerError> {
         match &experiment.source.path {
             SoundSource::Synth => Ok(Self {
                 source: Arc::new(SynthSource {
@@ -33,7 +37,15 @@ impl OpenedSource {
                 files: None,
             }),
             SoundSource::Files(path) => {
-                let files = Arc::new(FileSource::open(path, &experiment.data.decode)?);
+                let mut reader = SoundReader::new(experiment.data.decode);
+                let limit_bytes = experiment.source.disk_cache_mib.saturating_mul(1 << 20);
+                if let Some(folder) = cache
+                    && limit_bytes > 0
+                {
+                    let cache = SoundCache::open(folder, limit_bytes)?;
+                    reader = reader.with_cache(cache, experiment.data.clip.sample_rate_hz);
+                }
+                let files = Arc::new(FileSource::open(path, &reader)?);
                 Ok(Self {
                     source: files.clone(),
                     files: Some(files),

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch::TensorBatch;
+use crate::error::TrainerError;
 
 /// A model, and how a batch scores it.
 ///
@@ -16,15 +17,38 @@ pub trait Task {
     /// A new model on `device`, its parameters not yet drawn.
     fn init(&self, device: &Device) -> Self::Model;
 
+    /// `model`, fresh on `device`, with the weights that an earlier stage hands over; unchanged where there is none.
+    ///
+    /// # Errors
+    /// They can't be read, or don't fit.
+    fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
+        let _ = device;
+        Ok(model)
+    }
+
+    /// `model` as it is trained: with what stays as it is frozen.
+    fn freeze(&self, model: Self::Model) -> Self::Model {
+        model
+    }
+
     /// Runs `model` on `batch`.
     fn scores(&self, model: &Self::Model, batch: &TensorBatch) -> Scores;
 
-    /// The scores of predicting `mean`, the training data's mean spectrogram
-    /// `[bins, frames]`, for every example: what a model has to beat.
+    /// The scores of what a model has to beat; `mean` is the training data's mean spectrogram,
+    /// `[bins, frames]`.
     fn baseline(&self, mean: Tensor<2>, batch: &TensorBatch) -> Scores;
+
+    /// What that is, in a few words.
+    fn baseline_name(&self) -> &'static str;
 
     /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played.
     fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Tensor<3>;
+
+    /// The parts of `model` and how many parameters each has.
+    fn parts(&self, model: &Self::Model) -> Vec<(String, usize)>;
+
+    /// f32 values that a training step keeps for its backward pass, by estimate.
+    fn activation_elements(&self, batch: usize, frames: usize) -> usize;
 }
 
 /// What a batch says about a model, one number for each item.
@@ -34,6 +58,9 @@ pub struct Scores {
     pub loss: Tensor<1>,
     /// Further measures by their names, `[batch]` each.
     pub terms: Vec<(&'static str, Tensor<1>)>,
+    /// 1 for an item that has something to score and 0 for one that hasn't, `[batch]`; none where all
+    /// have. Means are taken over the former.
+    pub counted: Option<Tensor<1>>,
 }
 
 impl Scores {
@@ -41,5 +68,16 @@ impl Scores {
     pub fn named(&self) -> impl Iterator<Item = (&'static str, &Tensor<1>)> {
         std::iter::once(("loss", &self.loss))
             .chain(self.terms.iter().map(|(name, values)| (*name, values)))
+    }
+
+    /// The mean of `values`, `[batch]`, over the items that count: `[1]`, and 0 where none does.
+    pub(crate) fn mean(&self, values: Tensor<1>) -> Tensor<1> {
+        match &self.counted {
+            None => values.mean(),
+            Some(counted) => {
+                let count = counted.clone().sum().clamp_min(1.0);
+                (values * counted.clone()).sum() / count
+            }
+        }
     }
 }

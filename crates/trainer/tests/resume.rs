@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use trainer::{
     Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, MaskedAutoencoder, Observer,
-    PreparedStage, Progress, RunDir, Stage, StageDir, TrainerError, Training, weights_sha256,
+    OpenExperiment, Progress, RunDir, StageDir, TrainerError, Training, weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -23,7 +23,7 @@ const SETTINGS: [&str; 12] = [
 
 /// What a whole stage needs, opened once.
 struct Bench {
-    prepared: PreparedStage,
+    opened: OpenExperiment,
     out: tempfile::TempDir,
 }
 
@@ -32,19 +32,21 @@ impl Bench {
         let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
         let experiment = Experiment::load(None, &settings).unwrap();
         Self {
-            prepared: PreparedStage::open(experiment, Stage::PretrainAutoencoderMae).unwrap(),
+            opened: OpenExperiment::open(experiment, None).unwrap(),
             out: tempfile::tempdir().unwrap(),
         }
     }
 
     fn directory(&self, name: &str) -> StageDir {
-        let run = RunDir::create(self.out.path(), Some(name), "stage").unwrap();
-        run.stage("stage").unwrap()
+        let run = RunDir::open(self.out.path(), Some(name), "stage").unwrap();
+        let directory = run.stage("stage");
+        directory.create().unwrap();
+        directory
     }
 
     fn training(&self) -> &Training {
         &self
-            .prepared
+            .opened
             .experiment()
             .stages
             .pretrain_autoencoder_mae
@@ -57,11 +59,11 @@ impl Bench {
         resume: Option<Checkpoint>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainerError> {
-        let experiment = self.prepared.experiment();
-        let dataset = self.prepared.dataset();
+        let experiment = self.opened.experiment();
+        let dataset = self.opened.dataset();
         let fit = Fit {
             training: self.training(),
-            dataset: dataset.clone(),
+            dataset: dataset.clone().into(),
             workers: 1,
             devices: Devices {
                 host: Device::flex(),
@@ -146,9 +148,9 @@ fn a_checkpoint_of_another_model_is_refused_with_its_path() {
         .fit(&directory, None, &mut Plug { after: u64::MAX })
         .unwrap();
     let checkpoint = Checkpoint::open(&directory.best()).unwrap();
-    assert_eq!(&checkpoint.context.experiment, bench.prepared.experiment());
+    assert_eq!(&checkpoint.context.experiment, bench.opened.experiment());
 
-    let mut other = bench.prepared.experiment().unet.clone();
+    let mut other = bench.opened.experiment().unet.clone();
     other.base_channels = 16;
     let model = other.init(&Device::flex());
     let message = checkpoint.load_model(model).unwrap_err().to_string();

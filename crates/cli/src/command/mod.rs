@@ -1,6 +1,8 @@
 //! The subcommands, one file each.
 
+pub mod compare;
 pub mod data;
 pub mod doctor;
+pub mod experiment;
 pub mod run;
 pub mod synth;

@@ -1,11 +1,13 @@
-//! `inversynth run`: trains a stage.
+//! `inversynth run`: trains stages.
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use trainer::{Experiment, PreparedStage, RunDir, Stage, TrainerError};
+use trainer::{Experiment, OpenExperiment, RunDir, Stage, StageState, StartsIn, Summary};
 
 use crate::backend::DeviceName;
+use crate::command::experiment::ExperimentArguments;
 use crate::print;
 use crate::progress::Progress;
 
@@ -13,89 +15,154 @@ use crate::progress::Progress;
 pub struct RunArguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// What to run
-    #[arg(long, value_enum, default_value_t = Scope::Stage)]
-    run: Scope,
-    /// Name of the stage
-    #[arg(long, default_value = "pretrain_autoencoder_mae")]
-    stage: String,
+    /// What to run [default: pretrain, or the stage that --stage names]
+    #[arg(long, value_enum)]
+    run: Option<Scope>,
+    /// Name of the stage, for `--run stage`
+    #[arg(long, value_name = "NAME")]
+    stage: Option<String>,
     /// Directory or list of sounds, or "synth" for the embedded synthesizer
     #[arg(long, value_name = "PATH|synth")]
     data: Option<String>,
     /// Directory that runs are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the run [default: the stage's name and the next free number]
+    /// Name of the run: of a new one, or of one to go on with [default: what is run and the next free number]
     #[arg(long)]
     name: Option<String>,
+    /// Run, or directory of a checkpoint, with the weights to start from [default: those of the same run]
+    #[arg(long, value_name = "PATH")]
+    from: Option<PathBuf>,
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Build everything, run one step and a validation, write nothing
+    /// Build everything, run one step and a validation of each stage, write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Settings, for every command that needs some.
-#[derive(Args)]
-pub struct ExperimentArguments {
-    /// Experiment file; it says what differs from the default experiment
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Changes one setting, such as data.clip.seconds=2.0
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-}
-
-impl ExperimentArguments {
-    /// The experiment, with `data` in place of its source where given.
-    pub fn load(&self, data: Option<&str>) -> Result<Experiment, TrainerError> {
-        let mut overrides = self.overrides.clone();
-        if let Some(data) = data {
-            // A TOML string literal, so that no path is taken for anything else.
-            overrides.push(format!("source.path={}", toml::Value::from(data)));
-        }
-        Experiment::load(self.config.as_deref(), &overrides)
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scope {
+    /// Both kinds of pretraining, from nothing
+    Pretrain,
+    /// The Transformer's decoder, then encoder and decoder together
+    Train,
     /// The stage that --stage names
     Stage,
 }
 
+/// What was asked for.
+struct Plan {
+    stages: Vec<Stage>,
+    /// What a run without a name is called after.
+    label: &'static str,
+}
+
+impl RunArguments {
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let scope = match (self.run, &self.stage) {
+            (Some(Scope::Stage), None) => bail!("--run stage: name the stage with --stage"),
+            (Some(scope), Some(_)) if scope != Scope::Stage => {
+                bail!("--stage goes with --run stage alone; leave one of them out")
+            }
+            (Some(scope), _) => scope,
+            (None, Some(_)) => Scope::Stage,
+            (None, None) => Scope::Pretrain,
+        };
+        Ok(match scope {
+            Scope::Pretrain => Plan {
+                stages: Stage::PRETRAIN.to_vec(),
+                label: "pretrain",
+            },
+            Scope::Train => Plan {
+                stages: Stage::TRAIN.to_vec(),
+                label: "train",
+            },
+            Scope::Stage => {
+                let stage: Stage = self.stage.as_deref().unwrap_or_default().parse()?;
+                Plan {
+                    stages: vec![stage],
+                    label: stage.name(),
+                }
+            }
+        })
+    }
+}
+
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
-    // Everything that can be wrong is looked at before anything is written.
-    let Scope::Stage = arguments.run;
-    let stage: Stage = arguments.stage.parse()?;
+    // Everything that can be wrong is looked at before a run is made.
+    let plan = arguments.plan()?;
     let device_name: DeviceName = arguments.device.parse()?;
     let experiment = arguments.experiment.load(arguments.data.as_deref())?;
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
     let devices = device_name.open()?;
 
     eprintln!("reading {}", source_name(&experiment));
-    let prepared = PreparedStage::open(experiment, stage)?;
-    report_data(&prepared);
+    // A dry run writes nothing, not even decoded sounds.
+    let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
+    let opened = OpenExperiment::open(experiment, cache.as_deref())?;
+    report_data(&opened);
     if arguments.dry_run {
-        print(prepared.experiment().to_toml())?;
-        print(prepared.plan(&devices))?;
-        return print(prepared.dry_run(&devices)?);
+        print(opened.experiment().to_toml())?;
+        for stage in plan.stages {
+            let prepared = opened.stage(stage, StartsIn::Nowhere)?;
+            print(prepared.plan(&devices))?;
+            print(prepared.dry_run(&devices)?)?;
+        }
+        return Ok(());
     }
 
-    let run = RunDir::create(&arguments.out, arguments.name.as_deref(), stage.name())?;
+    let named = arguments
+        .name
+        .as_ref()
+        .map(|name| RunDir::at(&arguments.out.join(name)));
+    // What a first stage starts from has to be there already.
+    let starts = match (&arguments.from, &named) {
+        (Some(path), _) => StartsIn::Path(path),
+        (None, Some(run)) => StartsIn::Run(run),
+        (None, None) => StartsIn::Path(&arguments.out),
+    };
+    opened.stage(plan.stages[0], starts)?;
+
+    let run = RunDir::open(&arguments.out, arguments.name.as_deref(), plan.label)?;
+    let _lock = run.begin(opened.experiment())?;
     eprintln!("run {} in {}", run.name(), run.path().display());
-    let mut progress = Progress::new();
-    let summary = prepared.train(&run, &devices, &mut progress)?;
-    drop(progress);
-    let directory = run.path().join(stage.name());
-    let picture = directory.join("reconstruction.png");
-    let numbers = directory.join("summary.json");
+    for (place, &stage) in plan.stages.iter().enumerate() {
+        let directory = run.stage(stage.name());
+        if directory.state() == StageState::Finished {
+            print(format_args!(
+                "{stage} is finished already: {}",
+                directory.summary().display()
+            ))?;
+            continue;
+        }
+        let starts = match &arguments.from {
+            Some(path) if place == 0 => StartsIn::Path(path),
+            _ => StartsIn::Run(&run),
+        };
+        let prepared = opened.stage(stage, starts)?;
+        if directory.state() == StageState::Interrupted {
+            eprintln!("{stage} was interrupted, and goes on");
+        } else {
+            eprintln!("{stage}");
+        }
+        let mut progress = Progress::new();
+        let summary = prepared.train(&run, &devices, &mut progress)?;
+        drop(progress);
+        report(&run, stage, &summary)?;
+    }
     print(format_args!(
-        "{summary}\n  picture           {}\n  numbers           {}\n  curves            tensorboard --logdir {}",
-        picture.display(),
-        numbers.display(),
+        "curves: tensorboard --logdir {}",
         run.path().display()
+    ))
+}
+
+fn report(run: &RunDir, stage: Stage, summary: &Summary) -> anyhow::Result<()> {
+    let directory = run.stage(stage.name());
+    print(format_args!(
+        "{summary}\n  picture           {}\n  numbers           {}",
+        directory.picture().display(),
+        directory.summary().display(),
     ))
 }
 
@@ -109,7 +176,7 @@ fn source_name(experiment: &Experiment) -> String {
     }
 }
 
-fn report_data(prepared: &PreparedStage) {
+fn report_data(prepared: &OpenExperiment) {
     if prepared.files_used() > 0 {
         eprintln!(
             "{} files used, {} rejected",

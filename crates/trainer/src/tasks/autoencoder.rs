@@ -1,11 +1,12 @@
 //! Masked autoencoding with the U-Net: guess the hidden bins from the visible ones.
 
 use burn::tensor::{Device, Tensor};
-use losses::{MagnitudeLoss, Norm};
+use losses::{MagnitudeLoss, Norm, SpectrogramLoss};
 use unet1d::{UNet1d, UNet1dConfig};
 
 use crate::batch::TensorBatch;
 use crate::task::{Scores, Task};
+use crate::tasks::MEAN_SPECTROGRAM;
 
 /// Hidden bins are set to 0, the training data's mean, and the loss is taken on them alone
 /// (He et al. 2022, §3, with a U-Net in place of the Transformer).
@@ -33,8 +34,20 @@ impl Task for MaskedAutoencoder {
         self.score(prediction, batch)
     }
 
+    fn baseline_name(&self) -> &'static str {
+        MEAN_SPECTROGRAM
+    }
+
     fn reconstruct(&self, model: &UNet1d, batch: &TensorBatch) -> Tensor<3> {
         model.forward(batch.visible())
+    }
+
+    fn parts(&self, model: &UNet1d) -> Vec<(String, usize)> {
+        model.parameters_per_block()
+    }
+
+    fn activation_elements(&self, batch: usize, frames: usize) -> usize {
+        self.model.activation_elements(batch, frames)
     }
 }
 
@@ -53,6 +66,7 @@ impl MaskedAutoencoder {
                 ("spec_l1", distance(Norm::L1, detached.clone())),
                 ("spec_l2", distance(Norm::L2, detached)),
             ],
+            counted: None,
         }
     }
 }

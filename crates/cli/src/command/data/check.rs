@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile};
+use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, SoundReader};
 
 use super::dbfs;
-use crate::command::run::ExperimentArguments;
+use crate::command::experiment::ExperimentArguments;
 use crate::print;
 
 /// A peak below this is taken for silence: the noise of 14 bits.
@@ -16,7 +16,7 @@ const QUIET_DBFS: f64 = -80.0;
 
 #[derive(Args)]
 pub struct CheckArguments {
-    /// Folder, searched recursively, or list of sounds
+    /// Folder, searched recursively, list of sounds, or a single sound
     path: PathBuf,
     #[command(flatten)]
     experiment: ExperimentArguments,
@@ -26,7 +26,7 @@ pub struct CheckArguments {
 }
 
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let limits = arguments.experiment.load(None)?.data.decode;
+    let reader = SoundReader::new(arguments.experiment.load(None)?.data.decode);
     let show = |files: &[SoundFile], rejected: &[Rejected], skipped: Option<usize>| {
         let checked = Checked::new(files, rejected, skipped);
         match arguments.json {
@@ -34,7 +34,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
             false => print(checked.text()),
         }
     };
-    match FileSource::open(&arguments.path, &limits) {
+    match FileSource::open(&arguments.path, &reader) {
         Ok(source) => show(source.files(), source.rejected(), Some(source.skipped())),
         Err(error) => {
             // The error names the first few files; every one is worth a line.
@@ -202,6 +202,9 @@ impl Row<'_> {
     }
 
     fn silence(&self) -> Option<String> {
+        if self.file.silent && self.file.peak > 0.0 {
+            return Some("its channels cancel each other".to_owned());
+        }
         if self.file.silent {
             return Some("all zero".to_owned());
         }

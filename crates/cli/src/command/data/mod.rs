@@ -11,9 +11,9 @@ use clap::Subcommand;
 pub enum DataCommand {
     /// List what can be used of a folder or list of sounds, and what can't and why
     ///
-    /// Levels, silence and clipping are those of the mean of the channels, which is what models are given.
-    /// "clipped" means three or more neighbouring samples of one sign at full scale (32767/32768);
-    /// "same as" means equal samples at an equal rate.
+    /// Peaks and clipping are those of the channels; "clipped" means three or more neighbouring samples of
+    /// one sign at full scale (32767/32768). "silent" is said of the mean of the channels, which is what
+    /// models are given; "same as" means that this mean has equal samples at an equal rate.
     Check(check::CheckArguments),
     /// Show how long and how loud sounds are, and how they are split, cut and normalised
     ///

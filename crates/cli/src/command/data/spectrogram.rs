@@ -10,7 +10,7 @@ use stft_data::{DataConfig, Spectrogram, Stft, decode_file, log1p, resample};
 use trainer::{Axes, Panel, draw_panels};
 
 use super::npy::npy;
-use crate::command::run::ExperimentArguments;
+use crate::command::experiment::ExperimentArguments;
 use crate::print;
 
 /// Most columns and rows of a picture. With its margins it stays below 4,000 pixels.

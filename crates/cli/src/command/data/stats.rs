@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataConfig, Dataset, FileSource, SoundFile, Split};
+use stft_data::{DataConfig, Dataset, FileSource, Normalization, SoundFile, SoundReader, Split};
 
 use super::dbfs;
-use crate::command::run::ExperimentArguments;
+use crate::command::experiment::ExperimentArguments;
 use crate::print;
 
 /// Characters of the longest bar.
@@ -18,7 +18,7 @@ const LEVEL_STEP_DB: i32 = 6;
 
 #[derive(Args)]
 pub struct StatsArguments {
-    /// Folder, searched recursively, or list of sounds
+    /// Folder, searched recursively, list of sounds, or a single sound
     path: PathBuf,
     #[command(flatten)]
     experiment: ExperimentArguments,
@@ -30,52 +30,60 @@ pub struct StatsArguments {
 pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
     let experiment = arguments.experiment.load(None)?;
     let config = experiment.data;
-    let source = Arc::new(FileSource::open(&arguments.path, &config.decode)?);
-    let dataset = Dataset::open(source.clone(), &config, experiment.seed)?;
+    let source = Arc::new(FileSource::open(
+        &arguments.path,
+        &SoundReader::new(config.decode),
+    )?);
+    let dataset = Dataset::open(source.clone(), &config, experiment.seed);
     let stats = Stats {
+        files: source.files().len(),
         rejected: source.rejected().len(),
         lengths: lengths(source.files()),
         levels: levels(source.files()),
         fit: Fit::of(source.files(), &config),
-        dataset: &dataset,
+        config: &config,
+        dataset: dataset.as_ref().ok(),
     };
     match arguments.json {
-        true => print(format_args!("{:#}", stats.json())),
-        false => print(stats.text()),
+        true => print(format_args!("{:#}", stats.json()))?,
+        false => print(stats.text())?,
     }
+    // Lengths and levels are worth knowing of sounds that can't be split or normalised, too.
+    dataset.map(|_| ()).map_err(Into::into)
 }
 
 struct Stats<'a> {
+    files: usize,
     rejected: usize,
     lengths: Vec<Class>,
     levels: Vec<Class>,
     fit: Fit,
-    dataset: &'a Dataset,
+    config: &'a DataConfig,
+    /// None where the sounds can't be split or normalised.
+    dataset: Option<&'a Dataset>,
 }
 
 impl Stats<'_> {
     fn text(&self) -> String {
-        let config = self.dataset.config();
-        let normalization = self.dataset.normalization();
+        let config = self.config;
         let mut lines = vec![format!(
             "{} files used, {} rejected",
-            self.dataset.source().len(),
-            self.rejected
+            self.files, self.rejected
         )];
         lines.push("length".to_owned());
         lines.extend(bars(&self.lengths, "s"));
         lines.push("level (RMS)".to_owned());
         lines.extend(bars(&self.levels, "dBFS"));
-        lines.push(format!(
-            "split: {} to train, {} to validate, {} held out for testing",
-            self.size(Split::Train),
-            self.size(Split::Valid),
-            self.size(Split::Test)
-        ));
-        lines.push(format!(
-            "log1p magnitudes of the training split: mean {:.6}, standard deviation {:.6}",
-            normalization.mean, normalization.std
-        ));
+        if let Some(dataset) = self.dataset {
+            let [train, valid, test] = sizes(dataset);
+            lines.push(format!(
+                "split: {train} to train, {valid} to validate, {test} held out for testing"
+            ));
+            let Normalization { mean, std } = dataset.normalization();
+            lines.push(format!(
+                "log1p magnitudes of the training split: mean {mean:.6}, standard deviation {std:.6}"
+            ));
+        }
         let Fit {
             cut,
             frames_cut,
@@ -95,19 +103,18 @@ impl Stats<'_> {
     }
 
     fn json(&self) -> Value {
-        let config = self.dataset.config();
-        let normalization = self.dataset.normalization();
+        let config = self.config;
+        let split = self.dataset.map(|dataset| {
+            let [train, valid, test] = sizes(dataset);
+            json!({ "train": train, "valid": valid, "test": test })
+        });
         json!({
-            "files": self.dataset.source().len(),
+            "files": self.files,
             "rejected": self.rejected,
             "length_s": self.lengths.iter().map(Class::json).collect::<Vec<_>>(),
             "level_dbfs": self.levels.iter().map(Class::json).collect::<Vec<_>>(),
-            "split": {
-                "train": self.size(Split::Train),
-                "valid": self.size(Split::Valid),
-                "test": self.size(Split::Test),
-            },
-            "normalization": normalization,
+            "split": split,
+            "normalization": self.dataset.map(Dataset::normalization),
             "clip": {
                 "seconds": config.clip.seconds,
                 "sample_rate_hz": config.clip.sample_rate_hz,
@@ -121,10 +128,11 @@ impl Stats<'_> {
             },
         })
     }
+}
 
-    fn size(&self, split: Split) -> usize {
-        self.dataset.indices(split).len()
-    }
+/// Number of sounds in each split.
+fn sizes(dataset: &Dataset) -> [usize; 3] {
+    [Split::Train, Split::Valid, Split::Test].map(|split| dataset.indices(split).len())
 }
 
 /// What bringing every sound to the length of a clip does.

@@ -8,14 +8,14 @@ use crate::audio::Audio;
 /// What came first stays: every epoch asks for every sound once, and under that pattern throwing out
 /// the oldest would throw out each sound just before it is asked for again.
 #[derive(Debug)]
-pub(crate) struct AudioCache {
+pub(crate) struct MemoryCache {
     sounds: Vec<OnceLock<Arc<Audio>>>,
     free_bytes: AtomicUsize,
 }
 
-impl AudioCache {
-    pub(crate) fn new(sounds: usize, bytes: usize) -> AudioCache {
-        AudioCache {
+impl MemoryCache {
+    pub(crate) fn new(sounds: usize, bytes: usize) -> MemoryCache {
+        MemoryCache {
             sounds: (0..sounds).map(|_| OnceLock::new()).collect(),
             free_bytes: AtomicUsize::new(bytes),
         }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_sound_is_loaded_once_where_there_is_room_and_each_time_where_there_is_not() {
-        let cache = AudioCache::new(3, 4 * 250);
+        let cache = MemoryCache::new(3, 4 * 250);
         let mut loads = [0; 3];
         for _ in 0..4 {
             for (index, count) in loads.iter_mut().enumerate() {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn an_error_is_handed_on_and_not_kept() {
-        let cache = AudioCache::new(1, 1_000);
+        let cache = MemoryCache::new(1, 1_000);
         assert_eq!(cache.get_or_load(0, || Err("no")), Err("no"));
         assert!(cache.get_or_load(0, || sound(1)).is_ok());
     }

@@ -1,0 +1,289 @@
+//! `inversynth compare`: how far one sound is from another, by every distance that applies.
+
+use std::path::PathBuf;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use clap::Args;
+use losses::{
+    EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, MagnitudeLoss, MultiResolutionStftConfig, Norm,
+    PreEmphasis, SpectralConvergence, SpectrogramLoss, WaveformLoss, valid_weights,
+};
+use matching::Panel;
+use serde_json::{Map, Value, json};
+use stft_data::{Audio, DataConfig, Stft, StftConfig, decode_file, resample};
+
+use crate::command::experiment::ExperimentArguments;
+use crate::print;
+
+#[derive(Args)]
+pub struct CompareArguments {
+    /// The sound that was wanted
+    target: PathBuf,
+    /// The sound that was made
+    estimate: PathBuf,
+    #[command(flatten)]
+    experiment: ExperimentArguments,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
+    let config = arguments.experiment.load(None)?.data;
+    let target = decode_file(&arguments.target, &config.decode)?;
+    let recorded = decode_file(&arguments.estimate, &config.decode)?;
+    // The target's rate, which may be the higher one: what an estimate lacks above its own is a fault of it.
+    let estimate = resample(&recorded, target.sample_rate_hz)?;
+    let distances = distances(&target, &estimate, &config)?;
+    if arguments.json {
+        let values: Map<String, Value> = distances
+            .iter()
+            .map(|distance| (distance.name.to_owned(), distance.value.into()))
+            .collect();
+        return print(format_args!(
+            "{:#}",
+            json!({
+                "target": sound_json(&arguments.target, &target),
+                "estimate": sound_json(&arguments.estimate, &recorded),
+                "sample_rate_hz": target.sample_rate_hz,
+                "stft": config.stft,
+                "distances": values,
+            })
+        ));
+    }
+    let sound = |audio: &Audio| format!("{:.3} s at {} Hz", audio.seconds(), audio.sample_rate_hz);
+    let mut lines = vec![
+        format!(
+            "target    {}: {}",
+            arguments.target.display(),
+            sound(&target)
+        ),
+        format!(
+            "estimate  {}: {}",
+            arguments.estimate.display(),
+            sound(&recorded)
+        ),
+    ];
+    if recorded.sample_rate_hz != target.sample_rate_hz {
+        lines.push(format!(
+            "          resampled to {} Hz",
+            target.sample_rate_hz
+        ));
+    }
+    if estimate.samples.len() != target.samples.len() {
+        lines.push("          the shorter goes on as silence".to_owned());
+    }
+    lines.extend(distances.iter().map(|Distance { name, value, says }| {
+        format!("{name:<26} {:>12}  {says}", rounded(*value))
+    }));
+    print(lines.join("\n"))
+}
+
+/// A number with its meaning.
+struct Distance {
+    name: &'static str,
+    value: f64,
+    says: &'static str,
+}
+
+fn distances(
+    target: &Audio,
+    estimate: &Audio,
+    config: &DataConfig,
+) -> anyhow::Result<Vec<Distance>> {
+    let mut found = spectral(target, estimate, config.stft)?;
+    found.extend(waveform(target, estimate)?);
+    let panel = Panel::new(target.sample_rate_hz)?.score(target, estimate)?;
+    for (name, value, says) in [
+        (
+            "mss",
+            panel.mss,
+            "dB, multi-scale log-mel distance, relative levels",
+        ),
+        (
+            "wmfcc",
+            panel.wmfcc,
+            "dB of cepstrum, MFCCs after time warping",
+        ),
+        (
+            "sot",
+            panel.sot,
+            "share of half the sample rate that spectra must move",
+        ),
+        (
+            "rms_cosine",
+            panel.rms_cosine,
+            "similarity of envelopes: 1 is best, 0 is worst",
+        ),
+        (
+            "logmel_l1",
+            panel.logmel_l1,
+            "dB, log-mel distance, absolute levels",
+        ),
+    ] {
+        found.push(Distance { name, value, says });
+    }
+    Ok(found)
+}
+
+/// Distances between magnitudes, under the experiment's STFT.
+fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Result<Vec<Distance>> {
+    let device = Device::flex();
+    let stft = Stft::new(&stft)?;
+    let samples = target.samples.len().max(estimate.samples.len());
+    let [target, estimate] = [target, estimate].map(|sound| {
+        let magnitude = stft.magnitude(&padded(sound, samples));
+        let shape = [1, magnitude.bins, magnitude.frames];
+        Tensor::<3>::from_data(TensorData::new(magnitude.values, shape), &device)
+    });
+    let shape = target.dims();
+    let weights = valid_weights(shape, &[shape[2]], &device);
+    let losses: [(&str, &dyn SpectrogramLoss, &str); 5] = [
+        (
+            "magnitude_l1",
+            &MagnitudeLoss { norm: Norm::L1 },
+            "mean difference of magnitudes",
+        ),
+        (
+            "magnitude_l2",
+            &MagnitudeLoss { norm: Norm::L2 },
+            "its square's mean",
+        ),
+        (
+            "spectral_convergence",
+            &SpectralConvergence::default(),
+            "norm of the difference over that of the target; silence has 1",
+        ),
+        (
+            "log_magnitude",
+            &LogMagnitudeLoss::default(),
+            "mean difference of logarithms; 0.115 is 1 dB",
+        ),
+        (
+            "itakura_saito",
+            &ItakuraSaito::default(),
+            "divergence of power spectra",
+        ),
+    ];
+    Ok(losses
+        .into_iter()
+        .map(|(name, loss, says)| {
+            let value = loss.per_item(estimate.clone(), target.clone(), weights.clone());
+            Distance {
+                name,
+                value: scalar(value),
+                says,
+            }
+        })
+        .collect())
+}
+
+/// Distances between the sounds themselves.
+fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
+    let device = Device::flex();
+    let samples = target.samples.len().max(estimate.samples.len());
+    let sample_rate_hz = f64::from(target.sample_rate_hz);
+    let [target, estimate] = [target, estimate].map(|sound| {
+        Tensor::<2>::from_data(
+            TensorData::new(padded(sound, samples), [1, samples]),
+            &device,
+        )
+    });
+    let multi_resolution = MultiResolutionStftConfig::default().init(&device)?;
+    let mut found = vec![Distance {
+        name: "multi_resolution_stft",
+        value: scalar(multi_resolution.per_item(estimate.clone(), target.clone(), &[samples])),
+        says: "convergence and log magnitude, mean of three resolutions",
+    }];
+    let filters = [
+        (
+            "esr",
+            PreEmphasis::None,
+            "energy of the error over that of the target; silence has 1",
+        ),
+        (
+            "esr_high_pass",
+            PreEmphasis::HighPass,
+            "the same without the lows",
+        ),
+        (
+            "esr_folded_differentiator",
+            PreEmphasis::FoldedDifferentiator,
+            "the same without lows and highest highs",
+        ),
+        (
+            "esr_a_weighted",
+            PreEmphasis::AWeighting { sample_rate_hz },
+            "the same as the ear weighs it",
+        ),
+    ];
+    for (name, pre_emphasis, says) in filters {
+        let loss = EsrDcLoss {
+            pre_emphasis,
+            ..EsrDcLoss::default()
+        };
+        let value = loss.esr_per_item(estimate.clone(), target.clone(), &[samples]);
+        found.push(Distance {
+            name,
+            value: scalar(value),
+            says,
+        });
+    }
+    let dc = EsrDcLoss::default().dc_per_item(estimate, target, &[samples]);
+    found.push(Distance {
+        name: "dc",
+        value: scalar(dc),
+        says: "energy of the offset over that of the target",
+    });
+    Ok(found)
+}
+
+fn padded(sound: &Audio, samples: usize) -> Vec<f32> {
+    let mut padded = sound.samples.clone();
+    padded.resize(samples, 0.0);
+    padded
+}
+
+fn scalar(value: Tensor<1>) -> f64 {
+    f64::from(value.into_scalar::<f32>())
+}
+
+/// Six digits, whatever the size.
+fn rounded(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if (1e-4..1e6).contains(&size) => {
+            let whole_digits = size.log10().floor().max(0.0) as usize + 1;
+            format!("{value:.*}", 6_usize.saturating_sub(whole_digits))
+        }
+        _ => format!("{value:.5e}"),
+    }
+}
+
+fn sound_json(path: &std::path::Path, sound: &Audio) -> Value {
+    json!({
+        "path": path.display().to_string(),
+        "seconds": sound.seconds(),
+        "sample_rate_hz": sound.sample_rate_hz,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_six_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.000_012_3, "1.23000e-5"),
+            (0.123_456_7, "0.12346"),
+            (12.345_678, "12.3457"),
+            (123_456.7, "123457"),
+            (-4.5, "-4.50000"),
+            (1.5e9, "1.50000e9"),
+        ] {
+            assert_eq!(rounded(value), text);
+        }
+    }
+}

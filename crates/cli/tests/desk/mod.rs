@@ -1,0 +1,129 @@
+//! A directory of its own in which the program is run as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A model and data so small that a run takes a second or two.
+#[allow(dead_code, reason = "not every test file trains")]
+pub const TINY: &str = r#"
+[source]
+synth_examples = 40
+[data.clip]
+seconds = 0.25
+sample_rate_hz = 8000
+[data.stft]
+n_fft = 128
+hop_length = 64
+[data.split]
+valid = 0.2
+[unet]
+base_channels = 8
+channel_mults = [1, 2]
+blocks_per_level = 1
+[transformer.encoder]
+patch_bins = 8
+patch_frames = 4
+d_model = 16
+n_heads = 2
+d_ff = 24
+n_layers = 1
+dropout = 0.1
+[transformer.contrastive]
+proj_dim = 8
+[transformer.decoder]
+d_model = 12
+n_heads = 2
+d_ff = 20
+n_layers = 1
+[stages.pretrain_autoencoder_mae.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 3
+log_every = 2
+pictured_examples = 2
+[stages.pretrain_transformer_contrastive.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
+pictured_examples = 1
+[stages.train_transformer_decoder.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
+pictured_examples = 1
+[stages.train_full_transformer.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
+pictured_examples = 1
+"#;
+
+/// A temporary directory that is the program's working directory.
+pub struct Desk {
+    directory: tempfile::TempDir,
+}
+
+impl Desk {
+    /// An empty one.
+    pub fn empty() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A path in the directory.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs the program in the directory.
+    pub fn inversynth(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_inversynth"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .output()
+            .unwrap()
+    }
+
+    /// What the program prints when it succeeds.
+    pub fn says(&self, arguments: &[&str]) -> String {
+        let output = self.inversynth(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+        stdout(&output)
+    }
+
+    /// Asserts that `arguments` fail as a user's mistake, with all of `said`.
+    pub fn refuses(&self, arguments: &[&str], said: &[&str]) -> Output {
+        let output = self.inversynth(arguments);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        for part in said {
+            assert!(
+                message.contains(part),
+                "{arguments:?}: no {part:?} in: {message}"
+            );
+        }
+        output
+    }
+}
+
+/// What the program said of its progress, or of a mistake.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the program printed.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,182 @@
+//! Several stages in one run, as a user calls them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+mod desk;
+use desk::{Desk, TINY, stderr};
+
+const CONTRASTIVE: &str = "pretrain_transformer_contrastive";
+
+fn desk() -> Desk {
+    let desk = Desk::empty();
+    fs::write(desk.path("tiny.toml"), TINY).unwrap();
+    desk
+}
+
+fn arguments<'a>(run: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["run", "--config", "tiny.toml", "--run", run, "--name", name];
+    arguments.extend(more);
+    arguments
+}
+
+fn stage(desk: &Desk, run: &str, stage: &str) -> PathBuf {
+    desk.path("runs").join(run).join(stage)
+}
+
+fn summary(desk: &Desk, run: &str, name: &str) -> Value {
+    let path = stage(desk, run, name).join("summary.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
+    let desk = desk();
+    desk.says(&arguments("pretrain", "mine", &[]));
+    desk.says(&arguments("train", "mine", &[]));
+    let contrast = summary(&desk, "mine", CONTRASTIVE);
+    for key in [
+        "contrastive_loss",
+        "contrastive_accuracy",
+        "contrastive_chance",
+        "query_spread",
+    ] {
+        assert!(contrast[key].as_f64().unwrap().is_finite(), "{key}");
+    }
+    assert_eq!(contrast["baseline"], "guessing");
+    let decoder = summary(&desk, "mine", "train_transformer_decoder");
+    let full = summary(&desk, "mine", "train_full_transformer");
+    for key in ["patch_mse", "patch_mse_baseline"] {
+        assert!(decoder[key].as_f64().unwrap() > 0.0, "{key}");
+    }
+    // Both hide the same patches of the same sounds.
+    assert_eq!(decoder["patch_mse_baseline"], full["patch_mse_baseline"]);
+    assert!(full["spec_sc"].as_f64().unwrap() > 0.0);
+    assert!(decoder["spec_sc"].is_null());
+
+    let before = fs::read(stage(&desk, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
+    let again = desk.says(&arguments("pretrain", "mine", &[]));
+    assert!(
+        again.contains("pretrain_transformer_contrastive is finished already"),
+        "{again}"
+    );
+    let after = fs::read(stage(&desk, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_stage_without_what_it_starts_from_is_refused_and_a_path_may_be_given() {
+    let desk = desk();
+    let refused = [
+        "train_transformer_decoder starts from pretrain_transformer_contrastive",
+        "--from",
+    ];
+    desk.refuses(&arguments("train", "mine", &[]), &refused);
+    assert!(!desk.path("runs/mine").exists());
+
+    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+    let decoder = ["--stage", "train_transformer_decoder", "--from"];
+    for (name, from) in [
+        ("by-run", "runs/first".to_owned()),
+        ("by-stage", format!("runs/first/{CONTRASTIVE}")),
+        (
+            "by-checkpoint",
+            format!("runs/first/{CONTRASTIVE}/checkpoints/best"),
+        ),
+    ] {
+        let more: Vec<&str> = decoder.into_iter().chain([from.as_str()]).collect();
+        desk.says(&arguments("stage", name, &more));
+    }
+    let weights = |run| summary(&desk, run, "train_transformer_decoder")["weights_sha256"].clone();
+    assert_eq!(weights("by-run"), weights("by-stage"));
+    assert_eq!(weights("by-run"), weights("by-checkpoint"));
+
+    // Weights of another size, of another stage, and of another transform.
+    let from = format!("runs/first/{CONTRASTIVE}");
+    for (setting, said) in [
+        (
+            "transformer.encoder.d_ff=28",
+            "its `transformer.encoder.d_ff` is 24, and this run's is 28",
+        ),
+        (
+            "data.stft.hop_length=32",
+            "its `data.stft.hop_length` is 64, and this run's is 32",
+        ),
+    ] {
+        let more = [
+            "--stage",
+            "train_transformer_decoder",
+            "--from",
+            &from,
+            "--set",
+            setting,
+        ];
+        desk.refuses(&arguments("stage", "other", &more), &[said]);
+    }
+    let more = ["--stage", "train_full_transformer", "--from", &from];
+    desk.refuses(&arguments("stage", "other", &more), &["its `stage` is"]);
+    assert!(!desk.path("runs/other").exists());
+}
+
+#[test]
+fn a_run_goes_on_only_with_its_own_settings() {
+    let desk = desk();
+    let mae = ["--stage", "pretrain_autoencoder_mae"];
+    desk.says(&arguments("stage", "mine", &mae));
+    let other = ["--stage", CONTRASTIVE, "--set", "seed=4"];
+    let said = ["runs/mine began with `seed` = 0, not 4"];
+    desk.refuses(&arguments("stage", "mine", &other), &said);
+    // A stage that hasn't begun may still be changed.
+    let steps = "stages.pretrain_transformer_contrastive.training.steps=3";
+    desk.says(&arguments(
+        "stage",
+        "mine",
+        &["--stage", CONTRASTIVE, "--set", steps],
+    ));
+    assert_eq!(summary(&desk, "mine", CONTRASTIVE)["steps"], 3);
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_as_if_nothing_had_happened() {
+    let desk = desk();
+    let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
+    let more = ["--stage", CONTRASTIVE, "--set", steps];
+    desk.says(&arguments("stage", "whole", &more));
+
+    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
+        .args(arguments("stage", "killed", &more))
+        .current_dir(desk.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let checkpoint = stage(&desk, "killed", CONTRASTIVE).join("checkpoints/last/state.json");
+    let started = Instant::now();
+    while !checkpoint.exists() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        !stage(&desk, "killed", CONTRASTIVE)
+            .join("summary.json")
+            .exists()
+    );
+
+    let output = desk.inversynth(&arguments("stage", "killed", &more));
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("was interrupted, and goes on"),
+        "{}",
+        stderr(&output)
+    );
+    let weights = |run| summary(&desk, run, CONTRASTIVE)["weights_sha256"].clone();
+    assert_eq!(weights("killed"), weights("whole"));
+    let metrics =
+        |run| fs::read_to_string(stage(&desk, run, CONTRASTIVE).join("metrics.jsonl")).unwrap();
+    assert_eq!(metrics("killed"), metrics("whole"));
+}

@@ -1,0 +1,46 @@
+//! Fused tensor operations for spectrogram models.
+//!
+//! Each operation is one function on Burn tensors, which any backend runs, and knows its own gradient:
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Bool, Device, Distribution, Tensor};
+//!
+//! let device = Device::flex().autodiff();
+//! let random = |tokens| {
+//!     Tensor::<4>::random([2, 8, tokens, 32], Distribution::Default, &device).require_grad()
+//! };
+//! let (query, key, value) = (random(50), random(70), random(70));
+//! // The last 20 keys are padding.
+//! let hidden_keys = Tensor::<1, burn::tensor::Int>::arange(0..70, &device)
+//!     .greater_equal_elem(50)
+//!     .unsqueeze::<2>()
+//!     .expand([2, 70]);
+//!
+//! let mixed = kernels::attention(query.clone(), key, value, Some(hidden_keys));
+//! assert_eq!(mixed.dims(), [2, 8, 50, 32]);
+//! let gradients = mixed.sum().backward();
+//! assert!(query.grad(&gradients).is_some());
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `flex`: fused versions for the CPU. They run on all threads of rayon's pool, and their results
+//!   don't depend on how many there are.
+//! - `wgpu`, `cuda`: the operations' own gradients, which keep less than Burn's, made of Burn's
+//!   operations. Without the feature of its backend, an operation is Burn's operations throughout,
+//!   gradients included.
+#![warn(missing_docs)]
+
+mod attention;
+#[cfg(feature = "flex")]
+mod exponential;
+#[cfg(feature = "flex")]
+mod matrix;
+#[cfg(feature = "flex")]
+mod product;
+#[cfg(feature = "flex")]
+mod scratch;
+
+pub use attention::attention;

@@ -1,0 +1,202 @@
+//! Who is asked what in a contrastive batch: which tokens are queries, and among which keys each has
+//! to find its own.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+
+/// Where the wrong answers come from; `{ from = "batch" }` or `{ from = "clip" }` in a configuration
+/// file, the latter with `sampled = N` where not all shall take part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "from")]
+pub enum Negatives {
+    /// All valid tokens of the batch, hidden and visible.
+    #[default]
+    Batch,
+    /// Hidden tokens of the query's own clip.
+    Clip {
+        /// How many, drawn anew for each query without repetition; all of them if `None`, or if there
+        /// are fewer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sampled: Option<usize>,
+    },
+}
+
+/// Masks of a batch of token sequences, row by row.
+pub(crate) struct Masks<'a> {
+    pub tokens: usize,
+    pub hidden: &'a [bool],
+    pub valid: &'a [bool],
+    pub scored: &'a [bool],
+}
+
+/// Queries that share their keys. Tokens are numbered through the batch: `item * tokens + token`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Group {
+    /// Tokens whose keys are the possible answers.
+    pub keys: Vec<i64>,
+    /// Tokens that are asked.
+    pub queries: Vec<i64>,
+    /// Where each query's own key stands in `keys`.
+    pub own: Vec<i64>,
+    /// How many negatives each query draws; all keys if `None`.
+    pub sampled: Option<usize>,
+}
+
+impl Negatives {
+    /// Divides a batch into groups; together they ask each hidden, valid and scored token once.
+    pub(crate) fn groups(&self, masks: &Masks) -> Vec<Group> {
+        let all = masks.hidden.len();
+        let groups = match *self {
+            Negatives::Batch => vec![group(masks, 0..all, None, |token| masks.valid[token])],
+            Negatives::Clip { sampled } => {
+                let is_key = |token: usize| masks.hidden[token] && masks.valid[token];
+                let clips = (0..all).step_by(masks.tokens);
+                clips
+                    .map(|start| group(masks, start..start + masks.tokens, sampled, is_key))
+                    .collect()
+            }
+        };
+        let asks = |group: &Group| !group.queries.is_empty();
+        groups.into_iter().filter(asks).collect()
+    }
+}
+
+fn group(
+    masks: &Masks,
+    tokens: std::ops::Range<usize>,
+    sampled: Option<usize>,
+    is_key: impl Fn(usize) -> bool,
+) -> Group {
+    let mut group = Group {
+        keys: Vec::new(),
+        queries: Vec::new(),
+        own: Vec::new(),
+        sampled,
+    };
+    for token in tokens.filter(|&token| is_key(token)) {
+        if masks.hidden[token] && masks.scored[token] {
+            group.queries.push(token as i64);
+            group.own.push(group.keys.len() as i64);
+        }
+        group.keys.push(token as i64);
+    }
+    group
+}
+
+/// `n` different positions out of `0..keys` without `own`, or all of them if there are no more.
+///
+/// Which, is a function of `key` alone. Floyd's algorithm (Bentley and Floyd, "A Sample of
+/// Brilliance", Communications of the ACM 30(9), 1987).
+pub(crate) fn draw(n: usize, keys: usize, own: usize, key: [u64; 2]) -> Vec<usize> {
+    let others = keys - 1;
+    // Positions after `own` move up by one, so that `own` itself is never drawn.
+    let place = |other: usize| other + usize::from(other >= own);
+    if n >= others {
+        return (0..others).map(place).collect();
+    }
+    let mut rng = generator(key);
+    let mut drawn = std::collections::BTreeSet::new();
+    for bound in others - n..others {
+        let choice = below(bound as u64 + 1, &mut rng) as usize;
+        if !drawn.insert(choice) {
+            drawn.insert(bound);
+        }
+    }
+    drawn.into_iter().map(place).collect()
+}
+
+fn generator(key: [u64; 2]) -> ChaCha8Rng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&key[0].to_le_bytes());
+    bytes[8..16].copy_from_slice(&key[1].to_le_bytes());
+    ChaCha8Rng::from_seed(bytes)
+}
+
+/// A number below `bound`; the bias, `bound / 2^64`, is far below what a run could show.
+fn below(bound: u64, rng: &mut ChaCha8Rng) -> u64 {
+    ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_has_the_asked_number_of_different_others() {
+        for (n, keys, own) in [
+            (3, 10, 0),
+            (3, 10, 9),
+            (9, 10, 4),
+            (20, 10, 4),
+            (1, 2, 1),
+            (5, 1, 0),
+        ] {
+            let drawn = draw(n, keys, own, [7, 1]);
+            assert_eq!(drawn.len(), n.min(keys - 1));
+            assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(drawn.iter().all(|&place| place < keys && place != own));
+            assert_eq!(drawn, draw(n, keys, own, [7, 1]));
+        }
+    }
+
+    #[test]
+    fn every_other_key_is_drawn_equally_often() {
+        let mut counts = [0; 12];
+        for query in 0..6000 {
+            for place in draw(4, 12, 5, [3, query]) {
+                counts[place] += 1;
+            }
+        }
+        assert_eq!(counts[5], 0);
+        let expected = 6000.0 * 4.0 / 11.0;
+        for (place, &count) in counts.iter().enumerate() {
+            let deviation = (count as f64 - expected).abs() / expected;
+            assert!(
+                place == 5 || deviation < 0.06,
+                "{place} was drawn {count} times"
+            );
+        }
+    }
+
+    #[test]
+    fn a_batch_is_one_group_and_a_clip_each_is_its_own() {
+        let masks = Masks {
+            tokens: 3,
+            hidden: &[true, false, true, true, false, true],
+            valid: &[true, true, true, true, true, false],
+            scored: &[true, true, false, true, true, true],
+        };
+        let batch = Negatives::Batch.groups(&masks);
+        let group = |keys: &[i64], queries: &[i64], own: &[i64], sampled| Group {
+            keys: keys.to_vec(),
+            queries: queries.to_vec(),
+            own: own.to_vec(),
+            sampled,
+        };
+        assert_eq!(batch, [group(&[0, 1, 2, 3, 4], &[0, 3], &[0, 3], None)]);
+        let clip = Negatives::Clip { sampled: Some(9) }.groups(&masks);
+        let first = group(&[0, 2], &[0], &[0], Some(9));
+        assert_eq!(clip, [first, group(&[3], &[3], &[0], Some(9))]);
+    }
+
+    #[test]
+    fn negatives_are_written_as_a_table() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Holder {
+            negatives: Negatives,
+        }
+        let read = |text: &str| toml::from_str::<Holder>(&format!("negatives = {text}"));
+        let clip = |sampled| Negatives::Clip { sampled };
+        assert_eq!(
+            read("{ from = 'batch' }").unwrap().negatives,
+            Negatives::Batch
+        );
+        assert_eq!(read("{ from = 'clip' }").unwrap().negatives, clip(None));
+        assert_eq!(
+            read("{ from = 'clip', sampled = 100 }").unwrap().negatives,
+            clip(Some(100))
+        );
+        assert!(read("{ from = 'clip', sample = 100 }").is_err());
+    }
+}

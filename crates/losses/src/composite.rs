@@ -1,0 +1,276 @@
+//! The weighted sum of spectral losses that the reconstruction stages train on.
+
+use crate::convergence::SpectralConvergence;
+use crate::domain::Domain;
+use crate::error::{LossError, in_range};
+use crate::log_magnitude::LogMagnitudeLoss;
+use crate::loss::{Loss, SpectrogramLoss};
+use crate::low_magnitude::{LowMagnitudeLoss, mixed};
+use crate::magnitude::{MagnitudeLoss, Norm};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Weights and settings of a [`Composite`].
+///
+/// A term of weight 0 is neither computed nor reported.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompositeConfig {
+    /// Weight of the absolute error.
+    pub spec_l1: f64,
+    /// Weight of the squared error.
+    pub spec_l2: f64,
+    /// Weight of the spectral convergence.
+    pub spec_sc: f64,
+    /// Weight of the distance of log magnitudes.
+    pub spec_log: f64,
+    /// Share of these four in the total, 0 to 1; the rest is the low-magnitude loss. At 1 there is
+    /// none.
+    pub beta: f64,
+    /// Settings of the spectral convergence.
+    pub convergence: SpectralConvergence,
+    /// Settings of the distance of log magnitudes.
+    pub log_magnitude: LogMagnitudeLoss,
+    /// Settings of the low-magnitude loss.
+    pub low_magnitude: LowMagnitudeLoss,
+}
+
+impl Default for CompositeConfig {
+    fn default() -> Self {
+        Self {
+            spec_l1: 1.0,
+            spec_l2: 0.0,
+            spec_sc: 1.0,
+            spec_log: 1.0,
+            beta: 0.7,
+            convergence: SpectralConvergence::default(),
+            log_magnitude: LogMagnitudeLoss::default(),
+            low_magnitude: LowMagnitudeLoss::default(),
+        }
+    }
+}
+
+impl CompositeConfig {
+    /// The composite, for spectrograms of `domain`.
+    ///
+    /// # Errors
+    /// [`LossError::WrongDomain`] if a term that has a weight isn't defined on `domain`,
+    /// [`LossError::OutOfRange`] if a number lies outside its range, [`LossError::NothingToLearn`] if
+    /// no term has a weight.
+    pub fn init(&self, domain: Domain) -> Result<Composite, LossError> {
+        let shares = (0.0..=1.0).contains(&self.beta);
+        in_range("beta", self.beta, shares, "from 0 to 1")?;
+        let l1 = MagnitudeLoss { norm: Norm::L1 };
+        let l2 = MagnitudeLoss { norm: Norm::L2 };
+        let terms: [(f64, Box<dyn SpectrogramLoss>); 4] = [
+            (self.spec_l1, Box::new(l1)),
+            (self.spec_l2, Box::new(l2)),
+            (self.spec_sc, Box::new(self.convergence)),
+            (self.spec_log, Box::new(self.log_magnitude)),
+        ];
+        let mut spectral = Vec::new();
+        for (weight, loss) in terms {
+            let holds = weight >= 0.0 && weight.is_finite();
+            in_range(loss.name(), weight, holds, "0 or more, and finite")?;
+            if weight * self.beta > 0.0 {
+                loss.validate()?;
+                loss.check_domain(domain)?;
+                spectral.push((weight, loss));
+            }
+        }
+        let low_magnitude = (self.beta < 1.0).then_some(self.low_magnitude);
+        if let Some(loss) = &low_magnitude {
+            loss.validate()?;
+            loss.check_domain(domain)?;
+        }
+        if spectral.is_empty() && low_magnitude.is_none() {
+            return Err(LossError::NothingToLearn {
+                expected: "`spec_l1`, `spec_l2`, `spec_sc` and `spec_log`",
+            });
+        }
+        Ok(Composite {
+            domain,
+            spectral,
+            beta: self.beta,
+            low_magnitude,
+        })
+    }
+}
+
+/// A weighted sum of spectral losses, mixed with the low-magnitude loss.
+///
+/// ```text
+/// l_b = beta L_b + (1 - beta) lowmag_b
+/// L_b = a_1 spec_l1_b + a_2 spec_l2_b + a_3 spec_sc_b + a_4 spec_log_b
+///
+/// a_i  the configured weights,  b  item
+/// ```
+///
+/// The objective of the stages that reconstruct whole spectrograms; each term cites its own source,
+/// their sum has none.
+///
+/// Domain: the one it was made for, on which all its terms are defined.
+pub struct Composite {
+    domain: Domain,
+    spectral: Vec<(f64, Box<dyn SpectrogramLoss>)>,
+    beta: f64,
+    low_magnitude: Option<LowMagnitudeLoss>,
+}
+
+/// The total of each item, and its terms by name. All are `[batch]`.
+#[derive(Clone, Debug)]
+pub struct CompositeScores {
+    /// What is minimised.
+    pub total: Tensor<1>,
+    /// The terms before they are weighted: `spec_l1`, `spec_l2`, `spec_sc`, `spec_log`, `lowmag`,
+    /// those that have a weight. Off the graph: they are only read.
+    pub terms: Vec<(&'static str, Tensor<1>)>,
+}
+
+impl Composite {
+    /// The total of each item with its terms.
+    ///
+    /// # Shapes
+    /// - prediction, target: `[batch, bins, frames]`, in the domain the composite was made for
+    /// - weights: `[batch, bins, frames]`, 1 where a bin counts, 0 elsewhere
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn scores(
+        &self,
+        prediction: Tensor<3>,
+        target: Tensor<3>,
+        weights: Tensor<3>,
+    ) -> CompositeScores {
+        let mut terms = Vec::new();
+        let mut score = |loss: &dyn SpectrogramLoss| {
+            let items = loss.per_item(prediction.clone(), target.clone(), weights.clone());
+            terms.push((loss.name(), items.clone().detach()));
+            items
+        };
+        let mut spectral: Option<Tensor<1>> = None;
+        for (weight, loss) in &self.spectral {
+            let items = score(loss.as_ref()) * *weight;
+            spectral = Some(match spectral {
+                Some(sum) => sum + items,
+                None => items,
+            });
+        }
+        let low_magnitude = self.low_magnitude.as_ref().map(|loss| score(loss));
+        let total = match (spectral, low_magnitude) {
+            (Some(spectral), Some(low)) => mixed(self.beta, spectral, low),
+            (Some(spectral), None) => spectral * self.beta,
+            (None, Some(low)) => low * (1.0 - self.beta),
+            (None, None) => unreachable!("a composite without terms is refused"),
+        };
+        CompositeScores { total, terms }
+    }
+}
+
+impl Loss for Composite {
+    fn name(&self) -> &'static str {
+        "composite"
+    }
+
+    fn domains(&self) -> &[Domain] {
+        std::slice::from_ref(&self.domain)
+    }
+}
+
+impl SpectrogramLoss for Composite {
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        self.scores(prediction, target, weights).total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(change: impl Fn(&mut CompositeConfig)) -> CompositeConfig {
+        let mut config = CompositeConfig {
+            spec_l1: 0.0,
+            spec_sc: 0.0,
+            spec_log: 0.0,
+            beta: 1.0,
+            ..CompositeConfig::default()
+        };
+        change(&mut config);
+        config
+    }
+
+    fn refusal(config: CompositeConfig, domain: Domain) -> String {
+        let refused = config.init(domain).err();
+        refused
+            .expect("this composite has to be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn a_term_on_a_wrong_domain_says_what_conversion_is_missing() {
+        let log = only(|config| config.spec_log = 1.0);
+        assert_eq!(
+            refusal(log, Domain::Log1p),
+            "spec_log is defined on magnitudes, not on log1p magnitudes: take exp(x) - 1 first"
+        );
+        let convergence = only(|config| config.spec_sc = 1.0);
+        assert_eq!(
+            refusal(convergence, Domain::Normalised),
+            "spec_sc is defined on magnitudes, not on normalised spectrograms: \
+             undo the normalisation and take exp(x) - 1 first"
+        );
+        let low = only(|config| config.beta = 0.0);
+        assert_eq!(
+            refusal(low, Domain::Waveform),
+            "lowmag is defined on magnitudes or log1p magnitudes, not on waveforms: \
+             take the magnitudes of the STFT first"
+        );
+        assert!(low.init(Domain::Log1p).is_ok());
+        assert!(
+            only(|config| config.spec_l2 = 1.0)
+                .init(Domain::Normalised)
+                .is_ok()
+        );
+        assert!(CompositeConfig::default().init(Domain::Magnitude).is_ok());
+    }
+
+    #[test]
+    fn a_composite_of_nothing_or_of_nonsense_is_refused() {
+        assert_eq!(
+            refusal(only(|_| ()), Domain::Magnitude),
+            "every term of the composite has weight 0: \
+             give at least one of `spec_l1`, `spec_l2`, `spec_sc` and `spec_log` a weight"
+        );
+        let refused = [
+            only(|config| config.spec_l2 = -1.0),
+            only(|config| config.spec_l2 = f64::NAN),
+            only(|config| config.beta = 1.1),
+            only(|config| {
+                config.beta = 0.5;
+                config.low_magnitude.cap = 0.9;
+            }),
+            only(|config| {
+                config.spec_log = 0.5;
+                config.log_magnitude.epsilon = 0.0;
+            }),
+        ];
+        for config in refused {
+            let refusal = refusal(config, Domain::Magnitude);
+            assert!(refusal.contains("has to be"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_weight_is_refused() {
+        let read = |text| toml::from_str::<CompositeConfig>(text);
+        assert_eq!(read("beta = 0.5").unwrap().beta, 0.5);
+        for text in ["spec_l3 = 1.0", "low_magnitude = { eps = 1e-3 }"] {
+            assert!(
+                read(text)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("unknown field")
+            );
+        }
+    }
+}

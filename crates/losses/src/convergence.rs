@@ -1,0 +1,66 @@
+//! Spectral convergence: the error of a spectrogram relative to its size.
+
+use crate::domain::Domain;
+use crate::error::{LossError, positive};
+use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
+use crate::reduction::{at_least_f32, sum_per_item};
+use crate::root::root;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Relative error of each spectrogram in the Frobenius norm.
+///
+/// ```text
+/// l_b = ||w_b (S_b - S^_b)||_F / sqrt(||w_b S_b||_F^2 + eps^2)
+///
+/// S^  prediction,  S  target,  b  item
+/// w   1 where a bin counts, 0 elsewhere
+/// eps what silence is compared with: the norm of a target that is nearly nothing
+/// ```
+///
+/// Arik, Jun and Diamos, "Fast Spectrogram Inversion Using Multi-Head Convolutional Neural
+/// Networks", IEEE Signal Processing Letters 26(1), 2019 ("spectral convergence").
+///
+/// Domain: magnitude. 0 for an exact prediction, 1 for a prediction of silence, whatever the level.
+///
+/// Differs from the paper: the norms are those of one item, never of a whole batch, where a loud
+/// item would hide the quiet ones; `eps` makes a silent target finite; at an exact prediction, the
+/// tip of the norm, the gradient is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpectralConvergence {
+    /// Norm that is added to the target's, in the unit of the spectrogram.
+    pub epsilon: f64,
+}
+
+impl Default for SpectralConvergence {
+    fn default() -> Self {
+        Self { epsilon: 1e-3 }
+    }
+}
+
+impl Loss for SpectralConvergence {
+    fn name(&self) -> &'static str {
+        "spec_sc"
+    }
+
+    fn domains(&self) -> &[Domain] {
+        &[Domain::Magnitude]
+    }
+
+    fn validate(&self) -> Result<(), LossError> {
+        positive("epsilon", self.epsilon)
+    }
+}
+
+impl SpectrogramLoss for SpectralConvergence {
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        assert_same_shape(&prediction, &target);
+        let prediction = at_least_f32(prediction);
+        let target = at_least_f32(target);
+        let weights = weights.cast(target.dtype());
+        let error = sum_per_item(((prediction - target.clone()) * weights.clone()).square());
+        let size = sum_per_item((target * weights).square());
+        root(error) / (size + self.epsilon * self.epsilon).sqrt()
+    }
+}

@@ -1,0 +1,73 @@
+//! What a configuration can get wrong.
+
+use crate::domain::Domain;
+use thiserror::Error;
+
+/// Why a loss can't be used as it is configured.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum LossError {
+    /// A loss was put on values that it is not defined on.
+    #[error("{loss} is defined on {}, not on {got}: {}", listed(expected), missing(*got, expected))]
+    WrongDomain {
+        /// The loss, by its name in reports.
+        loss: &'static str,
+        /// The domains it is defined on.
+        expected: Vec<Domain>,
+        /// The domain it was put on.
+        got: Domain,
+    },
+    /// A number lies outside its range.
+    #[error(
+        "`{field}` has to be {expected}, got {got}: change it in the configuration of the loss"
+    )]
+    OutOfRange {
+        /// The field, as in the configuration.
+        field: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The number.
+        got: f64,
+    },
+    /// Every weight of a composite is 0.
+    #[error("every term of the composite has weight 0: give at least one of {expected} a weight")]
+    NothingToLearn {
+        /// The weights that there are.
+        expected: &'static str,
+    },
+}
+
+/// `Ok` if `holds`, else [`LossError::OutOfRange`]. A NaN holds nowhere.
+pub(crate) fn in_range(
+    field: &'static str,
+    got: f64,
+    holds: bool,
+    expected: &'static str,
+) -> Result<(), LossError> {
+    if holds {
+        Ok(())
+    } else {
+        Err(LossError::OutOfRange {
+            field,
+            expected,
+            got,
+        })
+    }
+}
+
+/// As [`in_range`], for a number that has to be positive and finite.
+pub(crate) fn positive(field: &'static str, got: f64) -> Result<(), LossError> {
+    let holds = got > 0.0 && got.is_finite();
+    in_range(field, got, holds, "positive and finite")
+}
+
+fn listed(domains: &[Domain]) -> String {
+    let names: Vec<String> = domains.iter().map(Domain::to_string).collect();
+    names.join(" or ")
+}
+
+fn missing(got: Domain, expected: &[Domain]) -> &'static str {
+    expected
+        .first()
+        .map_or("it has no domain", |&wanted| got.conversion_to(wanted))
+}

@@ -1,0 +1,66 @@
+//! Itakura-Saito divergence between power spectra.
+
+use crate::domain::Domain;
+use crate::error::{LossError, positive};
+use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
+use crate::reduction::{at_least_f32, mean_per_item};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Itakura-Saito divergence of the predicted power spectrum from the target's.
+///
+/// ```text
+/// l_b = mean over the counted bins of  p/q - ln(p/q) - 1
+/// p   = max(x^2, floor),  q = max(max(x^, 0)^2, floor)
+///
+/// x^  prediction,  x  target,  b  item
+/// ```
+///
+/// Févotte, Bertin and Durrieu, "Nonnegative Matrix Factorization with the Itakura-Saito Divergence:
+/// With Application to Music Analysis", Neural Computation 21(3), 2009, section 2.
+///
+/// Domain: magnitude, which is squared here. Above the floor it is scale invariant: x and x^ may be
+/// multiplied together by any factor. It isn't symmetric: power that is missing costs as its
+/// ratio, power that is too much as its logarithm.
+///
+/// Differs from the paper: both powers are floored, where the paper leaves 0 undefined. A prediction
+/// below the floor costs what the floor costs and has no gradient, so this loss should not stand
+/// alone; the gradient right above the floor grows as p / floor^1.5.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ItakuraSaito {
+    /// Least power, in squared units of the spectrogram. For 1e-8 that is a magnitude of 1e-4.
+    pub floor: f64,
+}
+
+impl Default for ItakuraSaito {
+    fn default() -> Self {
+        Self { floor: 1e-8 }
+    }
+}
+
+impl Loss for ItakuraSaito {
+    fn name(&self) -> &'static str {
+        "itakura_saito"
+    }
+
+    fn domains(&self) -> &[Domain] {
+        &[Domain::Magnitude]
+    }
+
+    fn validate(&self) -> Result<(), LossError> {
+        positive("floor", self.floor)
+    }
+}
+
+impl SpectrogramLoss for ItakuraSaito {
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        assert_same_shape(&prediction, &target);
+        let power = |x: Tensor<3>| {
+            let x = at_least_f32(x).clamp_min(0.0);
+            x.square().clamp_min(self.floor)
+        };
+        let ratio = power(target) / power(prediction);
+        mean_per_item(ratio.clone() - ratio.log() - 1.0, weights)
+    }
+}

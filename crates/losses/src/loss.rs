@@ -1,0 +1,113 @@
+//! The face that losses share.
+
+use crate::domain::Domain;
+use crate::error::LossError;
+use crate::reduction::mean_over_batch;
+use burn::tensor::Tensor;
+
+/// A loss with a name and the domains that it is defined on.
+pub trait Loss {
+    /// Its name in reports, such as `spec_l1`.
+    fn name(&self) -> &'static str;
+
+    /// The domains it is defined on.
+    fn domains(&self) -> &[Domain];
+
+    /// Checks its own numbers.
+    ///
+    /// # Errors
+    /// [`LossError::OutOfRange`] for the first number that lies outside its range.
+    fn validate(&self) -> Result<(), LossError> {
+        Ok(())
+    }
+
+    /// Checks that it may be put on values of `domain`.
+    ///
+    /// # Errors
+    /// [`LossError::WrongDomain`], which says what conversion is missing.
+    fn check_domain(&self, domain: Domain) -> Result<(), LossError> {
+        if self.domains().contains(&domain) {
+            return Ok(());
+        }
+        Err(LossError::WrongDomain {
+            loss: self.name(),
+            expected: self.domains().to_vec(),
+            got: domain,
+        })
+    }
+}
+
+/// A loss between spectrograms.
+///
+/// Every one of them keeps the same laws, which `tests/laws.rs` checks for all: an item's loss
+/// depends on that item alone and on its selected bins alone; an item with nothing selected gives
+/// 0 and a gradient of 0; exact reconstruction gives 0 and a gradient of 0; values and gradients are
+/// finite at silence.
+pub trait SpectrogramLoss: Loss {
+    /// The loss of each item.
+    ///
+    /// # Shapes
+    /// - prediction, target: `[batch, bins, frames]`
+    /// - weights: `[batch, bins, frames]`, 1 where a bin counts, 0 elsewhere
+    /// - output: `[batch]`
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1>;
+
+    /// The loss of the batch: the mean of its items' losses.
+    ///
+    /// # Shapes
+    /// - prediction, target, weights: as [`per_item`](Self::per_item)
+    /// - output: `[1]`
+    ///
+    /// # Panics
+    /// As [`per_item`](Self::per_item).
+    fn forward(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        mean_over_batch(self.per_item(prediction, target, weights))
+    }
+}
+
+/// A loss between sounds.
+pub trait WaveformLoss: Loss {
+    /// The loss of each item. What comes after the valid samples of an item never matters.
+    ///
+    /// # Shapes
+    /// - prediction, target: `[batch, samples]`
+    /// - valid_samples: how many samples each item fills, from the left; `batch` entries
+    /// - output: `[batch]`
+    ///
+    /// # Panics
+    /// If the shapes differ, or an entry of `valid_samples` exceeds the samples there are.
+    fn per_item(
+        &self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        valid_samples: &[usize],
+    ) -> Tensor<1>;
+
+    /// The loss of the batch: the mean of its items' losses.
+    ///
+    /// # Shapes
+    /// - prediction, target, valid_samples: as [`per_item`](Self::per_item)
+    /// - output: `[1]`
+    ///
+    /// # Panics
+    /// As [`per_item`](Self::per_item).
+    fn forward(
+        &self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        valid_samples: &[usize],
+    ) -> Tensor<1> {
+        mean_over_batch(self.per_item(prediction, target, valid_samples))
+    }
+}
+
+pub(crate) fn assert_same_shape<const D: usize>(prediction: &Tensor<D>, target: &Tensor<D>) {
+    assert_eq!(
+        prediction.dims(),
+        target.dims(),
+        "the prediction needs the shape of its target"
+    );
+}

@@ -1,0 +1,88 @@
+//! Squared error that looks at quiet bins more than at loud ones.
+
+use crate::domain::Domain;
+use crate::error::{LossError, in_range, positive};
+use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
+use crate::reduction::{at_least_f32, mean_per_item};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// Squared error, weighted by how quiet the target is.
+///
+/// ```text
+/// l_b  = mean_i w_bi (x^_bi - x_bi)^2
+/// w_bi = min(v_bi / mean_j v_bj, cap)
+/// v_bi = 1 / (x_bi + eps)
+///
+/// x^  prediction,  x  target,  b  item,  i, j  its counted bins
+/// eps level below which all bins are equally quiet
+/// cap largest weight of a bin
+/// ```
+///
+/// The weights come from the target alone, so a network can't lower them by what it predicts. Their
+/// mean over an item is 1 before the cap, so that an item's loudness doesn't change how much it
+/// counts.
+///
+/// A term of this project's own objective, without a paper; [`mixed`] joins it with the spectral one.
+///
+/// Domain: magnitude or log1p (not negative; on normalised data 1 / (x + eps) changes sign).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LowMagnitudeLoss {
+    /// Level below which all bins are equally quiet, in the unit of the spectrogram. A bin of level 1
+    /// weighs about `epsilon` times as much as a silent one.
+    pub epsilon: f64,
+    /// Largest weight of a bin, at least 1.
+    pub cap: f64,
+}
+
+impl Default for LowMagnitudeLoss {
+    fn default() -> Self {
+        Self {
+            epsilon: 1e-2,
+            cap: 10.0,
+        }
+    }
+}
+
+impl Loss for LowMagnitudeLoss {
+    fn name(&self) -> &'static str {
+        "lowmag"
+    }
+
+    fn domains(&self) -> &[Domain] {
+        &[Domain::Magnitude, Domain::Log1p]
+    }
+
+    fn validate(&self) -> Result<(), LossError> {
+        positive("epsilon", self.epsilon)?;
+        let holds = self.cap >= 1.0 && self.cap.is_finite();
+        in_range("cap", self.cap, holds, "at least 1 and finite")
+    }
+}
+
+impl SpectrogramLoss for LowMagnitudeLoss {
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        assert_same_shape(&prediction, &target);
+        let prediction = at_least_f32(prediction);
+        let target = at_least_f32(target).detach();
+        let [batch, _, _] = target.dims();
+        let quietness = (target.clone().clamp_min(0.0) + self.epsilon).recip();
+        // An item with nothing counted has a mean of 0; the cap takes the infinity away.
+        let mean = mean_per_item(quietness.clone(), weights.clone());
+        let attention = (quietness / mean.reshape([batch, 1, 1])).clamp_max(self.cap);
+        mean_per_item(attention * (prediction - target).square(), weights)
+    }
+}
+
+/// The spectral and the low-magnitude loss, mixed.
+///
+/// ```text
+/// l = beta l_spec + (1 - beta) l_lowmag
+/// ```
+///
+/// # Shapes
+/// - spectral, low_magnitude, output: `[batch]`
+pub fn mixed(beta: f64, spectral: Tensor<1>, low_magnitude: Tensor<1>) -> Tensor<1> {
+    spectral * beta + low_magnitude * (1.0 - beta)
+}

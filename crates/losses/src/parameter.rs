@@ -1,0 +1,160 @@
+//! Error of estimated synthesizer parameters.
+
+use crate::error::{LossError, in_range};
+use crate::loss::assert_same_shape;
+use crate::reduction::{at_least_f32, mean_per_item};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// Squared error of continuous parameters and cross-entropy of categorical ones.
+///
+/// ```text
+/// l_b    = (cont_b + cat_b) / 2   where both kinds exist, else the one that does
+/// cont_b = mean_p (c^_bp - c_bp)^2
+/// cat_b  = mean_q H_bq
+/// H_bq   = - sum_k t_bqk ln softmax(z_bq)_k
+/// t_bqk  = (1 - s) [k = y_bq] + s / K_q
+///
+/// c^, c  continuous parameters, predicted and true, positions in 0..1
+/// z, y   logits and true class of categorical parameter q, which has K_q classes
+/// s      label smoothing
+/// ```
+///
+/// Label smoothing: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR
+/// 2016, section 7.
+///
+/// Domain: parameter vectors, no sound.
+///
+/// Differs from the paper: there is one classifier for each categorical parameter, and all of them weigh
+/// the same; each item is averaged first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ParameterLoss {
+    /// Share of the true class's probability that is spread over all classes, 0 to below 1.
+    pub label_smoothing: f64,
+}
+
+/// What a network says about the parameters of a batch.
+#[derive(Clone, Debug)]
+pub struct ParameterPrediction {
+    /// Continuous parameters, `[batch, continuous]`; none if the synthesizer has none.
+    pub continuous: Option<Tensor<2>>,
+    /// Logits of each categorical parameter, `[batch, classes]`.
+    pub logits: Vec<Tensor<2>>,
+}
+
+/// The true parameters of a batch.
+#[derive(Clone, Debug)]
+pub struct ParameterTarget {
+    /// Continuous parameters, `[batch, continuous]`, positions in 0..1.
+    pub continuous: Option<Tensor<2>>,
+    /// Classes, `[batch, categorical]`, in the order of the logits.
+    pub classes: Option<Tensor<2, Int>>,
+}
+
+/// The loss of each item, and what it is made of. All but `correct` are `[batch]`.
+#[derive(Clone, Debug)]
+pub struct ParameterScores {
+    /// The loss.
+    pub loss: Tensor<1>,
+    /// Mean squared error of the continuous parameters.
+    pub cont_mse: Option<Tensor<1>>,
+    /// Mean cross-entropy of the categorical parameters.
+    pub cross_entropy: Option<Tensor<1>>,
+    /// 1 where the likeliest class is the true one, else 0: `[batch, categorical]`.
+    pub correct: Option<Tensor<2>>,
+}
+
+impl ParameterLoss {
+    /// Checks its own number.
+    ///
+    /// # Errors
+    /// [`LossError::OutOfRange`] if the label smoothing isn't in 0 to below 1.
+    pub fn validate(&self) -> Result<(), LossError> {
+        let holds = (0.0..1.0).contains(&self.label_smoothing);
+        let expected = "from 0 to below 1";
+        in_range("label_smoothing", self.label_smoothing, holds, expected)
+    }
+
+    /// The loss of each item with its parts.
+    ///
+    /// # Panics
+    /// If prediction and target don't have the same parameters, or none at all.
+    pub fn per_item(
+        &self,
+        prediction: ParameterPrediction,
+        target: ParameterTarget,
+    ) -> ParameterScores {
+        let cont_mse = match (prediction.continuous, target.continuous) {
+            (Some(prediction), Some(target)) => Some(squared_error(prediction, target)),
+            (None, None) => None,
+            (prediction, _) => panic!(
+                "prediction and target need the same continuous parameters, only the {} has any",
+                if prediction.is_some() {
+                    "prediction"
+                } else {
+                    "target"
+                }
+            ),
+        };
+        let n_classes = target
+            .classes
+            .as_ref()
+            .map_or(0, |classes| classes.dims()[1]);
+        assert_eq!(
+            prediction.logits.len(),
+            n_classes,
+            "every categorical parameter of the target needs its logits"
+        );
+        let (cross_entropy, correct) = match target.classes {
+            Some(classes) if n_classes > 0 => {
+                let (cross_entropy, correct) = self.categorical(prediction.logits, classes);
+                (Some(cross_entropy), Some(correct))
+            }
+            _ => (None, None),
+        };
+        let loss = match (&cont_mse, &cross_entropy) {
+            (Some(cont), Some(cat)) => (cont.clone() + cat.clone()) * 0.5,
+            (Some(only), None) | (None, Some(only)) => only.clone(),
+            (None, None) => panic!("there are no parameters to compare"),
+        };
+        ParameterScores {
+            loss,
+            cont_mse,
+            cross_entropy,
+            correct,
+        }
+    }
+
+    /// Mean cross-entropy of each item, `[batch]`, and what was right, `[batch, categorical]`.
+    fn categorical(
+        &self,
+        logits: Vec<Tensor<2>>,
+        classes: Tensor<2, Int>,
+    ) -> (Tensor<1>, Tensor<2>) {
+        let mut entropies = Vec::with_capacity(logits.len());
+        let mut correct = Vec::with_capacity(logits.len());
+        for (q, logits) in logits.into_iter().enumerate() {
+            let logits = at_least_f32(logits);
+            let truth = classes.clone().narrow(1, q, 1);
+            let hit = logits.clone().detach().argmax(1).equal(truth.clone());
+            correct.push(hit.float().cast(logits.dtype()));
+            let log_p = log_softmax(logits, 1);
+            let at_truth = log_p.clone().gather(1, truth);
+            let everywhere = log_p.mean_dim(1);
+            let smoothing = self.label_smoothing;
+            entropies.push((at_truth * (1.0 - smoothing) + everywhere * smoothing).neg());
+        }
+        let entropies = Tensor::cat(entropies, 1);
+        let weights = entropies.ones_like();
+        (mean_per_item(entropies, weights), Tensor::cat(correct, 1))
+    }
+}
+
+fn squared_error(prediction: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+    assert_same_shape(&prediction, &target);
+    let error = (at_least_f32(prediction) - at_least_f32(target)).square();
+    let weights = error.ones_like();
+    mean_per_item(error, weights)
+}

@@ -1,0 +1,225 @@
+//! Similarities of queries and keys, a chunk at a time: what InfoNCE is computed from.
+
+use crate::candidates::{Group, draw};
+use crate::contrastive::InfoNce;
+use crate::reduction::at_least_f32;
+use crate::root::root;
+use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use std::collections::BTreeMap;
+
+/// Everything that the queries of a batch are compared with. Nothing here is on the graph.
+pub(crate) struct Table<'a> {
+    pub loss: &'a InfoNce,
+    /// Tokens of an item.
+    pub n_tokens: usize,
+    /// Whether anybody asks for the slope of the queries, and of the keys.
+    pub with_gradient: bool,
+    pub with_key_gradient: bool,
+    /// `[batch * tokens, features]`.
+    pub keys: Tensor<2>,
+    /// The two sides of [`augmented`].
+    pub content: [Tensor<2>; 2],
+    pub draw_keys: Vec<u64>,
+}
+
+/// What is known of some queries; each is `[queries, 1]` but for the gradient.
+pub(crate) struct Answers {
+    pub loss: Tensor<2>,
+    /// `[queries, features]`, none if nobody asks for it.
+    pub gradient: Option<Tensor<2>>,
+    pub right: Tensor<2>,
+    pub candidates: Tensor<2>,
+    /// For each item with queries here, the slope of the sum of its losses by the keys of length 1,
+    /// `[keys, features]`; empty if nobody asks for it.
+    pub key_gradients: BTreeMap<usize, Tensor<2>>,
+}
+
+/// The logit of a key that is no candidate: its exponential is 0 in every precision.
+const EXCLUDED: f64 = -1e30;
+
+/// Bytes in flight for each pair of a query and a key: logits, their masked copy and exponentials,
+/// products of contents, all at most 4 wide, and three masks.
+const BYTES_PER_PAIR: usize = 20;
+
+impl Table<'_> {
+    /// Asks the queries of a group, some at a time. `asked` is `[queries, features]`, of length 1.
+    pub(crate) fn ask(&self, group: &Group, asked: Tensor<2>) -> Answers {
+        let index = indices(&group.keys, &asked.device());
+        let keys = normalised(self.keys.clone().select(0, index.clone()));
+        let content = self.content[1].clone().select(0, index);
+        let wide = asked.dtype().size() / 4;
+        let bytes = group.keys.len() * BYTES_PER_PAIR * wide;
+        let chunk = (self.loss.chunk_bytes / bytes).max(1);
+        let chunks = (0..group.queries.len()).step_by(chunk).map(|start| {
+            let end = (start + chunk).min(group.queries.len());
+            let asked = asked.clone().narrow(0, start, end - start);
+            self.ask_chunk(group, start..end, asked, [&keys, &content])
+        });
+        Answers::cat(chunks.collect())
+    }
+
+    fn ask_chunk(
+        &self,
+        group: &Group,
+        range: std::ops::Range<usize>,
+        asked: Tensor<2>,
+        [keys, content]: [&Tensor<2>; 2],
+    ) -> Answers {
+        let device = asked.device();
+        let temperature = self.loss.temperature;
+        let own = indices(&group.own[range.clone()], &device);
+        let own_keys = keys.clone().select(0, own.clone());
+        let own = own.reshape([range.len(), 1]);
+
+        let excluded = self.excluded(group, range.clone(), content);
+        let own_excluded = excluded.clone().gather(1, own.clone());
+        let n_excluded = excluded.clone().float().sum_dim(1).cast(asked.dtype());
+        let others = n_excluded.neg() + (group.keys.len() as f64 - 1.0);
+        let negatives = others + own_excluded.float().cast(asked.dtype());
+
+        let logits = (asked.clone() / temperature).matmul(keys.clone().transpose());
+        let positive = logits.clone().gather(1, own.clone());
+        let away = positive.full_like(EXCLUDED);
+        let logits = logits.mask_fill(excluded, EXCLUDED).scatter(
+            1,
+            own.clone(),
+            away,
+            IndexingUpdateOp::Add,
+        );
+        let nearest = logits.clone().max_dim(1);
+        let right = positive.clone().greater(nearest.clone());
+
+        // Shifted by the largest, so that no exponential overflows and one of them is 1.
+        let largest = positive.clone().max_pair(nearest);
+        let terms = (logits - largest.clone()).exp();
+        let positive_term = (positive.clone() - largest.clone()).exp();
+        let sum = terms.clone().sum_dim(1) + positive_term.clone();
+        let own_slope = positive_term / sum.clone() - 1.0;
+        let key_gradients = match self.with_key_gradient {
+            true => {
+                let slopes = (terms.clone() / sum.clone()).scatter(
+                    1,
+                    own,
+                    own_slope.clone(),
+                    IndexingUpdateOp::Add,
+                );
+                self.by_item(&group.queries[range], slopes / temperature, &asked)
+            }
+            false => BTreeMap::new(),
+        };
+        let gradient = self.with_gradient.then(|| {
+            let expected = terms.matmul(keys.clone()) / sum.clone();
+            (expected + own_keys * own_slope) / temperature
+        });
+        Answers {
+            loss: largest + sum.log() - positive.clone(),
+            gradient,
+            right: right.float().cast(positive.dtype()),
+            candidates: negatives + 1.0,
+            key_gradients,
+        }
+    }
+
+    /// The products of slopes `[queries, keys]` and queries `[queries, features]`, item by item.
+    fn by_item(
+        &self,
+        queries: &[i64],
+        slopes: Tensor<2>,
+        asked: &Tensor<2>,
+    ) -> BTreeMap<usize, Tensor<2>> {
+        let item = |query: &i64| *query as usize / self.n_tokens;
+        let mut start = 0;
+        let runs = queries.chunk_by(|a, b| item(a) == item(b));
+        runs.map(|run| {
+            let [slopes, asked] =
+                [&slopes, asked].map(|rows| rows.clone().narrow(0, start, run.len()));
+            start += run.len();
+            (item(&run[0]), slopes.transpose().matmul(asked))
+        })
+        .collect()
+    }
+
+    /// True where a key has the query's content, or wasn't drawn: `[queries, keys]`.
+    fn excluded(
+        &self,
+        group: &Group,
+        range: std::ops::Range<usize>,
+        content: &Tensor<2>,
+    ) -> Tensor<2, Bool> {
+        let device = content.device();
+        let queries = indices(&group.queries[range.clone()], &device);
+        let asked = self.content[0].clone().select(0, queries);
+        let same = asked
+            .matmul(content.clone().transpose())
+            .greater_equal_elem(0.0);
+        let Some(n) = group.sampled else {
+            return same;
+        };
+        let n_keys = group.keys.len();
+        let mut left_out = vec![true; range.len() * n_keys];
+        for (row, query) in left_out.chunks_exact_mut(n_keys).zip(range.clone()) {
+            let token = group.queries[query] as usize;
+            let draw_key = self.draw_keys[token / self.n_tokens];
+            let key = [draw_key, (token % self.n_tokens) as u64];
+            for place in draw(n, n_keys, group.own[query] as usize, key) {
+                row[place] = false;
+            }
+        }
+        let left_out = TensorData::new(left_out, [range.len(), n_keys]);
+        same.bool_or(Tensor::from_data(left_out, &device))
+    }
+}
+
+impl Answers {
+    fn cat(chunks: Vec<Answers>) -> Answers {
+        let mut key_gradients = BTreeMap::<usize, Tensor<2>>::new();
+        for (&item, slope) in chunks.iter().flat_map(|chunk| &chunk.key_gradients) {
+            let sum = match key_gradients.remove(&item) {
+                Some(sum) => sum + slope.clone(),
+                None => slope.clone(),
+            };
+            key_gradients.insert(item, sum);
+        }
+        let column = |of: fn(&Answers) -> &Tensor<2>| {
+            Tensor::cat(chunks.iter().map(|chunk| of(chunk).clone()).collect(), 0)
+        };
+        let gradients: Option<Vec<_>> = chunks.iter().map(|chunk| chunk.gradient.clone()).collect();
+        Answers {
+            loss: column(|chunk| &chunk.loss),
+            right: column(|chunk| &chunk.right),
+            candidates: column(|chunk| &chunk.candidates),
+            gradient: gradients.map(|gradients| Tensor::cat(gradients, 0)),
+            key_gradients,
+        }
+    }
+}
+
+/// The two factors of the test for equal content: row `i` of the first times row `j` of the second is
+/// not negative exactly if the contents are the same.
+///
+/// ```text
+/// [c_i, -h |c_i|^2, -h] . [c_j, 1, |c_j|^2] = c_i . c_j - h (|c_i|^2 + |c_j|^2)
+/// h = (1 - same^2 / 2) / 2
+/// ```
+pub(crate) fn augmented(content: Tensor<3>, same: f64) -> [Tensor<2>; 2] {
+    let [batch, tokens, values] = content.dims();
+    let content = at_least_f32(content).reshape([batch * tokens, values]);
+    let half = (1.0 - same * same / 2.0) / 2.0;
+    let size = content.clone().square().sum_dim(1);
+    let ones = size.ones_like();
+    let asked = vec![content.clone(), size.clone() * -half, ones.clone() * -half];
+    [
+        Tensor::cat(asked, 1),
+        Tensor::cat(vec![content, ones, size], 1),
+    ]
+}
+
+/// Each row with length 1; a row of zeros stays one.
+pub(crate) fn normalised(rows: Tensor<2>) -> Tensor<2> {
+    let length = root(rows.clone().square().sum_dim(1));
+    rows / length.clamp_min(1e-6)
+}
+
+pub(crate) fn indices(places: &[i64], device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(places.to_vec(), [places.len()]), device)
+}

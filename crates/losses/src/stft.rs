@@ -1,0 +1,226 @@
+//! Magnitudes of the short-time Fourier transform, differentiable, on every backend.
+
+use crate::error::{LossError, in_range};
+use crate::framing::{frames, samples_needed};
+use crate::root::root;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+use std::f64::consts::TAU;
+
+/// Sizes of a short-time Fourier transform, in samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resolution {
+    /// Length of the transform: any, not only powers of two.
+    pub n_fft: usize,
+    /// Step from one frame to the next.
+    pub hop_length: usize,
+    /// Length of the window, at most `n_fft`.
+    pub win_length: usize,
+}
+
+impl Resolution {
+    /// Bins of a spectrum: `n_fft / 2 + 1`.
+    pub fn bins(&self) -> usize {
+        self.n_fft / 2 + 1
+    }
+
+    /// Frames of a sound: `1 + samples / hop_length`, as `torch.stft(center=True)` has it.
+    ///
+    /// The padding of an odd `n_fft`, `n_fft / 2` on each side, is one sample less than the transform, and
+    /// the count is `1 + (samples - 1) / hop_length`.
+    pub fn frames(&self, samples: usize) -> usize {
+        1 + samples.saturating_sub(self.n_fft % 2) / self.hop_length
+    }
+
+    /// Computes window and basis on `device`.
+    ///
+    /// # Errors
+    /// [`LossError::OutOfRange`] if a size is 0, or the window longer than the transform.
+    pub fn init(&self, device: &Device) -> Result<Stft, LossError> {
+        let Self {
+            n_fft,
+            hop_length,
+            win_length,
+        } = *self;
+        in_range("n_fft", n_fft as f64, n_fft > 0, "at least 1")?;
+        in_range(
+            "hop_length",
+            hop_length as f64,
+            hop_length > 0,
+            "at least 1",
+        )?;
+        let fits = (1..=n_fft).contains(&win_length);
+        in_range("win_length", win_length as f64, fits, "from 1 to n_fft")?;
+        Ok(Stft {
+            resolution: *self,
+            cosine: self.basis(f64::cos, device),
+            sine: self.basis(f64::sin, device),
+        })
+    }
+
+    /// `w[n] wave(2 pi k n / n_fft)`, `[win_length, bins]`.
+    ///
+    /// The window stands in the middle of the transform, so its first sample has another phase there;
+    /// a magnitude does not know the difference.
+    fn basis(&self, wave: fn(f64) -> f64, device: &Device) -> Tensor<2> {
+        let circle: Vec<f64> = (0..self.n_fft)
+            .map(|i| wave(TAU * i as f64 / self.n_fft as f64))
+            .collect();
+        let mut values = Vec::with_capacity(self.win_length * self.bins());
+        for n in 0..self.win_length {
+            let window = 0.5 - 0.5 * (TAU * n as f64 / self.win_length as f64).cos();
+            values.extend((0..self.bins()).map(|k| (window * circle[k * n % self.n_fft]) as f32));
+        }
+        let shape = [self.win_length, self.bins()];
+        Tensor::from_data(TensorData::new(values, shape), &device.clone().inner())
+    }
+}
+
+/// A short-time Fourier transform with its basis on a device.
+///
+/// ```text
+/// X[k, t] = sum_n w[n] x[t hop + n - win/2] exp(-2 pi i k n / n_fft)
+///
+/// w  periodic Hann window of win samples,  k  bin,  t  frame
+/// ```
+///
+/// Equals the magnitudes of `torch.stft(center=True, pad_mode="reflect")` of each item alone.
+///
+/// The transform is a product of the frames with the windowed basis. Only the samples under the
+/// window take part, so frames are `win_length` long even if `n_fft` is longer. A product reaches every
+/// backend and every `n_fft`; Burn's own `rfft` takes powers of two alone.
+#[derive(Clone, Debug)]
+pub struct Stft {
+    resolution: Resolution,
+    cosine: Tensor<2>,
+    sine: Tensor<2>,
+}
+
+impl Stft {
+    /// The sizes.
+    pub fn resolution(&self) -> Resolution {
+        self.resolution
+    }
+
+    /// Magnitudes of a batch of sounds.
+    ///
+    /// Each item is reflected at its own ends, so the `resolution.frames(valid_samples[b])` frames
+    /// of an item are those that it has alone, however far the batch pads it. What the frames after
+    /// them hold is finite and unspecified. An item that is shorter than half a transform is reflected
+    /// as often as it takes.
+    ///
+    /// The gradient is finite everywhere, and 0 where a magnitude is 0.
+    ///
+    /// # Shapes
+    /// - waveform: `[batch, samples]`
+    /// - valid_samples: how many samples each item fills, from the left; `batch` entries
+    /// - output: `[batch, bins, frames]`
+    ///
+    /// # Panics
+    /// If `valid_samples` doesn't have one entry for each item, or one exceeds the samples there are.
+    pub fn magnitude(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Tensor<3> {
+        let [batch, samples] = waveform.dims();
+        let Resolution {
+            hop_length,
+            win_length,
+            ..
+        } = self.resolution;
+        let (count, bins) = (self.resolution.frames(samples), self.resolution.bins());
+        let reflected = self.reflect(waveform, valid_samples, count);
+        let framed = frames(reflected, win_length, hop_length, count);
+        let framed = framed.reshape([batch * count, win_length]);
+        let part = |basis: &Tensor<2>| {
+            let basis = basis.clone().cast(framed.dtype());
+            framed.clone().matmul(basis).square()
+        };
+        root(part(&self.cosine) + part(&self.sine))
+            .reshape([batch, count, bins])
+            .swap_dims(1, 2)
+    }
+
+    /// The samples under the frames' windows, reflected at both ends of each item.
+    fn reflect(&self, waveform: Tensor<2>, valid_samples: &[usize], count: usize) -> Tensor<2> {
+        let [batch, samples] = waveform.dims();
+        assert_valid_samples(valid_samples, [batch, samples]);
+        let Resolution {
+            n_fft,
+            hop_length,
+            win_length,
+        } = self.resolution;
+        let before = (n_fft / 2) as i64 - ((n_fft - win_length) / 2) as i64;
+        let length = samples_needed(win_length, hop_length, count);
+        let mut places = Vec::with_capacity(batch * length);
+        for &valid in valid_samples {
+            places.extend((0..length as i64).map(|i| reflected(i - before, valid)));
+        }
+        let places = TensorData::new(places, [batch, length]);
+        let places = Tensor::<2, Int>::from_data(places, &waveform.device().inner());
+        waveform.gather(1, places)
+    }
+}
+
+/// The sample that stands at `place` when `0..valid` is mirrored at its first and last sample.
+fn reflected(place: i64, valid: usize) -> i64 {
+    let last = valid as i64 - 1;
+    if last < 1 {
+        return 0;
+    }
+    let place = place.rem_euclid(2 * last);
+    place.min(2 * last - place)
+}
+
+pub(crate) fn assert_valid_samples(valid_samples: &[usize], [batch, samples]: [usize; 2]) {
+    assert_eq!(
+        valid_samples.len(),
+        batch,
+        "valid_samples needs one entry for each of the {batch} items of the batch, got {}",
+        valid_samples.len()
+    );
+    if let Some(longest) = valid_samples.iter().max() {
+        assert!(
+            *longest <= samples,
+            "an item can have at most the {samples} samples of its batch, got {longest} valid samples"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reflection_repeats_no_end_and_never_leaves_the_sound() {
+        let places: Vec<i64> = (-5..9).map(|place| reflected(place, 4)).collect();
+        assert_eq!(places, [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]);
+        for valid in 0..3 {
+            assert!((-9..9).all(|place| reflected(place, valid) < valid.max(1) as i64));
+        }
+    }
+
+    #[test]
+    fn a_window_longer_than_the_transform_is_refused() {
+        let resolution = Resolution {
+            n_fft: 8,
+            hop_length: 2,
+            win_length: 9,
+        };
+        let error = resolution.init(&Device::flex()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`win_length` has to be from 1 to n_fft, got 9: change it in the configuration of the loss"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "at most the 40 samples of its batch, got 41")]
+    fn more_valid_samples_than_samples_are_refused() {
+        let resolution = Resolution {
+            n_fft: 8,
+            hop_length: 3,
+            win_length: 6,
+        };
+        let stft = resolution.init(&Device::flex()).unwrap();
+        stft.magnitude(Tensor::zeros([2, 40], &Device::flex()), &[1, 41]);
+    }
+}

@@ -1,0 +1,163 @@
+//! Error-to-signal ratio of sounds, heard through a pre-emphasis filter, with a term for offsets.
+
+use crate::domain::Domain;
+use crate::error::{LossError, in_range, positive};
+use crate::loss::{Loss, WaveformLoss, assert_same_shape};
+use crate::pre_emphasis::PreEmphasis;
+use crate::reduction::{at_least_f32, mean_per_item};
+use crate::stft::assert_valid_samples;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Error-to-signal ratio after a pre-emphasis filter, plus the same of the mean.
+///
+/// ```text
+/// l_b = ESR_b + DC_b
+/// ESR = mean_n |h * (y - y^)|^2 / (mean_n |h * y|^2 + eps)
+/// DC  = |mean_n (y - y^)|^2     / (mean_n |y|^2 + eps)
+///
+/// y^  prediction,  y  target,  n  the valid samples of item b
+/// h * pre-emphasis filter
+/// eps energy that silence is compared with
+/// ```
+///
+/// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
+/// 2020. The DC term is there because the filters make the first term blind to offsets.
+///
+/// Domain: waveform. A prediction of silence costs 1 plus the target's own share of offset.
+///
+/// Differs from the paper: `eps` makes a silent target finite; the ratio is one of means, so that
+/// `eps` doesn't depend on how long a sound is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EsrDcLoss {
+    /// What prediction and target are filtered by in the first term.
+    pub pre_emphasis: PreEmphasis,
+    /// Mean squared sample that is added to the target's. For 1e-6 that is 60 dB below full scale.
+    pub epsilon: f64,
+}
+
+impl Default for EsrDcLoss {
+    fn default() -> Self {
+        Self {
+            pre_emphasis: PreEmphasis::HighPass,
+            epsilon: 1e-6,
+        }
+    }
+}
+
+impl Loss for EsrDcLoss {
+    fn name(&self) -> &'static str {
+        "esr_dc"
+    }
+
+    fn domains(&self) -> &[Domain] {
+        &[Domain::Waveform]
+    }
+
+    fn validate(&self) -> Result<(), LossError> {
+        positive("epsilon", self.epsilon)?;
+        if let PreEmphasis::AWeighting { sample_rate_hz } = self.pre_emphasis {
+            // The curve is anchored at 1 kHz, which has to exist.
+            let holds = sample_rate_hz > 2000.0 && sample_rate_hz.is_finite();
+            in_range("sample_rate_hz", sample_rate_hz, holds, "above 2000 Hz")?;
+        }
+        Ok(())
+    }
+}
+
+impl WaveformLoss for EsrDcLoss {
+    fn per_item(
+        &self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        valid_samples: &[usize],
+    ) -> Tensor<1> {
+        let pair = Pair::new(prediction, target, valid_samples);
+        self.esr(&pair) + self.dc(&pair)
+    }
+}
+
+impl EsrDcLoss {
+    /// The first term alone: the error-to-signal ratio of each item after the filter.
+    ///
+    /// # Shapes
+    /// As [`per_item`](WaveformLoss::per_item).
+    ///
+    /// # Panics
+    /// As [`per_item`](WaveformLoss::per_item).
+    pub fn esr_per_item(
+        &self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        valid_samples: &[usize],
+    ) -> Tensor<1> {
+        self.esr(&Pair::new(prediction, target, valid_samples))
+    }
+
+    /// The second term alone: the offset of each item.
+    ///
+    /// # Shapes
+    /// As [`per_item`](WaveformLoss::per_item).
+    ///
+    /// # Panics
+    /// As [`per_item`](WaveformLoss::per_item).
+    pub fn dc_per_item(
+        &self,
+        prediction: Tensor<2>,
+        target: Tensor<2>,
+        valid_samples: &[usize],
+    ) -> Tensor<1> {
+        self.dc(&Pair::new(prediction, target, valid_samples))
+    }
+
+    fn esr(&self, pair: &Pair) -> Tensor<1> {
+        let heard = |signal: &Tensor<2>| pair.energy(self.pre_emphasis.apply(signal.clone()));
+        heard(&pair.error) / (heard(&pair.target) + self.epsilon)
+    }
+
+    fn dc(&self, pair: &Pair) -> Tensor<1> {
+        let offset = mean_per_item(pair.error.clone(), pair.weights.clone());
+        offset.square() / (pair.energy(pair.target.clone()) + self.epsilon)
+    }
+}
+
+/// Sounds, each `[batch, samples]`, and 0 in their padding: filters are linear and look to both sides, so it is
+/// silenced before them.
+struct Pair {
+    target: Tensor<2>,
+    error: Tensor<2>,
+    weights: Tensor<2>,
+}
+
+impl Pair {
+    fn new(prediction: Tensor<2>, target: Tensor<2>, valid_samples: &[usize]) -> Pair {
+        assert_same_shape(&prediction, &target);
+        let target = at_least_f32(target);
+        let weights = sample_weights(&target, valid_samples);
+        Pair {
+            error: (target.clone() - at_least_f32(prediction)) * weights.clone(),
+            target: target * weights.clone(),
+            weights,
+        }
+    }
+
+    fn energy(&self, signal: Tensor<2>) -> Tensor<1> {
+        mean_per_item(signal.square(), self.weights.clone())
+    }
+}
+
+/// 1 in the sound, 0 in the padding after it, in the type of `like`: `[batch, samples]`.
+fn sample_weights(like: &Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
+    let [batch, samples] = like.dims();
+    assert_valid_samples(valid_samples, [batch, samples]);
+    let device = like.device().inner();
+    let ends: Vec<i64> = valid_samples.iter().map(|&end| end as i64).collect();
+    let ends = Tensor::<2, Int>::from_data(TensorData::new(ends, [batch, 1]), &device);
+    let sample = Tensor::<1, Int>::arange(0..samples as i64, &device).reshape([1, samples]);
+    sample
+        .expand([batch, samples])
+        .lower(ends.expand([batch, samples]))
+        .float()
+        .cast(like.dtype())
+}

@@ -1,0 +1,493 @@
+//! InfoNCE against a plain dense implementation, and its laws.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use losses::{
+    ContrastiveScores, ContrastiveTokens, InfoNce, LossError, Negatives, mean_over_batch,
+};
+use proptest::prelude::*;
+
+const CLIP: Negatives = Negatives::Clip { sampled: None };
+
+/// A batch of tokens as plain numbers.
+#[derive(Clone, Debug)]
+struct Tokens {
+    shape: [usize; 3],
+    values: usize,
+    queries: Vec<f64>,
+    keys: Vec<f64>,
+    content: Vec<f64>,
+    hidden: Vec<bool>,
+    valid: Vec<bool>,
+    scored: Vec<bool>,
+    draw_keys: Vec<u64>,
+}
+
+impl Tokens {
+    /// Everything hidden, valid and scored; contents all different.
+    fn new(shape: [usize; 3], queries: Vec<f64>, keys: Vec<f64>) -> Self {
+        let n = shape[0] * shape[1];
+        Self {
+            shape,
+            values: 1,
+            queries,
+            keys,
+            content: (1..=n).map(|i| i as f64).collect(),
+            hidden: vec![true; n],
+            valid: vec![true; n],
+            scored: vec![true; n],
+            draw_keys: (0..shape[0] as u64).collect(),
+        }
+    }
+
+    fn item(&self, item: usize) -> Tokens {
+        let [_, tokens, features] = self.shape;
+        let floats = |values: &[f64], n: usize| values[item * n..(item + 1) * n].to_vec();
+        let flags = |values: &[bool]| values[item * tokens..(item + 1) * tokens].to_vec();
+        Tokens {
+            shape: [1, tokens, features],
+            values: self.values,
+            queries: floats(&self.queries, tokens * features),
+            keys: floats(&self.keys, tokens * features),
+            content: floats(&self.content, tokens * self.values),
+            hidden: flags(&self.hidden),
+            valid: flags(&self.valid),
+            scored: flags(&self.scored),
+            draw_keys: vec![self.draw_keys[item]],
+        }
+    }
+
+    fn tensors(&self, dtype: DType) -> ContrastiveTokens {
+        let device = Device::flex().autodiff();
+        let [batch, tokens, features] = self.shape;
+        let floats = |values: &[f64], width: usize| {
+            let values = TensorData::new(values.to_vec(), [batch, tokens, width]);
+            Tensor::<3>::from_data(values, (&device, dtype))
+        };
+        let flags = |values: &[bool]| {
+            let values = TensorData::new(values.to_vec(), [batch, tokens]);
+            Tensor::<2, Bool>::from_data(values, &device)
+        };
+        ContrastiveTokens {
+            queries: floats(&self.queries, features).require_grad(),
+            keys: floats(&self.keys, features).require_grad(),
+            content: floats(&self.content, self.values),
+            hidden: flags(&self.hidden),
+            valid: flags(&self.valid),
+            scored: flags(&self.scored),
+            draw_keys: self.draw_keys.clone(),
+        }
+    }
+
+    fn evaluate(&self, loss: &InfoNce, dtype: DType) -> Outcome {
+        let tokens = self.tensors(dtype);
+        let (queries, keys) = (tokens.queries.clone(), tokens.keys.clone());
+        let scores = loss.per_item(tokens);
+        let gradients = mean_over_batch(scores.loss.clone()).backward();
+        Outcome::new(
+            scores,
+            queries.grad(&gradients).unwrap(),
+            keys.grad(&gradients),
+        )
+    }
+
+    /// The definition, as one dense matrix on the graph.
+    fn dense(&self, loss: &InfoNce) -> Outcome {
+        let [batch, tokens, features] = self.shape;
+        let n = batch * tokens;
+        let tensors = self.tensors(DType::F64);
+        let unit = |x: Tensor<3>| {
+            let x = x.reshape([n, features]);
+            x.clone() / x.square().sum_dim(1).sqrt()
+        };
+        // A product: the gradient of a division by a number goes through f32 in Burn.
+        let logits = unit(tensors.queries.clone()).matmul(unit(tensors.keys.clone()).transpose())
+            * (1.0 / loss.temperature);
+        let mut allowed = vec![false; n * n];
+        let (mut weights, mut candidates) = (vec![0.0; n], vec![0.0; n]);
+        for i in 0..n {
+            if !(self.hidden[i] && self.valid[i] && self.scored[i]) {
+                allowed[i * n + i] = true;
+                continue;
+            }
+            for j in 0..n {
+                let same_clip = i / tokens == j / tokens;
+                let usable = self.valid[j]
+                    && (loss.negatives == Negatives::Batch || same_clip && self.hidden[j]);
+                allowed[i * n + j] = i == j || usable && !self.same(i, j, loss.same_content);
+            }
+            candidates[i] = allowed[i * n..][..n].iter().filter(|&&is| is).count() as f64;
+            weights[i] = f64::from(candidates[i] > 1.0);
+        }
+        let device = logits.device();
+        let column = |values: &[f64]| {
+            let values = TensorData::new(values.to_vec(), [batch, tokens]);
+            Tensor::<2>::from_data(values, (&device, DType::F64))
+        };
+        let allowed = Tensor::<2, Bool>::from_data(TensorData::new(allowed, [n, n]), &device);
+        let logits = logits.mask_fill(allowed.bool_not(), -1e30);
+        let own = Tensor::<2, Bool>::diag_mask([n, n], 0, &device).bool_not();
+        let pick = |x: Tensor<2>| {
+            let zeros = x.zeros_like();
+            x.mask_where(own.clone().bool_not(), zeros).sum_dim(1)
+        };
+        let positive = pick(logits.clone());
+        let nearest = logits.clone().mask_fill(own.clone(), -2e30).max_dim(1);
+        let right = positive.greater(nearest).float().cast(DType::F64);
+        let losses = pick(log_softmax(logits, 1)).neg();
+        let weights = column(&weights);
+        let mean =
+            |x: Tensor<2>| losses::mean_per_item(x.reshape([batch, tokens]), weights.clone());
+        let scores = ContrastiveScores {
+            loss: mean(losses),
+            accuracy: mean(right),
+            candidates: mean(column(&candidates)),
+            queries: weights.clone().sum_dim(1).squeeze_dim(1),
+        };
+        let gradients = mean_over_batch(scores.loss.clone()).backward();
+        Outcome::new(
+            scores,
+            tensors.queries.grad(&gradients).unwrap(),
+            tensors.keys.grad(&gradients),
+        )
+    }
+
+    fn same(&self, i: usize, j: usize, same_content: f64) -> bool {
+        let of = |token: usize| &self.content[token * self.values..(token + 1) * self.values];
+        let square = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
+        let difference: Vec<f64> = of(i).iter().zip(of(j)).map(|(a, b)| a - b).collect();
+        square(&difference) <= same_content.powi(2) * (square(of(i)) + square(of(j))) / 2.0
+    }
+}
+
+#[derive(Debug)]
+struct Outcome {
+    loss: Vec<f64>,
+    accuracy: Vec<f64>,
+    candidates: Vec<f64>,
+    queries: Vec<f64>,
+    gradient: Vec<f64>,
+    /// All 0 where nothing was asked, and no key is on the graph.
+    key_gradient: Vec<f64>,
+}
+
+impl Outcome {
+    fn new(
+        scores: ContrastiveScores,
+        gradient: Tensor<3>,
+        key_gradient: Option<Tensor<3>>,
+    ) -> Self {
+        let key_gradient = key_gradient.unwrap_or_else(|| gradient.zeros_like());
+        let items = |items: Tensor<1>| items.into_data().iter::<f64>().collect();
+        Self {
+            loss: items(scores.loss),
+            accuracy: items(scores.accuracy),
+            candidates: items(scores.candidates),
+            queries: items(scores.queries),
+            gradient: gradient.into_data().iter::<f64>().collect(),
+            key_gradient: key_gradient.into_data().iter::<f64>().collect(),
+        }
+    }
+
+    fn differs(&self, other: &Outcome, tolerance: f64) -> bool {
+        // A NaN is near to nothing.
+        let near = |a: &[f64], b: &[f64], scale: f64| {
+            assert_eq!(a.len(), b.len());
+            let mut pairs = a.iter().zip(b);
+            pairs.all(|(a, b)| (a - b).abs() <= tolerance * scale)
+        };
+        let largest = |x: &[f64]| x.iter().fold(0.1_f64, |m, x| m.max(x.abs()));
+        let same = near(&self.loss, &other.loss, largest(&other.loss).max(1.0))
+            && near(&self.accuracy, &other.accuracy, 1.0)
+            && near(&self.candidates, &other.candidates, 1.0)
+            && near(&self.queries, &other.queries, 1.0)
+            && near(&self.gradient, &other.gradient, largest(&other.gradient))
+            && near(
+                &self.key_gradient,
+                &other.key_gradient,
+                largest(&other.key_gradient),
+            );
+        !same
+    }
+}
+
+/// Contents of two numbers out of few, so that equal ones are common; some zero.
+fn batches() -> impl Strategy<Value = Tokens> {
+    (1_usize..4, 2_usize..9).prop_flat_map(|(batch, tokens)| {
+        let features = 5;
+        let n = batch * tokens;
+        let vector = || {
+            prop::collection::vec(
+                (1_i32..2000).prop_map(|x| x as f64 / 1024.0 - 1.0),
+                n * features,
+            )
+        };
+        let content = prop::collection::vec((-2_i32..3).prop_map(f64::from), n * 2);
+        let flags = || prop::collection::vec(prop::bool::weighted(0.7), n);
+        let masks = (flags(), flags(), flags());
+        let draw_keys = prop::collection::vec(any::<u64>(), batch);
+        (vector(), vector(), content, masks, draw_keys).prop_map(
+            move |(queries, keys, content, (hidden, valid, scored), draw_keys)| Tokens {
+                shape: [batch, tokens, features],
+                values: 2,
+                queries,
+                keys,
+                content,
+                hidden,
+                valid,
+                scored,
+                draw_keys,
+            },
+        )
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn chunks_equal_the_dense_definition(tokens in batches(), temperature in 0.02_f64..1.0) {
+        for negatives in [Negatives::Batch, CLIP] {
+            let loss = InfoNce { negatives, temperature, chunk_bytes: 300, ..InfoNce::default() };
+            let dense = tokens.dense(&loss);
+            let exact = tokens.evaluate(&loss, DType::F64);
+            prop_assert!(!exact.differs(&dense, 1e-9), "{exact:?} {dense:?}");
+            // A logit of 1 / temperature carries that many roundings of f32.
+            let single = tokens.evaluate(&loss, DType::F32);
+            let tolerance = 1e-5 * (0.07 / temperature).max(1.0);
+            prop_assert!(!single.differs(&dense, tolerance), "{single:?} {dense:?}");
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_chunk_changes_nothing(tokens in batches(), chunk_bytes in 1_usize..3000) {
+        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+            let whole = InfoNce { negatives, ..InfoNce::default() };
+            let parts = InfoNce { chunk_bytes, ..whole };
+            let whole = tokens.evaluate(&whole, DType::F32);
+            let parts = tokens.evaluate(&parts, DType::F32);
+            prop_assert!(!parts.differs(&whole, 1e-6), "{parts:?} {whole:?}");
+        }
+    }
+
+    #[test]
+    fn with_negatives_of_the_clip_an_item_costs_what_it_costs_alone(tokens in batches()) {
+        for sampled in [None, Some(2)] {
+            let loss = InfoNce { negatives: Negatives::Clip { sampled }, ..InfoNce::default() };
+            let together = tokens.evaluate(&loss, DType::F64);
+            for item in 0..tokens.shape[0] {
+                let alone = tokens.item(item).evaluate(&loss, DType::F64);
+                prop_assert!((together.loss[item] - alone.loss[0]).abs() < 1e-12);
+                prop_assert_eq!(together.accuracy[item], alone.accuracy[0]);
+                prop_assert_eq!(together.candidates[item], alone.candidates[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn sampled_negatives_are_at_most_that_many_and_all_if_there_are_fewer(tokens in batches()) {
+        let evaluate = |sampled| {
+            let negatives = Negatives::Clip { sampled };
+            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, DType::F32)
+        };
+        let two = evaluate(Some(2));
+        prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
+        let (many, all) = (evaluate(Some(99)), evaluate(None));
+        prop_assert!(!many.differs(&all, 0.0));
+    }
+
+    #[test]
+    fn the_gradient_is_the_finite_difference(tokens in batches()) {
+        let step = 1e-6;
+        let loss = InfoNce::default();
+        let gradient = tokens.evaluate(&loss, DType::F64).gradient;
+        let largest = gradient.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
+        for (i, slope) in gradient.into_iter().enumerate().step_by(3) {
+            let at = |offset: f64| {
+                let mut moved = tokens.clone();
+                moved.queries[i] += offset;
+                let items = moved.evaluate(&loss, DType::F64).loss;
+                items.iter().sum::<f64>() / items.len() as f64
+            };
+            let difference = (at(step) - at(-step)) / (2.0 * step);
+            prop_assert!((slope - difference).abs() <= 1e-5 * largest, "{slope} {difference}");
+        }
+    }
+}
+
+/// `n` vectors of length 1 with cosine `-1 / (n - 1)` between any two: as far apart as can be.
+fn simplex(n: usize) -> Vec<f64> {
+    let vector = |i: usize| (0..n).map(move |j| f64::from(i == j) - 1.0 / n as f64);
+    (0..n).flat_map(vector).collect()
+}
+
+#[test]
+fn perfect_alignment_has_the_least_loss_there_is() {
+    let n = 6;
+    let tokens = Tokens::new([1, n, n], simplex(n), simplex(n));
+    let loss = InfoNce::default();
+    let outcome = tokens.evaluate(&loss, DType::F64);
+    let others = (n - 1) as f64;
+    let least = (others * (-(1.0 + 1.0 / others) / loss.temperature).exp()).ln_1p();
+    assert!((outcome.loss[0] / least - 1.0).abs() < 1e-6, "{outcome:?}");
+    assert!(outcome.gradient.iter().all(|slope| slope.abs() < 1e-6));
+    assert_eq!(outcome.accuracy, [1.0]);
+    assert_eq!(outcome.candidates, [6.0]);
+}
+
+#[test]
+fn tokens_of_one_content_give_no_signal_and_no_nan() {
+    for content in [0.0, -0.7] {
+        let mut tokens = Tokens::new([2, 3, 4], vec![0.3; 24], vec![0.3; 24]);
+        tokens.content = vec![content; 6];
+        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(1) }] {
+            let loss = InfoNce {
+                negatives,
+                ..InfoNce::default()
+            };
+            let outcome = tokens.evaluate(&loss, DType::F32);
+            assert_eq!(outcome.loss, [0.0; 2]);
+            assert_eq!(outcome.gradient, [0.0; 24]);
+            assert_eq!(outcome.queries, [0.0; 2]);
+        }
+    }
+}
+
+#[test]
+fn collapsed_keys_of_different_content_cost_the_logarithm_of_their_number() {
+    let tokens = Tokens::new([1, 5, 2], vec![0.3; 10], vec![0.7; 10]);
+    let outcome = tokens.evaluate(&InfoNce::default(), DType::F64);
+    assert!((outcome.loss[0] - 5.0_f64.ln()).abs() < 1e-12);
+    assert_eq!(outcome.accuracy, [0.0], "a tie is no hit");
+    assert_eq!(outcome.candidates, [5.0]);
+}
+
+#[test]
+fn one_context_vector_for_all_cannot_fall_below_the_logarithm_of_their_number() {
+    let n = 6;
+    let eye = |i: usize| (0..n).map(move |j| f64::from(i == j));
+    let keys: Vec<f64> = (0..n).flat_map(eye).collect();
+    let loss = InfoNce {
+        negatives: CLIP,
+        ..InfoNce::default()
+    };
+    let floor = (n as f64).ln();
+    let mut seen = 0;
+    for trial in 0..50 {
+        let vector: Vec<f64> = (0..n).map(|j| ((trial * 7 + j * 3) as f64).sin()).collect();
+        let queries = vector.iter().copied().cycle().take(n * n).collect();
+        let outcome = Tokens::new([1, n, n], queries, keys.clone()).evaluate(&loss, DType::F64);
+        assert!(outcome.loss[0] >= floor - 1e-9, "{outcome:?}");
+        seen += 1;
+    }
+    assert_eq!(seen, 50);
+    let even = Tokens::new([1, n, n], vec![1.0; n * n], keys);
+    assert!((even.evaluate(&loss, DType::F64).loss[0] - floor).abs() < 1e-12);
+}
+
+#[test]
+fn zero_vectors_and_batches_without_queries_are_finite() {
+    let mut zeros = Tokens::new([2, 3, 4], vec![0.0; 24], vec![0.0; 24]);
+    let outcome = zeros.evaluate(&InfoNce::default(), DType::F32);
+    assert!(
+        outcome
+            .loss
+            .iter()
+            .all(|loss| (loss - 6.0_f64.ln()).abs() < 1e-5)
+    );
+    assert!(outcome.gradient.iter().all(|slope| slope.is_finite()));
+    zeros.valid = vec![true, true, true, false, false, false];
+    let padded = zeros.evaluate(&InfoNce::default(), DType::F32);
+    assert_eq!(padded.loss[1], 0.0);
+    assert_eq!(padded.queries, [3.0, 0.0]);
+    zeros.hidden = vec![false; 6];
+    for negatives in [Negatives::Batch, CLIP] {
+        let loss = InfoNce {
+            negatives,
+            ..InfoNce::default()
+        };
+        let nothing = zeros.evaluate(&loss, DType::F32);
+        assert_eq!(nothing.loss, [0.0; 2]);
+        assert_eq!(nothing.gradient, [0.0; 24]);
+        assert_eq!(nothing.queries, [0.0; 2]);
+    }
+}
+
+#[test]
+fn a_loud_and_a_soft_patch_differ_and_two_nearly_equal_ones_do_not() {
+    let mut tokens = Tokens::new([1, 4, 2], vec![0.5; 8], vec![0.5; 8]);
+    tokens.content = vec![1.0, 0.5, 1.004, 0.0];
+    let outcome = tokens.evaluate(&InfoNce::default(), DType::F32);
+    // 1 and 1.004 see each other as the same: 3 candidates each; the others have 4.
+    assert_eq!(outcome.candidates, [3.5]);
+    tokens.scored = vec![true, false, true, false];
+    assert_eq!(
+        tokens.evaluate(&InfoNce::default(), DType::F32).candidates,
+        [3.0]
+    );
+}
+
+#[test]
+fn the_same_batch_gives_the_same_bits() {
+    let queries: Vec<f64> = (0..2 * 40 * 8).map(|i| (i as f64 * 0.37).sin()).collect();
+    let keys: Vec<f64> = (0..2 * 40 * 8).map(|i| (i as f64 * 0.53).cos()).collect();
+    let tokens = Tokens::new([2, 40, 8], queries, keys);
+    let loss = InfoNce {
+        negatives: Negatives::Clip { sampled: Some(7) },
+        ..InfoNce::default()
+    };
+    let once = tokens.evaluate(&loss, DType::F32);
+    assert!(!tokens.evaluate(&loss, DType::F32).differs(&once, 0.0));
+    assert_eq!(once.candidates, [8.0; 2]);
+    let mut redrawn = tokens.clone();
+    redrawn.draw_keys = vec![8, 9];
+    assert!(redrawn.evaluate(&loss, DType::F32).differs(&once, 1e-3));
+}
+
+#[test]
+fn without_a_graph_there_is_a_value_all_the_same() {
+    let tokens = Tokens::new([1, 3, 3], simplex(3), simplex(3));
+    let tracked = tokens.evaluate(&InfoNce::default(), DType::F64).loss;
+    let mut plain = tokens.tensors(DType::F64);
+    plain.queries = plain.queries.inner();
+    let loss = InfoNce::default().per_item(plain).loss;
+    assert_eq!(loss.into_data().iter::<f64>().collect::<Vec<_>>(), tracked);
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    let with = |change: fn(&mut InfoNce)| {
+        let mut loss = InfoNce::default();
+        change(&mut loss);
+        loss.validate()
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    let refused = [
+        ("temperature", with(|loss| loss.temperature = 0.0)),
+        ("same_content", with(|loss| loss.same_content = 1.0)),
+        ("chunk_bytes", with(|loss| loss.chunk_bytes = 0)),
+        (
+            "sampled",
+            with(|loss| loss.negatives = Negatives::Clip { sampled: Some(0) }),
+        ),
+    ];
+    for (name, refusal) in refused {
+        let Err(LossError::OutOfRange { field, .. }) = refusal else {
+            panic!("{name} has to be refused, got {refusal:?}");
+        };
+        assert_eq!(field, name);
+    }
+}
+
+#[test]
+fn keys_that_are_handed_over_detached_get_no_gradient() {
+    let queries: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64).sin()).collect();
+    let keys: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64 * 1.7).cos()).collect();
+    let mut tokens = Tokens::new([2, 5, 3], queries, keys).tensors(DType::F32);
+    let keys = tokens.keys.clone();
+    tokens.keys = keys.clone().detach();
+    let queries = tokens.queries.clone();
+    let gradients = mean_over_batch(InfoNce::default().per_item(tokens).loss).backward();
+    assert!(keys.grad(&gradients).is_none());
+    assert!(queries.grad(&gradients).is_some());
+}

@@ -1,0 +1,469 @@
+//! Laws that every loss between spectrograms keeps, in one place, and those that are one loss's own.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use losses::{
+    CompositeConfig, Domain, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss, MagnitudeLoss, Norm,
+    SpectralConvergence, SpectrogramLoss, mean_over_batch, valid_weights,
+};
+use proptest::prelude::*;
+
+/// Every loss between spectrograms, with its default settings and with others.
+fn all() -> Vec<Box<dyn SpectrogramLoss>> {
+    let composite = CompositeConfig {
+        spec_l2: 0.5,
+        ..CompositeConfig::default()
+    };
+    let losses: Vec<Box<dyn SpectrogramLoss>> = vec![
+        Box::new(MagnitudeLoss { norm: Norm::L1 }),
+        Box::new(MagnitudeLoss { norm: Norm::L2 }),
+        Box::new(SpectralConvergence::default()),
+        Box::new(LogMagnitudeLoss::default()),
+        Box::new(LogMagnitudeLoss {
+            norm: Norm::L2,
+            epsilon: 0.1,
+        }),
+        Box::new(LowMagnitudeLoss::default()),
+        Box::new(LowMagnitudeLoss {
+            epsilon: 0.3,
+            cap: 1.5,
+        }),
+        Box::new(ItakuraSaito::default()),
+        Box::new(ItakuraSaito { floor: 0.01 }),
+        Box::new(composite.init(Domain::Magnitude).unwrap()),
+    ];
+    assert_eq!(losses.len(), 10);
+    losses
+}
+
+/// A batch as plain numbers, so that laws can cut, swap and alter it.
+#[derive(Clone, Debug)]
+struct Batch {
+    shape: [usize; 3],
+    prediction: Vec<f64>,
+    target: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Batch {
+    fn items(&self, items: &[usize]) -> Batch {
+        let [_, bins, frames] = self.shape;
+        let pick = |values: &[f64]| {
+            let of = |item: &usize| &values[item * bins * frames..(item + 1) * bins * frames];
+            items.iter().flat_map(of).copied().collect()
+        };
+        Batch {
+            shape: [items.len(), bins, frames],
+            prediction: pick(&self.prediction),
+            target: pick(&self.target),
+            weights: pick(&self.weights),
+        }
+    }
+
+    /// With frames appended that don't count and hold `filling`.
+    fn padded(&self, by: usize, filling: f64) -> Batch {
+        let [batch, bins, frames] = self.shape;
+        let pad = |values: &[f64], filling: f64| {
+            let row = |row: &[f64]| {
+                let padding = std::iter::repeat_n(filling, by);
+                row.iter().copied().chain(padding).collect::<Vec<f64>>()
+            };
+            values.chunks(frames).flat_map(row).collect()
+        };
+        Batch {
+            shape: [batch, bins, frames + by],
+            prediction: pad(&self.prediction, filling),
+            target: pad(&self.target, 1.0 - filling),
+            weights: pad(&self.weights, 0.0),
+        }
+    }
+
+    fn scaled(&self, prediction: f64, target: f64) -> Batch {
+        let mut scaled = self.clone();
+        scaled.prediction.iter_mut().for_each(|x| *x *= prediction);
+        scaled.target.iter_mut().for_each(|x| *x *= target);
+        scaled
+    }
+
+    fn per_item(&self, loss: &dyn SpectrogramLoss) -> Vec<f64> {
+        self.evaluate(loss, DType::F32).0
+    }
+
+    /// Loss of each item, and gradient of the batch's loss.
+    fn evaluate(&self, loss: &dyn SpectrogramLoss, dtype: DType) -> (Vec<f64>, Vec<f64>) {
+        let device = Device::flex().autodiff();
+        let [prediction, target, weights] =
+            [&self.prediction, &self.target, &self.weights].map(|values| {
+                let values = TensorData::new(values.clone(), self.shape);
+                Tensor::<3>::from_data(values, (&device, dtype))
+            });
+        let prediction = prediction.require_grad();
+        let items = loss.per_item(prediction.clone(), target, weights);
+        assert_eq!(items.dims(), [self.shape[0]]);
+        assert_eq!(items.dtype(), dtype);
+        let gradients = mean_over_batch(items.clone()).backward();
+        let gradient = prediction.grad(&gradients).unwrap();
+        let numbers = |data: TensorData| data.iter::<f64>().collect();
+        (numbers(items.into_data()), numbers(gradient.into_data()))
+    }
+}
+
+/// Magnitudes up to 3, a fifth of them silent, a half of them selected.
+fn batches() -> impl Strategy<Value = Batch> {
+    (2_usize..5, 1_usize..4, 1_usize..6).prop_flat_map(|(batch, bins, frames)| {
+        let n = batch * bins * frames;
+        let level = prop_oneof![1 => Just(0.0), 4 => (1_u32..3000).prop_map(|x| x as f64 / 1024.0)];
+        let values = prop::collection::vec(level, n);
+        let weights = prop::collection::vec(prop::sample::select(vec![0.0, 1.0]), n);
+        (values.clone(), values, weights).prop_map(move |(prediction, target, weights)| Batch {
+            shape: [batch, bins, frames],
+            prediction,
+            target,
+            weights,
+        })
+    })
+}
+
+/// As [`batches`], with everything selected and nothing below 0.1.
+fn audible_batches() -> impl Strategy<Value = Batch> {
+    batches().prop_map(|mut batch| {
+        batch.weights.fill(1.0);
+        for x in batch.prediction.iter_mut().chain(&mut batch.target) {
+            *x = x.max(0.1);
+        }
+        batch
+    })
+}
+
+fn close(got: f64, expected: f64) -> bool {
+    (got - expected).abs() <= 2e-5 * expected.abs().max(1.0)
+}
+
+fn all_close(got: &[f64], expected: &[f64]) -> bool {
+    got.len() == expected.len() && got.iter().zip(expected).all(|(&a, &b)| close(a, b))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn exact_reconstruction_costs_nothing_and_pulls_nowhere(batch in batches()) {
+        let exact = Batch { prediction: batch.target.clone(), ..batch };
+        for loss in all() {
+            let (items, gradient) = exact.evaluate(loss.as_ref(), DType::F32);
+            prop_assert!(items.iter().all(|&loss| loss == 0.0), "{}", loss.name());
+            prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{}", loss.name());
+        }
+    }
+
+    #[test]
+    fn a_batch_is_the_mean_of_its_items_for_any_split(batch in batches(), cut in 0.0_f64..1.0) {
+        let n = batch.shape[0];
+        let cut = 1 + (cut * (n - 1) as f64) as usize;
+        let (left, right): (Vec<usize>, Vec<usize>) = (0..n).partition(|&item| item < cut);
+        for loss in all() {
+            let whole = batch.per_item(loss.as_ref());
+            let mut items = batch.items(&left).per_item(loss.as_ref());
+            if !right.is_empty() {
+                items.extend(batch.items(&right).per_item(loss.as_ref()));
+            }
+            prop_assert!(all_close(&whole, &items), "{}: {whole:?} {items:?}", loss.name());
+        }
+    }
+
+    #[test]
+    fn permuting_the_batch_permutes_the_items(batch in batches()) {
+        let order: Vec<usize> = (0..batch.shape[0]).rev().collect();
+        for loss in all() {
+            let mut expected = batch.per_item(loss.as_ref());
+            expected.reverse();
+            let got = batch.items(&order).per_item(loss.as_ref());
+            prop_assert!(all_close(&got, &expected), "{}", loss.name());
+        }
+    }
+
+    #[test]
+    fn what_is_not_selected_never_matters(batch in batches(), other in -9.0_f64..9.0) {
+        let mut altered = batch.clone();
+        for (i, weight) in batch.weights.iter().enumerate() {
+            if *weight == 0.0 {
+                altered.prediction[i] = other;
+                altered.target[i] = -other;
+            }
+        }
+        for loss in all() {
+            let (items, gradient) = batch.evaluate(loss.as_ref(), DType::F32);
+            let (other_items, other_gradient) = altered.evaluate(loss.as_ref(), DType::F32);
+            prop_assert_eq!(items, other_items, "{}", loss.name());
+            prop_assert_eq!(&gradient, &other_gradient, "{}", loss.name());
+            for (slope, weight) in gradient.iter().zip(&batch.weights) {
+                prop_assert!(*weight == 1.0 || *slope == 0.0, "{}", loss.name());
+            }
+        }
+    }
+
+    #[test]
+    fn padding_never_matters(batch in batches(), by in 1_usize..4, filling in -2.0_f64..2.0) {
+        let padded = batch.padded(by, filling);
+        for loss in all() {
+            let alone = batch.per_item(loss.as_ref());
+            let got = padded.per_item(loss.as_ref());
+            prop_assert!(all_close(&got, &alone), "{}: {got:?} {alone:?}", loss.name());
+        }
+    }
+
+    #[test]
+    fn losses_are_not_negative(batch in batches()) {
+        for loss in all() {
+            // Itakura-Saito subtracts 1 from a number near 1.
+            let items = batch.per_item(loss.as_ref());
+            prop_assert!(items.iter().all(|&loss| loss >= -1e-6), "{}", loss.name());
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_the_finite_difference(batch in batches()) {
+        // In f64, clear of the kinks: of L1 at equality, of floor, cap and sign at 0.
+        let step = 1e-6;
+        let mut batch = batch;
+        for (x, y) in batch.prediction.iter_mut().zip(&batch.target) {
+            *x = x.max(0.11);
+            if (*x - y).abs() < 1e-3 {
+                *x = y + 0.5;
+            }
+        }
+        for loss in all() {
+            let (_, gradient) = batch.evaluate(loss.as_ref(), DType::F64);
+            let largest = gradient.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+            for (i, slope) in gradient.into_iter().enumerate() {
+                let at = |offset: f64| {
+                    let mut moved = batch.clone();
+                    moved.prediction[i] += offset;
+                    let (items, _) = moved.evaluate(loss.as_ref(), DType::F64);
+                    items.iter().sum::<f64>() / items.len() as f64
+                };
+                let difference = (at(step) - at(-step)) / (2.0 * step);
+                prop_assert!(
+                    (slope - difference).abs() <= 1e-5 * largest.max(1e-2),
+                    "{}: {slope}, {difference}", loss.name()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn l1_scales_with_the_level_and_l2_with_its_square(batch in batches(), scale in 0.1_f64..5.0) {
+        for (norm, factor) in [(Norm::L1, scale), (Norm::L2, scale * scale)] {
+            let loss = MagnitudeLoss { norm };
+            let once = batch.per_item(&loss);
+            let expected: Vec<f64> = once.iter().map(|loss| factor * loss).collect();
+            let got = batch.scaled(scale, scale).per_item(&loss);
+            prop_assert!(all_close(&got, &expected), "{norm:?}: {got:?} of {expected:?}");
+        }
+    }
+
+    #[test]
+    fn convergence_and_itakura_saito_are_scale_invariant(
+        batch in audible_batches(), scale in 0.5_f64..50.0
+    ) {
+        let losses: [&dyn SpectrogramLoss; 2] =
+            [&SpectralConvergence { epsilon: 1e-6 }, &ItakuraSaito::default()];
+        for loss in losses {
+            let once = batch.per_item(loss);
+            let got = batch.scaled(scale, scale).per_item(loss);
+            for (got, once) in got.iter().zip(&once) {
+                prop_assert!((got - once).abs() <= 1e-4 * once.max(1.0), "{got} {once}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prediction_that_is_too_loud_by_a_factor_costs_its_logarithm(
+        batch in audible_batches(), scale in 0.2_f64..5.0
+    ) {
+        let loud = Batch { prediction: batch.target.clone(), ..batch }.scaled(scale, 1.0);
+        for (norm, cost) in [(Norm::L1, scale.ln().abs()), (Norm::L2, scale.ln().powi(2))] {
+            let items = loud.per_item(&LogMagnitudeLoss { norm, epsilon: 1e-7 });
+            prop_assert!(items.iter().all(|&loss| (loss - cost).abs() < 1e-4), "{items:?} {cost}");
+        }
+    }
+
+    #[test]
+    fn low_magnitude_weights_have_mean_one_and_come_from_the_target_alone(batch in batches()) {
+        let without_cap = LowMagnitudeLoss { epsilon: 0.1, cap: 1e9 };
+        let mut off = batch.clone();
+        for (x, y) in off.prediction.iter_mut().zip(&batch.target) {
+            *x = y + 0.5;
+        }
+        let counted: Vec<bool> = batch
+            .weights
+            .chunks(batch.weights.len() / batch.shape[0])
+            .map(|weights| weights.contains(&1.0))
+            .collect();
+        // A constant error costs its square, whatever the target.
+        for (loss, &counted) in off.per_item(&without_cap).iter().zip(&counted) {
+            let expected = if counted { 0.25 } else { 0.0 };
+            prop_assert!((loss - expected).abs() < 1e-5);
+        }
+        // Twice the error costs four times as much: the weights stay.
+        let mut twice = batch.clone();
+        for (x, y) in twice.prediction.iter_mut().zip(&batch.target) {
+            *x += *x - y;
+        }
+        let (once, twice) = (batch.per_item(&without_cap), twice.per_item(&without_cap));
+        let expected: Vec<f64> = once.iter().map(|loss| 4.0 * loss).collect();
+        prop_assert!(all_close(&twice, &expected), "{twice:?} {expected:?}");
+    }
+}
+
+#[test]
+fn a_quiet_bin_weighs_more_than_a_loud_one_up_to_the_cap() {
+    let weight = |cap: f64, at: usize| {
+        let mut batch = Batch {
+            shape: [1, 1, 8],
+            prediction: vec![0.0, 0.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0],
+            target: vec![0.0, 0.5, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0],
+            weights: vec![1.0; 8],
+        };
+        batch.prediction[at] += 1.0;
+        8.0 * batch.per_item(&LowMagnitudeLoss { epsilon: 0.5, cap })[0]
+    };
+    // 1 / (x + eps) is 2, 1 and six times 0.4, 0.675 on average.
+    for (at, expected) in [(0, 2.0 / 0.675), (1, 1.0 / 0.675), (2, 0.4 / 0.675)] {
+        assert!((weight(10.0, at) - expected).abs() < 1e-5);
+        assert!((weight(2.0, at) - expected.min(2.0)).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn everything_is_finite_at_silence_and_for_a_single_bin() {
+    let levels = [0.0, 1e-30, 1e-12, 1e-4, 1.0, 3e4, -0.7];
+    let mut seen = 0;
+    for shape in [[1, 1, 1], [2, 3, 4]] {
+        for prediction in levels {
+            for target in &levels[..6] {
+                let n = shape.iter().product();
+                let batch = Batch {
+                    shape,
+                    prediction: vec![prediction; n],
+                    target: vec![*target; n],
+                    weights: vec![1.0; n],
+                };
+                for loss in all() {
+                    let (items, gradient) = batch.evaluate(loss.as_ref(), DType::F32);
+                    let case = format!("{}: {prediction} for {target}", loss.name());
+                    assert!(
+                        items.iter().all(|loss| loss.is_finite()),
+                        "{case}: {items:?}"
+                    );
+                    let finite = gradient.iter().all(|slope| slope.is_finite());
+                    assert!(finite, "{case}: {gradient:?}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 2 * 7 * 6 * 10);
+}
+
+#[test]
+fn an_item_that_is_all_padding_is_zero_and_harmless() {
+    let shape = [3, 2, 4];
+    let weights = valid_weights(shape, &[4, 0, 1], &Device::flex());
+    let batch = Batch {
+        shape,
+        prediction: (1..25).map(|i| i as f64).collect(),
+        target: vec![0.5; 24],
+        weights: weights.into_data().iter::<f64>().collect(),
+    };
+    for loss in all() {
+        let (items, gradient) = batch.evaluate(loss.as_ref(), DType::F32);
+        assert_eq!(items[1], 0.0, "{}", loss.name());
+        assert!(items[0] > 0.0 && items[2] > 0.0, "{}", loss.name());
+        assert!(gradient.iter().all(|slope| slope.is_finite()));
+        assert_eq!(gradient[8..16], [0.0; 8], "{}", loss.name());
+        assert!(gradient[0] > 0.0, "{}", loss.name());
+    }
+}
+
+#[test]
+fn half_precision_is_computed_in_f32() {
+    let device = Device::flex();
+    let ones = Tensor::<3>::ones([2, 3, 5], (&device, DType::BF16));
+    for loss in all() {
+        let got = loss.per_item(ones.clone() * 2.0, ones.clone(), ones.clone());
+        let exact = ones.clone().cast(DType::F32);
+        let wanted = loss.per_item(exact.clone() * 2.0, exact.clone(), exact);
+        assert_eq!(got.dtype(), DType::F32, "{}", loss.name());
+        let [got, wanted] = [got, wanted].map(|items| items.into_data().try_to_vec::<f32>());
+        assert_eq!(got.unwrap(), wanted.unwrap(), "{}", loss.name());
+    }
+}
+
+#[test]
+fn a_prediction_of_another_shape_is_refused_by_all() {
+    let device = Device::flex();
+    let mut refused = 0;
+    for loss in all() {
+        let (ones, other) = (
+            Tensor::<3>::ones([2, 3, 4], &device),
+            Tensor::<3>::ones([2, 3, 1], &device),
+        );
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            loss.per_item(ones.clone(), other, ones)
+        }));
+        let message = *outcome.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("the prediction needs the shape of its target"));
+        refused += 1;
+    }
+    assert_eq!(refused, 10);
+}
+
+#[test]
+fn only_distances_are_defined_on_normalised_spectrograms_and_none_on_waveforms() {
+    for loss in all() {
+        let distance = matches!(loss.name(), "spec_l1" | "spec_l2");
+        assert_eq!(loss.check_domain(Domain::Normalised).is_ok(), distance);
+        let on_log1p = distance || loss.name() == "lowmag";
+        assert_eq!(loss.check_domain(Domain::Log1p).is_ok(), on_log1p);
+        assert!(loss.check_domain(Domain::Magnitude).is_ok());
+        assert!(loss.check_domain(Domain::Waveform).is_err());
+        assert!(loss.validate().is_ok());
+    }
+}
+
+#[test]
+fn a_composite_reports_its_terms_by_name_and_weighs_them() {
+    let config = CompositeConfig {
+        spec_l2: 0.5,
+        ..CompositeConfig::default()
+    };
+    let composite = config.init(Domain::Magnitude).unwrap();
+    let device = Device::flex();
+    let value = |x: f32| Tensor::<3>::full([2, 3, 4], x, &device);
+    let scores = composite.scores(value(0.5), value(2.0), value(1.0));
+    let numbers = |items: Tensor<1>| items.into_data().try_to_vec::<f32>().unwrap()[0];
+    let terms: Vec<(&str, f32)> = scores
+        .terms
+        .into_iter()
+        .map(|(name, items)| (name, numbers(items)))
+        .collect();
+    let names: Vec<&str> = terms.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        ["spec_l1", "spec_l2", "spec_sc", "spec_log", "lowmag"]
+    );
+    let spectral = terms[0].1 + 0.5 * terms[1].1 + terms[2].1 + terms[3].1;
+    let total = 0.7 * spectral + 0.3 * terms[4].1;
+    assert!((numbers(scores.total) - total).abs() < 1e-5 * total);
+
+    let alone = CompositeConfig {
+        spec_sc: 0.0,
+        spec_log: 0.0,
+        beta: 1.0,
+        ..CompositeConfig::default()
+    };
+    let alone = alone.init(Domain::Normalised).unwrap();
+    let scores = alone.scores(value(-0.5), value(2.0), value(1.0));
+    assert_eq!(scores.terms.len(), 1);
+    assert_eq!(numbers(scores.total), 2.5);
+}

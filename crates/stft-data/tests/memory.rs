@@ -1,0 +1,76 @@
+//! What the loader holds on to. A process of its own, so that no other test's memory counts.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::sync::Arc;
+
+use stft_data::{
+    Audio, ClipConfig, DataConfig, DataError, Dataset, Fingerprint, Loader, Order, Source, Split,
+};
+
+const SOUNDS: usize = 60;
+
+/// Sounds that are made anew whenever they are asked for, as files are decoded.
+struct Tones;
+
+impl Source for Tones {
+    fn len(&self) -> usize {
+        SOUNDS
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("tone {index}")
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        Fingerprint([index as u8; 32])
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        let step = 0.01 * (1 + index) as f32;
+        Ok(Audio {
+            samples: (0..22_050).map(|n| (step * n as f32).sin()).collect(),
+            sample_rate_hz: 22_050,
+        })
+    }
+}
+
+/// The most memory that the process has had at once, in KiB.
+fn peak_kib() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn peak_memory_is_that_of_the_second_epoch_after_the_tenth() {
+    let config = DataConfig {
+        clip: ClipConfig {
+            seconds: 0.5,
+            ..ClipConfig::default()
+        },
+        // Nothing is kept, so every epoch resamples every sound again: the way that could leak.
+        cache_mib: 0,
+        ..DataConfig::default()
+    };
+    let dataset = Arc::new(Dataset::open(Arc::new(Tones), &config, 3).unwrap());
+    let batch = 4;
+    let batches_per_epoch = dataset.indices(Split::Train).len() / batch;
+    let mut loader = Loader::new(dataset, Order::Training, batch, 2, 0);
+    let mut peaks = Vec::new();
+    for _ in 0..10 {
+        for _ in 0..batches_per_epoch {
+            loader.next().unwrap().unwrap();
+        }
+        peaks.push(peak_kib());
+    }
+    // An epoch's batches take 18 MiB, one batch 1.3 MiB.
+    let growth_kib = peaks[9] - peaks[1];
+    assert!(
+        growth_kib < 2_048,
+        "{growth_kib} KiB more; peaks were {peaks:?}"
+    );
+}

@@ -1,0 +1,64 @@
+//! Attention of one sequence to another, or to itself.
+
+use crate::linear::{init_linear, init_unbiased};
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Tensor};
+
+/// Multi-head attention (Vaswani et al. 2017, section 3.2).
+///
+/// ```text
+/// y = out([h_1 ... h_n])      h_i = softmax(q_i k_i^T / sqrt(head_dim)) v_i
+/// ```
+///
+/// q, k and v are linear in what is asked and in what is read, each cut into heads.
+///
+/// Differs from the paper: k has no bias, since it would add the same to all scores of a query, which a
+/// softmax takes out again; and no dropout on the weights, since a tiled attention never holds them.
+#[derive(Module, Debug)]
+pub(crate) struct MultiHeadAttention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    n_heads: usize,
+}
+
+impl MultiHeadAttention {
+    pub(crate) fn init(d_model: usize, n_heads: usize, device: &Device) -> Self {
+        let linear = || init_linear([d_model, d_model], device);
+        Self {
+            query: linear(),
+            key: init_unbiased([d_model, d_model], device),
+            value: linear(),
+            out: linear(),
+            n_heads,
+        }
+    }
+
+    /// # Shapes
+    /// - x, output: `[batch, queries, d_model]`
+    /// - read: `[batch, keys, d_model]`
+    /// - hidden_keys: `[batch, keys]`, true = hidden
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        read: Tensor<3>,
+        hidden_keys: Option<Tensor<2, Bool>>,
+    ) -> Tensor<3> {
+        let [batch, queries, d_model] = x.dims();
+        let heads = |x: Tensor<3>| {
+            let [_, tokens, _] = x.dims();
+            x.reshape([batch, tokens, self.n_heads, d_model / self.n_heads])
+                .swap_dims(1, 2)
+        };
+        let mixed = kernels::attention(
+            heads(self.query.forward(x)),
+            heads(self.key.forward(read.clone())),
+            heads(self.value.forward(read)),
+            hidden_keys,
+        );
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, queries, d_model]);
+        self.out.forward(mixed)
+    }
+}

@@ -1,0 +1,109 @@
+//! The Transformer block.
+
+use crate::attention::MultiHeadAttention;
+use crate::linear::init_linear;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Bool, Device, Tensor};
+
+/// Sizes of a block.
+#[derive(Clone, Copy)]
+pub(crate) struct BlockSize {
+    pub(crate) d_model: usize,
+    pub(crate) n_heads: usize,
+    pub(crate) d_ff: usize,
+    pub(crate) dropout: f64,
+}
+
+/// A pre-norm block (Xiong et al. 2020) with GELU (Hendrycks & Gimpel 2016, in its exact form).
+///
+/// ```text
+/// x = x + drop(self_attention(norm(x)))
+/// x = x + drop(cross_attention(norm(x), memory))      where there is a memory
+/// x = x + drop(ff_out(gelu(ff_in(norm(x)))))
+/// ```
+///
+/// Dropout on what is added, as in Vaswani et al. 2017, section 5.4.
+#[derive(Module, Debug)]
+pub(crate) struct Block {
+    self_norm: LayerNorm,
+    self_attention: MultiHeadAttention,
+    cross: Option<CrossAttention>,
+    ff_norm: LayerNorm,
+    ff_in: Linear,
+    ff_out: Linear,
+    dropout: Dropout,
+}
+
+#[derive(Module, Debug)]
+pub(crate) struct CrossAttention {
+    norm: LayerNorm,
+    attention: MultiHeadAttention,
+}
+
+/// What cross-attention reads.
+#[derive(Clone)]
+pub(crate) struct Read {
+    /// `[batch, keys, d_model]`
+    pub(crate) values: Tensor<3>,
+    /// `[batch, keys]`, true = hidden
+    pub(crate) hidden: Option<Tensor<2, Bool>>,
+}
+
+impl Block {
+    /// A block that looks at its own sequence alone.
+    pub(crate) fn init(size: BlockSize, device: &Device) -> Self {
+        let BlockSize { d_model, d_ff, .. } = size;
+        Self {
+            self_norm: layer_norm(d_model, device),
+            self_attention: MultiHeadAttention::init(d_model, size.n_heads, device),
+            cross: None,
+            ff_norm: layer_norm(d_model, device),
+            ff_in: init_linear([d_model, d_ff], device),
+            ff_out: init_linear([d_ff, d_model], device),
+            dropout: DropoutConfig::new(size.dropout).init(),
+        }
+    }
+
+    /// A block that reads a memory as well.
+    pub(crate) fn init_reading(size: BlockSize, device: &Device) -> Self {
+        let cross = CrossAttention {
+            norm: layer_norm(size.d_model, device),
+            attention: MultiHeadAttention::init(size.d_model, size.n_heads, device),
+        };
+        Self {
+            cross: Some(cross),
+            ..Self::init(size, device)
+        }
+    }
+
+    /// # Shapes
+    /// - x, output: `[batch, tokens, d_model]`
+    /// - hidden_keys: `[batch, tokens]`, true at tokens that no other may look at
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        hidden_keys: Option<Tensor<2, Bool>>,
+        memory: Option<Read>,
+    ) -> Tensor<3> {
+        let h = self.self_norm.forward(x.clone());
+        let h = self.self_attention.forward(h.clone(), h, hidden_keys);
+        let mut x = x + self.dropout.forward(h);
+        if let (Some(cross), Some(memory)) = (&self.cross, memory) {
+            let h = cross.norm.forward(x.clone());
+            let h = cross.attention.forward(h, memory.values, memory.hidden);
+            x = x + self.dropout.forward(h);
+        }
+        let h = self.ff_in.forward(self.ff_norm.forward(x.clone()));
+        let h = self.ff_out.forward(gelu(h));
+        x + self.dropout.forward(h)
+    }
+}
+
+/// Layer norm (Ba et al. 2016) over the features, epsilon 1e-5.
+pub(crate) fn layer_norm(d_model: usize, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(d_model)
+        .with_epsilon(1e-5)
+        .init(device)
+}
