@@ -8,7 +8,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask <command> [arguments]
 
-  pretrain [ARGS]                 run the default experiment; ARGS go to `inversynth run`
+  pretrain [ARGS]                 run both pretraining stages; ARGS go to `inversynth run`
+  train [ARGS]                    run the stages that go on from there (name the run: --name NAME)
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     let command = arguments.next();
     let rest: Vec<String> = arguments.collect();
     match command.as_deref() {
-        Some("pretrain") => pretrain(rest),
+        Some("pretrain") => run("pretrain", &rest),
+        Some("train") => run("train", &rest),
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
         Some("bench") => cargo(&["bench", "--package", "benches"], &rest),
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn pretrain(rest: Vec<String>) -> ExitCode {
+/// Runs stages in the release build.
+fn run(stages: &str, rest: &[String]) -> ExitCode {
     let run = [
         "run",
         "--release",
@@ -42,11 +45,9 @@ fn pretrain(rest: Vec<String>) -> ExitCode {
         "--",
         "run",
         "--run",
-        "stage",
-        "--stage",
-        "pretrain_autoencoder_mae",
+        stages,
     ];
-    cargo(&run, &rest)
+    cargo(&run, rest)
 }
 
 fn check() -> ExitCode {

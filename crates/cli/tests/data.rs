@@ -414,3 +414,38 @@ fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
     assert_eq!(stats["clip"]["sounds_cut"], 1);
     assert!(stats["split"].is_null() && stats["normalization"].is_null());
 }
+
+#[test]
+fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
+    let desk = desk();
+    wav(&desk, "a.wav", 16_000, 1, &tone(440.0, 16_000, 8_000, 0.5));
+    wav(&desk, "b.wav", 16_000, 1, &tone(990.0, 16_000, 6_000, 0.1));
+    let same = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
+    let other = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    let names: Vec<&String> = other["distances"].as_object().unwrap().keys().collect();
+    assert_eq!(names.len(), 16);
+    for name in names {
+        let [same, other] = [&same, &other].map(|found| found["distances"][name].as_f64().unwrap());
+        if name == "rms_cosine" {
+            assert!(other < 0.99 && (same - 1.0).abs() < 1e-6, "{same} {other}");
+        } else {
+            assert!(same == 0.0 && other > 1e-9, "{name}: {same} {other}");
+        }
+    }
+    assert_eq!(other["estimate"]["seconds"], 0.375);
+
+    let text = desk.says(&["compare", "a.wav", "b.wav"]);
+    assert!(text.contains("the shorter goes on as silence"), "{text}");
+    desk.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
+}
+
+#[test]
+fn an_estimate_at_another_rate_is_resampled_to_the_targets() {
+    let desk = desk();
+    wav(&desk, "a.wav", 16_000, 1, &tone(440.0, 16_000, 16_000, 0.5));
+    wav(&desk, "b.wav", 44_100, 1, &tone(440.0, 44_100, 44_100, 0.5));
+    let found = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    assert_eq!(found["sample_rate_hz"], 16_000);
+    assert!(found["distances"]["esr"].as_f64().unwrap() < 1e-3);
+    assert!(found["distances"]["mss"].as_f64().unwrap() < 1.0);
+}

@@ -9,17 +9,22 @@ use crate::{ParamError, ParamSpec, ParamVector, SynthDescription};
 
 /// A sound file with its ground truth.
 ///
-/// Every key is required. Further keys are ignored, so that a data set may carry notes of its own.
+/// A key that is not listed here is an error: a misspelt one would otherwise be a label that nobody reads.
+/// What is optional tells where the sound came from; nobody compares it with the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManifestRow {
     /// The sound file, relative to the manifest's folder.
     pub path: String,
-    /// [`sha256_pcm`] of the sound.
-    pub sha256_pcm: String,
-    /// Samples per second, in Hz.
-    pub sr: u32,
-    /// How many samples the sound has.
-    pub frames: usize,
+    /// [`sha256_pcm`] of the sound as it was rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256_pcm: Option<String>,
+    /// Samples per second as it was rendered, in Hz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sr: Option<u32>,
+    /// How many samples the sound had as it was rendered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<usize>,
     /// The MIDI note that was played.
     pub note: u8,
     /// The MIDI velocity it was played with.
@@ -48,9 +53,9 @@ impl ManifestRow {
         };
         Ok(Self {
             path: path.into(),
-            sha256_pcm: sha256_pcm(pcm),
-            sr: description.sample_rate,
-            frames: pcm.len(),
+            sha256_pcm: Some(sha256_pcm(pcm)),
+            sr: Some(description.sample_rate),
+            frames: Some(pcm.len()),
             note: description.note,
             velocity: description.velocity,
             cont: names(&mut spec.continuous())
@@ -155,8 +160,22 @@ mod tests {
         );
         assert_eq!(
             (back.sr, back.frames, back.note, back.velocity),
-            (16_384, 5, 60, 127)
+            (Some(16_384), Some(5), 60, 127)
         );
+    }
+
+    #[test]
+    fn where_a_sound_came_from_may_be_left_out_and_nothing_may_be_added() {
+        let bare = r#"{"path":"7.wav","note":60,"velocity":1,"cont":{"zeta":0.5},"cat":{}}"#;
+        let row: ManifestRow = serde_json::from_str(bare).unwrap();
+        assert_eq!(
+            (row.sha256_pcm.as_ref(), row.sr, row.frames),
+            (None, None, None)
+        );
+        assert_eq!(serde_json::to_string(&row).unwrap(), bare);
+        let misspelt = bare.replacen("\"note\"", "\"frame\":5,\"note\"", 1);
+        let error = serde_json::from_str::<ManifestRow>(&misspelt).unwrap_err();
+        assert!(error.to_string().contains("unknown field `frame`"));
     }
 
     #[test]
@@ -171,7 +190,7 @@ mod tests {
     fn the_sum_is_over_little_endian_samples_of_16_bits() {
         // From Python's hashlib: sha256(struct.pack("<5h", 1, -2, 256, -32768, 32767)).
         assert_eq!(
-            sha256_pcm(&[1, -2, 256, i16::MIN, i16::MAX]),
+            Some(sha256_pcm(&[1, -2, 256, i16::MIN, i16::MAX])),
             row().sha256_pcm
         );
         // The bytes of "abcd" are two samples.

@@ -7,7 +7,7 @@ use crate::clip::{Clip, cut};
 use crate::config::DataConfig;
 use crate::error::DataError;
 use crate::memory_cache::MemoryCache;
-use crate::resample::resample;
+use crate::resample::resample_owned;
 use crate::scale::log1p;
 use crate::source::Source;
 use crate::statistics::LogSpectrogram;
@@ -30,7 +30,7 @@ impl Chain<'_> {
         self.cache.get_or_load(index, || {
             let audio = self.source.load(index)?;
             check(&audio, || self.source.name(index))?;
-            resample(&audio, self.config.clip.sample_rate_hz)
+            resample_owned(audio, self.config.clip.sample_rate_hz)
         })
     }
 

@@ -223,15 +223,25 @@ impl Dataset {
     /// # Errors
     /// The first error of an example.
     pub fn batch(&self, items: &[(usize, u64)]) -> Result<SpectrogramBatch, DataError> {
-        let examples: Result<Vec<_>, _> = items
-            .iter()
-            .map(|&(index, epoch)| self.example(index, epoch))
-            .collect();
-        Ok(SpectrogramBatch::stack(
-            examples?,
-            self.bins(),
-            self.frames(),
-        ))
+        let batch = self.batch_while(items, || true)?;
+        Ok(batch.expect("nothing stopped it"))
+    }
+
+    /// The same, or none if it is no longer wanted before one of the examples.
+    pub(crate) fn batch_while(
+        &self,
+        items: &[(usize, u64)],
+        wanted: impl Fn() -> bool,
+    ) -> Result<Option<SpectrogramBatch>, DataError> {
+        let mut examples = Vec::with_capacity(items.len());
+        for &(index, epoch) in items {
+            if !wanted() {
+                return Ok(None);
+            }
+            examples.push(self.example(index, epoch)?);
+        }
+        let stacked = SpectrogramBatch::stack(examples, self.bins(), self.frames());
+        Ok(Some(stacked))
     }
 
     fn chain(&self) -> Chain<'_> {

@@ -25,17 +25,19 @@ const MIN_RATE_HZ: u32 = 100;
 /// that claims more would only make the resampler plan enormous transforms.
 const MAX_RATE_HZ: u32 = 768_000;
 
-/// Rate above which sounds may be shorter, in proportion: the usual rate for production.
-const FULL_LENGTH_RATE_HZ: u32 = 48_000;
-
-/// What a sound file may hold before it is refused.
+/// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
+///
+/// A file takes 4 bytes for each sample of one channel while it is decoded, 110 MiB at most by default.
+/// Whatever brings it to the clips' rate holds the result beside it: `max_seconds` at that rate, 101 MiB
+/// more at 44,100 Hz. As many files are decoded at once as there are threads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeLimits {
-    /// Longest sound, in seconds, at rates up to 48 kHz; at higher rates it is shorter in proportion, so
-    /// that it bounds memory: a hostile file of some kilobytes may decode to hours. Ten minutes: far
-    /// beyond any note, and 110 MiB while a file is decoded.
+    /// Longest sound, in seconds, at any rate. Ten minutes: far beyond any note.
     pub max_seconds: f32,
+    /// Longest sound, in samples of one channel, so that a high rate can't make a short sound large.
+    /// 28,800,000: ten minutes at 48 kHz.
+    pub max_samples: usize,
     /// Most channels. Eight, the widest layout in common use (7.1).
     pub max_channels: u16,
 }
@@ -44,14 +46,26 @@ impl Default for DecodeLimits {
     fn default() -> Self {
         DecodeLimits {
             max_seconds: 600.0,
+            max_samples: 28_800_000,
             max_channels: 8,
         }
     }
 }
 
 impl DecodeLimits {
-    fn max_samples(&self, rate_hz: u32) -> usize {
-        (f64::from(self.max_seconds) * f64::from(rate_hz.min(FULL_LENGTH_RATE_HZ))) as usize
+    /// The most samples at a rate, by both limits, and what is said of a sound that has more.
+    fn at(&self, rate_hz: u32) -> (usize, Unusable) {
+        let DecodeLimits {
+            max_seconds,
+            max_samples,
+            ..
+        } = *self;
+        let seconds_samples = (f64::from(max_seconds) * f64::from(rate_hz)) as usize;
+        if seconds_samples <= max_samples {
+            (seconds_samples, Unusable::TooLong { max_seconds })
+        } else {
+            (max_samples, Unusable::TooManySamples { max_samples })
+        }
     }
 
     pub(crate) fn validate(&self) -> Result<(), DataError> {
@@ -60,6 +74,13 @@ impl DecodeLimits {
                 "decode.max_seconds",
                 "a positive number of seconds",
                 self.max_seconds,
+            ));
+        }
+        if self.max_samples == 0 {
+            return Err(DataError::config(
+                "decode.max_samples",
+                "at least 1",
+                self.max_samples,
             ));
         }
         if self.max_channels == 0 {
@@ -80,6 +101,9 @@ impl DecodeLimits {
 /// there, not with what a header claims. Only regular files are opened: a pipe would make the reader
 /// wait, and a device may have no end.
 ///
+/// A decoder that panics on a file costs that file alone; but where a program is built with
+/// `panic = "abort"`, nothing can be caught and it ends the program.
+///
 /// # Errors
 /// [`DataError::Unusable`] with the path and the reason.
 pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Audio, DataError> {
@@ -98,6 +122,7 @@ pub(crate) struct Decoded {
     /// One for each channel.
     pub(crate) levels: Vec<ChannelLevel>,
     pub(crate) damaged_packets: usize,
+    pub(crate) packets_at_another_rate: usize,
 }
 
 pub(crate) fn decode_with_facts(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
@@ -169,6 +194,7 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
         },
         levels: mono.levels,
         damaged_packets: mono.damaged_packets,
+        packets_at_another_rate: mono.packets_at_another_rate,
     })
 }
 
@@ -236,9 +262,7 @@ fn read_packets(
                 let rate_hz = buffer.spec().rate();
                 check_channels(buffer.num_planes(), limits)?;
                 buffer.copy_to_vecs_planar(&mut planes);
-                if !mono.push(&planes, rate_hz, limits)? {
-                    mono.damaged_packets += 1;
-                }
+                mono.push(&planes, rate_hz, limits)?;
             }
             Err(Error::DecodeError(_)) => mono.damaged_packets += 1,
             Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -256,20 +280,20 @@ struct Mono {
     rate_hz: u32,
     levels: Vec<ChannelLevel>,
     damaged_packets: usize,
+    packets_at_another_rate: usize,
 }
 
 impl Mono {
-    /// Appends a packet; false if it can't belong to the sound because its rate differs, as when
-    /// chance bytes look like the header of an MP3 frame.
+    /// Appends a packet, or counts it if its rate differs: a sound has one rate.
     fn push(
         &mut self,
         planes: &[Vec<f32>],
         rate_hz: u32,
         limits: &DecodeLimits,
-    ) -> Result<bool, Unusable> {
+    ) -> Result<(), Unusable> {
         let frames = planes.first().map_or(0, Vec::len);
         if frames == 0 {
-            return Ok(true);
+            return Ok(());
         }
         if self.samples.is_empty() {
             if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
@@ -281,14 +305,12 @@ impl Mono {
             }
             self.rate_hz = rate_hz;
         } else if rate_hz != self.rate_hz {
-            return Ok(false);
+            self.packets_at_another_rate += 1;
+            return Ok(());
         }
-        let max_samples = limits.max_samples(self.rate_hz);
+        let (max_samples, refusal) = limits.at(self.rate_hz);
         if self.samples.len() + frames > max_samples {
-            return Err(Unusable::TooLong {
-                max_seconds: max_samples as f32 / self.rate_hz as f32,
-                sample_rate_hz: self.rate_hz,
-            });
+            return Err(refusal);
         }
         self.make_room(frames, max_samples);
         // Streams of a chain may differ in their channels.
@@ -306,7 +328,7 @@ impl Mono {
             }
             self.samples.push(sum / count);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Doubles what is reserved, as vectors do, but never beyond what can be filled.
@@ -372,45 +394,91 @@ mod tests {
         let mut mono = Mono::default();
         let limits = DecodeLimits {
             max_seconds: 0.005,
-            max_channels: 8,
+            ..DecodeLimits::default()
         };
-        assert!(
-            mono.push(
-                &[vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 3.0]],
-                1_000,
-                &limits
-            )
-            .unwrap()
-        );
-        assert!(!mono.push(&[vec![9.0]], 1_100, &limits).unwrap());
-        assert!(mono.push(&[vec![0.25]], 1_000, &limits).unwrap());
+        let three = [vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 3.0]];
+        mono.push(&three, 1_000, &limits).unwrap();
+        mono.push(&[vec![9.0]], 1_100, &limits).unwrap();
+        assert_eq!((mono.packets_at_another_rate, mono.damaged_packets), (1, 0));
+        mono.push(&[vec![0.25]], 1_000, &limits).unwrap();
         assert_eq!(mono.samples, [0.5, 1.0, 0.25]);
         let too_long = mono.push(&[vec![0.0; 3]], 1_000, &limits).unwrap_err();
         assert!(matches!(too_long, Unusable::TooLong { .. }));
     }
 
     #[test]
-    fn memory_has_one_bound_at_all_rates_and_is_never_reserved_beyond_it() {
+    fn seconds_are_seconds_at_every_rate_and_samples_bound_memory_at_high_ones() {
         let limits = DecodeLimits {
             max_seconds: 0.5,
+            max_samples: 30_000,
             max_channels: 1,
         };
-        for (rate_hz, max_samples) in [(8_000, 4_000), (48_000, 24_000), (96_000, 24_000)] {
+        for (rate_hz, most) in [(8_000, 4_000), (48_000, 24_000), (96_000, 30_000)] {
             let mut mono = Mono::default();
             let refused = loop {
-                match mono.push(&[vec![0.0; 700]], rate_hz, &limits) {
-                    Ok(accepted) => assert!(accepted),
-                    Err(refused) => break refused,
+                if let Err(refused) = mono.push(&[vec![0.0; 700]], rate_hz, &limits) {
+                    break refused;
                 }
             };
-            assert_eq!(mono.samples.len(), max_samples / 700 * 700);
-            assert!(mono.samples.capacity() <= max_samples);
-            let seconds = max_samples as f32 / rate_hz as f32;
-            assert!(
-                matches!(refused, Unusable::TooLong { max_seconds, sample_rate_hz }
-                    if max_seconds == seconds && sample_rate_hz == rate_hz)
-            );
+            assert_eq!(mono.samples.len(), most / 700 * 700);
+            assert!(mono.samples.capacity() <= most);
+            let text = refused.to_string();
+            match rate_hz {
+                96_000 => assert!(
+                    matches!(
+                        refused,
+                        Unusable::TooManySamples {
+                            max_samples: 30_000
+                        }
+                    ) && text.contains("`max_samples`"),
+                    "{text}"
+                ),
+                _ => assert!(
+                    matches!(refused, Unusable::TooLong { max_seconds: 0.5 })
+                        && text.contains("`max_seconds`"),
+                    "{text}"
+                ),
+            }
         }
+    }
+
+    #[test]
+    fn impossible_limits_are_refused_by_name() {
+        let usual = DecodeLimits::default();
+        for (limits, name) in [
+            (
+                DecodeLimits {
+                    max_seconds: 0.0,
+                    ..usual
+                },
+                "decode.max_seconds",
+            ),
+            (
+                DecodeLimits {
+                    max_seconds: f32::NAN,
+                    ..usual
+                },
+                "decode.max_seconds",
+            ),
+            (
+                DecodeLimits {
+                    max_samples: 0,
+                    ..usual
+                },
+                "decode.max_samples",
+            ),
+            (
+                DecodeLimits {
+                    max_channels: 0,
+                    ..usual
+                },
+                "decode.max_channels",
+            ),
+        ] {
+            let error = limits.validate().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        assert!(usual.validate().is_ok());
     }
 
     #[test]

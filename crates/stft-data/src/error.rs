@@ -94,6 +94,15 @@ pub enum DataError {
         /// The cause.
         source: io::Error,
     },
+    /// A folder has a manifest, but nothing in it tells what the labels mean.
+    #[error(
+        "{}: there is no params.json beside this list; add it, or, if its rows have no labels, name the \
+         list itself in place of its folder", list.display()
+    )]
+    DescriptionMissing {
+        /// The list.
+        list: PathBuf,
+    },
     /// A list has no rows.
     #[error("{}: it lists no sound; add rows, or name the folder that holds the sounds", path.display())]
     EmptyList {
@@ -238,14 +247,18 @@ pub enum Unusable {
         damaged_packets: usize,
     },
     /// It is longer than the limit.
-    #[error(
-        "it is longer than {max_seconds} s, the most at {sample_rate_hz} Hz; cut it, or raise the limit `max_seconds`"
-    )]
+    #[error("it is longer than {max_seconds} s; cut it, or raise the limit `max_seconds`")]
     TooLong {
-        /// The limit at its rate.
+        /// The limit.
         max_seconds: f32,
-        /// Samples per second.
-        sample_rate_hz: u32,
+    },
+    /// It has more samples than the limit, though its rate makes it short enough.
+    #[error(
+        "it has more than {max_samples} samples; cut it, bring it to a lower rate, or raise the limit `max_samples`"
+    )]
+    TooManySamples {
+        /// The limit, for one channel.
+        max_samples: usize,
     },
     /// It has more channels than the limit.
     #[error(

@@ -29,15 +29,15 @@ pub enum FileSource {
 impl FileSource {
     /// Opens what `path` leads to:
     ///
-    /// - a `*.jsonl` beside a `params.json`, or a folder with a `manifest.jsonl` like that, as
-    ///   [`ManifestSource`];
+    /// - a `*.jsonl` beside a `params.json`, or a folder with a `manifest.jsonl`, as [`ManifestSource`];
     /// - a `*.jsonl` alone as AudioCraft's list, a `*.json` as NSynth's, or a folder with NSynth's
     ///   `examples.json` and `audio`, as [`ListSource`];
     /// - a sound file as a [`ListSource`] of one;
     /// - any other folder as [`FolderSource`], which takes lists for files that are no sounds.
     ///
     /// # Errors
-    /// If it is none of them, or those of its kind.
+    /// If it is none of them, or those of its kind. A folder with a `manifest.jsonl` and no `params.json` is
+    /// an error, too: AudioCraft's lists follow any path, so one is read only where it is named itself.
     pub fn open(path: &Path, reader: &SoundReader) -> Result<FileSource, DataError> {
         let facts = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => DataError::FolderMissing {
@@ -56,6 +56,9 @@ impl FileSource {
             return FolderSource::open(path, reader).map(FileSource::Folder);
         };
         match list.extension().and_then(OsStr::to_str) {
+            Some("jsonl") if facts.is_dir() && !holds(path, DESCRIPTION) => {
+                Err(DataError::DescriptionMissing { list })
+            }
             Some("jsonl") if holds(&folder_of(&list), DESCRIPTION) => {
                 ManifestSource::open(&list, reader).map(FileSource::Manifest)
             }

@@ -1,5 +1,6 @@
+use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +28,9 @@ pub struct FolderSource {
 impl FolderSource {
     /// Searches a folder and decodes every sound in it once, in parallel.
     ///
-    /// Links are followed, loops are not; names that begin with a dot are passed over; pipes, sockets
-    /// and devices are never opened. Files are in the order of their paths, whatever order the file
-    /// system lists them in.
+    /// Links are followed, but each folder is searched once, however many links lead to it; names that
+    /// begin with a dot are passed over; pipes, sockets and devices are never opened. Files are in the
+    /// order of their paths, whatever order the file system lists them in.
     ///
     /// # Errors
     /// If the folder is missing, is no folder, can't be listed, holds no sound files, or holds none
@@ -125,10 +126,19 @@ fn search(root: &Path) -> Result<Found, DataError> {
     let visible = |entry: &DirEntry| {
         entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
     };
+    let mut searched = HashSet::new();
+    // Links to folders that hold links to folders multiply. One that can't be told apart is searched, and
+    // the search says what is wrong with it.
+    let mut first_visit = |entry: &DirEntry| {
+        !entry.file_type().is_dir()
+            || fs::canonicalize(entry.path()).map_or(true, |real| searched.insert(real))
+    };
     for entry in WalkDir::new(root)
         .follow_links(true)
+        // Always the same way, and by links last, since a folder goes by the first path that leads to it.
+        .sort_by_key(|entry| (entry.path_is_symlink(), entry.file_name().to_owned()))
         .into_iter()
-        .filter_entry(visible)
+        .filter_entry(|entry| visible(entry) && first_visit(entry))
     {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => {}

@@ -111,6 +111,7 @@ mod scale;
 mod sound_cache;
 mod sound_entry;
 mod sound_files;
+mod sound_key;
 mod source;
 mod spectrogram;
 mod split;

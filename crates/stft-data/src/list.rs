@@ -23,7 +23,8 @@ pub(crate) const NSYNTH_SOUNDS: &str = "audio";
 /// - NSynth (Engel et al. 2017), `examples.json`: one object, `name -> {pitch, velocity, ...}`; the
 ///   sounds are `audio/<name>.wav` beside it.
 /// - AudioCraft (Copet et al. 2023), `*.jsonl`: rows with `path` and more. Its tools write absolute
-///   paths, so any path is followed; relative ones begin at the list's folder.
+///   paths, so any path is followed; relative ones begin at the list's folder. Read only where the list
+///   itself is named.
 ///
 /// Only the names are used. Lengths and rates come from the files themselves; an AudioCraft `weight` is
 /// not used, since every sound is heard once in an epoch.

@@ -169,20 +169,8 @@ impl Worker {
 
     /// Batch `k`; none after the end, or when the loader is dropped meanwhile.
     fn make(&mut self, k: u64) -> Option<Batch> {
-        let mut examples = Vec::new();
-        for (index, epoch) in self.order.items(k)? {
-            if self.stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            match self.dataset.example(index, epoch) {
-                Ok(example) => examples.push(example),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        Some(Ok(SpectrogramBatch::stack(
-            examples,
-            self.dataset.bins(),
-            self.dataset.frames(),
-        )))
+        let items = self.order.items(k)?;
+        let wanted = || !self.stop.load(Ordering::Relaxed);
+        self.dataset.batch_while(&items, wanted).transpose()
     }
 }

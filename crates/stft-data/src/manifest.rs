@@ -36,13 +36,13 @@ impl ManifestSource {
     /// parallel. The sounds stay in the order of the rows.
     ///
     /// Labels are trusted only if all of them are sound: a fault in any row is an error. What a row says
-    /// of its sound besides (`sr`, `frames`, `sha256_pcm`) is not compared with the file, since labels
-    /// stay true when sounds are resampled or stored in another format.
+    /// of its sound besides (`sr`, `frames`, `sha256_pcm`) may be left out, and is not compared with the
+    /// file, since labels stay true when sounds are resampled or stored in another format.
     ///
     /// # Errors
     /// If the list or the description can't be read, or lists no sound; [`DataError::Row`] with line and
-    /// key if a row is not JSON, lacks a key, holds one twice or one that the description doesn't know, a
-    /// position outside 0..1 or a class that is not there, names a file that is missing, outside the
+    /// key if a row is not JSON, lacks a key, holds one twice or one that is unknown, here or to the
+    /// description, a position outside 0..1 or a class that is not there, names a file that is missing, outside the
     /// list's folder (also by a link), or in an earlier row; [`DataError::AllRejected`] if none of the
     /// sounds can be used. Single sounds that can't be used are no error: see
     /// [`rejected`](ManifestSource::rejected).

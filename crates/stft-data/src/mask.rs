@@ -57,11 +57,12 @@ impl Default for MaskConfig {
 }
 
 impl MaskConfig {
-    /// Draws a mask; true means hidden. Frames from `valid_frames` on are padding and never hidden.
+    /// Draws a mask; true means hidden. Frames from `valid_frames` on are padding and never hidden. Only of
+    /// settings that [`validate`](MaskConfig::validate) has passed.
     ///
     /// # Shapes
     /// - result `[bins, frames]`, row-major
-    pub fn draw(
+    pub(crate) fn draw(
         &self,
         bins: usize,
         frames: usize,
@@ -302,6 +303,32 @@ mod tests {
                 _ => wanted(rows * columns),
             };
             prop_assert_eq!(cells.iter().filter(|&&hidden| hidden).count(), expected);
+        }
+
+        #[test]
+        fn every_valid_place_can_be_hidden_and_be_visible_wherever_the_sound_ends(
+            bins in 1_usize..24, frames in 2_usize..24, valid_share in 0.0_f64..1.0,
+            patch_bins in 1_usize..7, patch_frames in 1_usize..7, strategy in 0_usize..4, seed: u64,
+        ) {
+            let valid_frames = 1 + ((frames - 1) as f64 * valid_share) as usize;
+            let config = config([patch_bins, patch_frames], 0.45, STRATEGIES[strategy]);
+            let (mut was_hidden, mut was_visible) =
+                (vec![false; bins * frames], vec![false; bins * frames]);
+            for key in 0..400 {
+                let mut rng = keyed_rng([seed, key, 0, 0]);
+                let hidden = config.draw(bins, frames, valid_frames, &mut rng);
+                for (at, &value) in hidden.iter().enumerate() {
+                    was_hidden[at] |= value;
+                    was_visible[at] |= !value;
+                }
+            }
+            let cells = bins.div_ceil(patch_bins) * valid_frames.div_ceil(patch_frames);
+            for at in 0..bins * frames {
+                let valid = at % frames < valid_frames;
+                prop_assert_eq!(was_hidden[at], valid, "bin {}, frame {}", at / frames, at % frames);
+                // A single cell is always hidden.
+                prop_assert_eq!(was_visible[at], !valid || cells > 1);
+            }
         }
     }
 

@@ -77,6 +77,14 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
     })
 }
 
+/// As [`resample`], but a sound that has the rate already is handed on as it is.
+pub(crate) fn resample_owned(audio: Audio, rate_hz: u32) -> Result<Audio, DataError> {
+    match audio.sample_rate_hz == rate_hz && rate_hz != 0 && !audio.samples.is_empty() {
+        true => Ok(audio),
+        false => resample(&audio, rate_hz),
+    }
+}
+
 /// Number of samples after resampling: rounded half up in integers, and at least one.
 pub(crate) fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
     let (n, from, to) = (samples as u128, u128::from(from_hz), u128::from(to_hz));

@@ -1,28 +1,16 @@
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
-use crate::decode::DecodeLimits;
-use crate::error::{DataError, Unusable};
+use crate::error::DataError;
 use crate::sound_entry::Entry;
 use crate::sound_files::SoundFile;
-
-/// Raised whenever decoding or resampling gives other samples than before, or other facts are kept: no
-/// older entry is found after that. A test holds it and the samples together.
-const VERSION: u32 = 1;
-
-/// Larger files are decoded each time: to know whether an entry is theirs they would have to be read
-/// to their end first, and a header may be followed by a terabyte of holes.
-const LARGEST_FILE_BYTES: u64 = 256 << 20;
-
-/// An entry's name ends like this; nothing else is ever counted.
-const EXTENSION: &str = ".sound";
+use crate::sound_key::Key;
 
 /// Begins the names of entries that are being written.
 const UNFINISHED: &str = ".unfinished-";
@@ -30,7 +18,11 @@ const UNFINISHED: &str = ".unfinished-";
 /// An unfinished entry of this age was left behind by a process that was killed.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
 
-/// A process counts again after writing this share of the limit, since others write as well.
+/// How old the date of an entry in use may become, by which other processes see that it is.
+const REFRESH_AFTER: Duration = Duration::from_secs(3600);
+
+/// A process counts again after writing this share of the limit, since others write as well; and as much
+/// is made free at once, since it takes a walk over the whole folder.
 const RECOUNT_SHARE: u64 = 16;
 
 /// Decoded and resampled sounds on disk, for later runs.
@@ -38,14 +30,15 @@ const RECOUNT_SHARE: u64 = 16;
 /// An entry is found by the SHA-256 of everything that it is made from: the file's bytes, the limits of
 /// decoding, the rate, and the version of this code. A changed file or setting leads to another entry; a
 /// renamed or copied file leads to the same. An entry is written under another name and then renamed, so
-/// several processes may use one cache at once, and it holds digests of its content, so one that was cut
-/// off or damaged is made again and never used.
+/// several processes may use one cache at once. It holds its own key and digests of its content, so one
+/// that was cut off, damaged or put in the place of another is made again and never used.
 ///
 /// The limit counts the bytes of all entries. Where a new one has no room, those go that were used least
-/// recently, but never one that this process has used: training asks for every sound once in an epoch,
-/// and throwing out the oldest would throw out each sound just before its turn. What has no room after
-/// that is not kept. Several processes that fill one cache at once may overshoot the limit by a sixteenth
-/// each. A cache that can't be written to is reported once and then only read.
+/// recently, a sixteenth of the limit at once, but never one that this process has used: training asks
+/// for every sound once in an epoch, and throwing out the oldest would throw out each sound just before
+/// its turn. What has no room after that is not kept. Several processes that fill one cache at once may
+/// overshoot the limit by a sixteenth each. A cache that can't be written to is reported once and then
+/// only read.
 #[derive(Debug)]
 pub struct SoundCache {
     root: PathBuf,
@@ -55,64 +48,24 @@ pub struct SoundCache {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Bytes of all entries when they were counted last, and of those written since.
-    total_bytes: u64,
+    /// What this process has used, or is writing.
+    in_use: HashMap<Key, InUse>,
+    in_use_bytes: u64,
+    /// Bytes of all other entries when they were counted last.
+    other_bytes: u64,
     /// How much may be written before they are counted again.
     until_recount_bytes: u64,
-    /// Nothing more is written: there is no room, or the folder can't be written to.
+    /// It was said that there is no room for all.
+    said_full: bool,
+    /// Nothing more is written: the folder can't be written to.
     closed: bool,
-    in_use: HashSet<Key>,
 }
 
-/// Stands for everything that an entry is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Key([u8; 32]);
-
-impl Key {
-    /// The key of a regular file's sound at a rate; none if the file is too large to be kept.
-    pub(crate) fn of_file(
-        path: &Path,
-        limits: &DecodeLimits,
-        sample_rate_hz: u32,
-    ) -> Result<Option<Key>, Unusable> {
-        let facts = fs::metadata(path)?;
-        if !facts.is_file() {
-            return Err(Unusable::NotRegular);
-        }
-        if facts.len() > LARGEST_FILE_BYTES {
-            return Ok(None);
-        }
-        let mut hash = Sha256::new();
-        hash.update(VERSION.to_le_bytes());
-        hash.update(limits.max_seconds.to_le_bytes());
-        hash.update(limits.max_channels.to_le_bytes());
-        hash.update(sample_rate_hz.to_le_bytes());
-        let mut file = File::open(path)?.take(LARGEST_FILE_BYTES);
-        let mut block = vec![0; 64 * 1024];
-        loop {
-            match file.read(&mut block)? {
-                0 => return Ok(Some(Key(hash.finalize().into()))),
-                n => hash.update(&block[..n]),
-            }
-        }
-    }
-
-    fn name(&self) -> String {
-        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        hex + EXTENSION
-    }
-
-    fn from_name(name: &str) -> Option<Key> {
-        let hex = name.strip_suffix(EXTENSION)?;
-        let mut key = [0; 32];
-        if hex.len() != 2 * key.len() || !hex.is_ascii() {
-            return None;
-        }
-        for (i, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
-        }
-        Some(Key(key))
-    }
+#[derive(Clone, Copy, Debug)]
+struct InUse {
+    bytes: u64,
+    /// The date that the entry was given last.
+    dated: SystemTime,
 }
 
 impl SoundCache {
@@ -136,83 +89,142 @@ impl SoundCache {
 
     /// What is said of a sound, without reading it.
     pub(crate) fn facts(&self, key: &Key) -> Option<SoundFile> {
-        let path = self.path(key);
-        let facts = self.found(&path, Entry::read_facts(&mut File::open(&path).ok()?))?;
-        // Only the order in which entries go depends on this, so a cache that can't be written to will do.
-        let _ = File::options()
-            .append(true)
-            .open(&path)
-            .and_then(|file| file.set_modified(SystemTime::now()));
-        self.state().in_use.insert(*key);
-        Some(facts)
+        self.find(key, SystemTime::now(), Entry::read_facts)
     }
 
     /// A whole entry.
     pub(crate) fn entry(&self, key: &Key) -> Option<Entry> {
-        let path = self.path(key);
-        self.found(&path, Entry::read(&mut File::open(&path).ok()?))
+        self.find(key, SystemTime::now(), Entry::read)
     }
 
     /// Keeps an entry if there is room.
     pub(crate) fn put(&self, key: &Key, entry: &Entry) {
-        let bytes = entry.to_bytes();
-        if !self.make_room(key, bytes.len() as u64) {
+        self.put_with(key, entry.bytes(key), || self.write(key, entry));
+    }
+
+    fn put_with(&self, key: &Key, bytes: u64, mut write: impl FnMut() -> io::Result<()>) {
+        if !self.make_room(key, bytes) {
             return;
         }
-        if let Err(error) = self.write(key, &bytes) {
-            self.state().closed = true;
-            tracing::warn!(cache = %self.root.display(), %error, "can't keep decoded sounds; going on without");
+        let written = write().or_else(|error| match error.kind() {
+            // Somebody removed the folder meanwhile.
+            io::ErrorKind::NotFound => write(),
+            _ => Err(error),
+        });
+        if let Err(error) = written {
+            self.not_written(key, &error);
         }
     }
 
-    /// An entry that is there but damaged counts as missing, and will be written over.
-    fn found<T>(&self, path: &Path, outcome: io::Result<T>) -> Option<T> {
-        outcome
+    /// Reads an entry with `read`; one that is damaged counts as missing, and will be written over.
+    fn find<T>(
+        &self,
+        key: &Key,
+        now: SystemTime,
+        read: impl FnOnce(&mut File, &Key) -> io::Result<T>,
+    ) -> Option<T> {
+        let path = self.path(key);
+        let mut file = File::open(&path).ok()?;
+        let found = read(&mut file, key)
             .inspect_err(|error| {
                 tracing::warn!(entry = %path.display(), %error, "damaged; decoding the sound again");
             })
-            .ok()
+            .ok()?;
+        self.use_entry(key, &path, file.metadata().ok()?.len(), now);
+        Some(found)
     }
 
-    fn write(&self, key: &Key, bytes: &[u8]) -> io::Result<()> {
+    /// Notes that an entry is in use, here and, by its date, for other processes.
+    fn use_entry(&self, key: &Key, path: &Path, bytes: u64, now: SystemTime) {
+        let mut state = self.state();
+        let recent = |dated| {
+            now.duration_since(dated)
+                .is_ok_and(|age| age < REFRESH_AFTER)
+        };
+        match state.in_use.get(key) {
+            Some(known) if recent(known.dated) => return,
+            Some(_) => {}
+            None => state.other_bytes = state.other_bytes.saturating_sub(bytes),
+        }
+        state.claim(key, InUse { bytes, dated: now });
+        drop(state);
+        // Only the order in which entries go depends on this, so a cache that can't be written to will do.
+        let _ = File::options()
+            .append(true)
+            .open(path)
+            .and_then(|file| file.set_modified(now));
+    }
+
+    fn write(&self, key: &Key, entry: &Entry) -> io::Result<()> {
         let path = self.path(key);
         let folder = path.parent().expect("an entry lies in a folder");
         fs::create_dir_all(folder)?;
-        let mut unfinished = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempfile_in(folder)?;
-        unfinished.write_all(bytes)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
+        // Temporary files are private by default; these become entries for whoever may use the folder.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut unfinished = builder.tempfile_in(folder)?;
+        entry.write(key, unfinished.as_file_mut())?;
+        unfinished.as_file_mut().flush()?;
         unfinished.persist(&path)?;
         Ok(())
     }
 
+    /// One entry that could not be written is no reason to give up on the next, unless none can be.
+    fn not_written(&self, key: &Key, error: &io::Error) {
+        // Another process may have put the same entry there, and hold it so that it can't be replaced.
+        let path = self.path(key);
+        if File::open(&path).is_ok_and(|mut file| Entry::check(&mut file, key).is_ok()) {
+            return;
+        }
+        let mut state = self.state();
+        state.release(key);
+        if hopeless(error.kind()) {
+            if !state.closed {
+                tracing::warn!(cache = %self.root.display(), %error, "can't keep decoded sounds; going on without");
+            }
+            state.closed = true;
+        } else {
+            tracing::warn!(entry = %path.display(), %error, "can't keep this sound");
+        }
+    }
+
+    /// Reserves room for an entry; false if it is not to be kept.
     fn make_room(&self, key: &Key, bytes: u64) -> bool {
         let mut state = self.state();
-        state.in_use.insert(*key);
-        if state.closed {
+        let claimed = state.in_use.get(key).map_or(0, |known| known.bytes);
+        let kept_bytes = state.in_use_bytes - claimed + bytes;
+        if state.closed || kept_bytes > self.limit_bytes {
+            if !state.closed && !state.said_full {
+                state.said_full = true;
+                tracing::warn!(
+                    cache = %self.root.display(),
+                    limit_mib = self.limit_bytes >> 20,
+                    "not all sounds have room here; the others are decoded each time"
+                );
+            }
             return false;
         }
-        if state.until_recount_bytes < bytes || state.total_bytes + bytes > self.limit_bytes {
-            state.total_bytes = self.shrink_to(self.limit_bytes.saturating_sub(bytes), &state);
+        let full = |state: &State| kept_bytes + state.other_bytes > self.limit_bytes;
+        if state.until_recount_bytes < bytes || full(&state) {
+            state.other_bytes = self.shrink(kept_bytes, bytes, &state);
             state.until_recount_bytes = self.limit_bytes / RECOUNT_SHARE;
         }
-        if state.total_bytes + bytes > self.limit_bytes {
-            state.closed = true;
-            tracing::warn!(
-                cache = %self.root.display(),
-                limit_mib = self.limit_bytes >> 20,
-                "full; the remaining sounds are decoded each time"
-            );
+        // What another process is not allowed to remove may still be there.
+        if full(&state) {
             return false;
         }
-        state.total_bytes += bytes;
+        let dated = SystemTime::now();
+        state.claim(key, InUse { bytes, dated });
         state.until_recount_bytes = state.until_recount_bytes.saturating_sub(bytes);
         true
     }
 
-    /// Removes what was used least recently until at most `goal_bytes` remain or everything is in use,
-    /// and returns how many bytes remain.
-    fn shrink_to(&self, goal_bytes: u64, state: &State) -> u64 {
+    /// Counts the entries that are not in use, and returns their bytes. If they and `kept_bytes` are more
+    /// than the limit, it removes those that were used least recently until a sixteenth is free beyond
+    /// that, or they are all gone. Also removes what was left unfinished.
+    fn shrink(&self, kept_bytes: u64, new_bytes: u64, state: &State) -> u64 {
         let now = SystemTime::now();
         let mut total_bytes = 0;
         let mut removable = Vec::new();
@@ -225,8 +237,8 @@ impl SoundCache {
             let Ok(used) = facts.modified() else { continue };
             let name = found.file_name().to_string_lossy();
             if let Some(key) = Key::from_name(&name) {
-                total_bytes += facts.len();
-                if !state.in_use.contains(&key) {
+                if !state.in_use.contains_key(&key) {
+                    total_bytes += facts.len();
                     removable.push((used, facts.len(), found.into_path()));
                 }
             } else if name.starts_with(UNFINISHED)
@@ -237,6 +249,11 @@ impl SoundCache {
                 let _ = fs::remove_file(found.path());
             }
         }
+        if kept_bytes + total_bytes <= self.limit_bytes {
+            return total_bytes;
+        }
+        let more_bytes = (self.limit_bytes / RECOUNT_SHARE).saturating_sub(new_bytes);
+        let goal_bytes = self.limit_bytes.saturating_sub(kept_bytes + more_bytes);
         removable.sort();
         for (_, bytes, path) in removable {
             if total_bytes <= goal_bytes {
@@ -260,6 +277,26 @@ impl SoundCache {
     }
 }
 
+impl State {
+    fn claim(&mut self, key: &Key, claim: InUse) {
+        self.release(key);
+        self.in_use.insert(*key, claim);
+        self.in_use_bytes += claim.bytes;
+    }
+
+    fn release(&mut self, key: &Key) {
+        if let Some(known) = self.in_use.remove(key) {
+            self.in_use_bytes -= known.bytes;
+        }
+    }
+}
+
+/// Errors that the next entry would meet as well.
+fn hopeless(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, StorageFull | PermissionDenied | ReadOnlyFilesystem)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +304,12 @@ mod tests {
 
     fn key(n: u8) -> Key {
         Key([n; 32])
+    }
+
+    fn numbered(n: u16) -> Key {
+        let mut key = Key([0; 32]);
+        key.0[..2].copy_from_slice(&n.to_le_bytes());
+        key
     }
 
     fn names(root: &Path) -> Vec<u8> {
@@ -279,34 +322,75 @@ mod tests {
         keys
     }
 
+    fn set_age(path: &Path, age_s: u64) {
+        File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(SystemTime::now() - Duration::from_secs(age_s))
+            .unwrap();
+    }
+
+    fn age_s(path: &Path) -> u64 {
+        let used = fs::metadata(path).unwrap().modified().unwrap();
+        SystemTime::now()
+            .duration_since(used)
+            .unwrap_or_default()
+            .as_secs()
+    }
+
+    fn open(folder: &tempfile::TempDir, limit_bytes: u64) -> SoundCache {
+        SoundCache::open(folder.path(), limit_bytes).unwrap()
+    }
+
     #[test]
     fn what_was_put_is_found_by_another_process() {
         let folder = tempfile::tempdir().unwrap();
         let kept = entry(&[0.5, 0.25]);
-        SoundCache::open(folder.path(), 1 << 20)
-            .unwrap()
-            .put(&key(7), &kept);
-        let cache = SoundCache::open(folder.path(), 1 << 20).unwrap();
+        open(&folder, 1 << 20).put(&key(7), &kept);
+        let cache = open(&folder, 1 << 20);
         assert_eq!(cache.facts(&key(7)), Some(kept.file.clone()));
         assert_eq!(cache.entry(&key(7)), Some(kept));
         assert_eq!(cache.entry(&key(8)), None);
     }
 
     #[test]
+    fn an_entry_in_the_place_of_another_is_not_used_and_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(&folder, 1 << 20);
+        let (one, two) = (entry(&[0.5, 0.25]), entry(&[0.5, 0.75]));
+        cache.put(&key(1), &one);
+        cache.put(&key(2), &two);
+        fs::copy(cache.path(&key(1)), cache.path(&key(2))).unwrap();
+        assert_eq!((cache.facts(&key(2)), cache.entry(&key(2))), (None, None));
+        cache.put(&key(2), &two);
+        assert_eq!(cache.entry(&key(2)), Some(two));
+        assert_eq!(cache.entry(&key(1)), Some(one));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_entry_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(&folder, 1 << 20);
+        cache.put(&key(1), &entry(&[0.5]));
+        let usual = folder.path().join("usual");
+        fs::write(&usual, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&cache.path(&key(1))), mode(&usual));
+    }
+
+    #[test]
     fn the_least_recently_used_go_first_and_what_is_in_use_stays() {
         let folder = tempfile::tempdir().unwrap();
         let one = entry(&[0.5; 1000]);
-        let limit = 3 * one.to_bytes().len() as u64;
-        let first = SoundCache::open(folder.path(), limit).unwrap();
+        let limit = 3 * one.bytes(&key(1));
+        let first = open(&folder, limit);
         for n in [1, 2, 3] {
             first.put(&key(n), &one);
-            let age = Duration::from_secs(100 - u64::from(n));
-            File::options()
-                .append(true)
-                .open(first.path(&key(n)))
-                .unwrap()
-                .set_modified(SystemTime::now() - age)
-                .unwrap();
+            // The last by name is the oldest.
+            set_age(&first.path(&key(n)), 1000 + 10 * u64::from(n));
         }
         assert_eq!(names(folder.path()), [1, 2, 3]);
         // What this process wrote is in use: there is no room for a fourth.
@@ -314,28 +398,80 @@ mod tests {
         assert_eq!(names(folder.path()), [1, 2, 3]);
 
         // Another one uses the oldest, so the second oldest has to go.
-        let second = SoundCache::open(folder.path(), limit).unwrap();
-        assert!(second.facts(&key(1)).is_some());
+        let second = open(&folder, limit);
+        assert!(second.facts(&key(3)).is_some());
+        assert!(age_s(&second.path(&key(3))) < 100);
         second.put(&key(4), &one);
         assert_eq!(names(folder.path()), [1, 3, 4]);
         second.put(&key(5), &one);
-        assert_eq!(names(folder.path()), [1, 4, 5]);
+        assert_eq!(names(folder.path()), [3, 4, 5]);
         second.put(&key(6), &one);
-        assert_eq!(names(folder.path()), [1, 4, 5]);
+        assert_eq!(names(folder.path()), [3, 4, 5]);
+
+        // A third sees by the dates what the second one used.
+        set_age(&second.path(&key(5)), 2000);
+        let third = open(&folder, limit);
+        third.put(&key(7), &one);
+        assert_eq!(names(folder.path()), [3, 4, 7]);
+    }
+
+    #[test]
+    fn an_entry_in_use_is_dated_again_after_an_hour_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(&folder, 1 << 20);
+        cache.put(&key(1), &entry(&[0.5; 10]));
+        let (path, now) = (cache.path(&key(1)), SystemTime::now());
+        let load = |after_s| {
+            let later = now + Duration::from_secs(after_s);
+            cache.find(&key(1), later, Entry::read).unwrap();
+        };
+        set_age(&path, 5000);
+        load(3500);
+        assert!(age_s(&path) >= 5000);
+        load(3700);
+        // An hour from now.
+        assert_eq!(age_s(&path), 0);
+        set_age(&path, 5000);
+        load(2 * 3600);
+        assert!(age_s(&path) >= 5000);
+        load(2 * 3600 + 200);
+        assert_eq!(age_s(&path), 0);
+    }
+
+    #[test]
+    fn a_full_cache_makes_room_for_a_sixteenth_of_itself_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = entry(&[0.5; 10]);
+        let limit = 160 * one.bytes(&key(1));
+        let first = open(&folder, limit);
+        for n in 0..160 {
+            first.put(&numbered(n), &one);
+        }
+        assert_eq!(names(folder.path()).len(), 160);
+        let second = open(&folder, limit);
+        // Each walk over the folder shows as a jump.
+        let counts: Vec<usize> = (200..230)
+            .map(|n| {
+                second.put(&numbered(n), &one);
+                names(folder.path()).len()
+            })
+            .collect();
+        let ten: Vec<usize> = (151..=160).collect();
+        assert_eq!(counts, ten.repeat(3));
     }
 
     #[test]
     fn a_smaller_limit_removes_and_only_entries_are_ever_removed() {
         let folder = tempfile::tempdir().unwrap();
         let one = entry(&[0.5; 1000]);
-        let bytes = one.to_bytes().len() as u64;
-        let wide = SoundCache::open(folder.path(), 10 * bytes).unwrap();
+        let bytes = one.bytes(&key(1));
+        let wide = open(&folder, 10 * bytes);
         for n in 1..=5 {
             wide.put(&key(n), &one);
         }
         let letter = folder.path().join("01/letter.txt");
         fs::write(&letter, vec![0; 5 * bytes as usize]).unwrap();
-        let narrow = SoundCache::open(folder.path(), 2 * bytes).unwrap();
+        let narrow = open(&folder, 2 * bytes);
         narrow.put(&key(6), &one);
         assert_eq!(names(folder.path()).len(), 2);
         assert!(names(folder.path()).contains(&6));
@@ -343,11 +479,51 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_below_one_entry_keeps_nothing() {
+    fn an_entry_without_room_removes_nothing_and_smaller_ones_are_still_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = SoundCache::open(folder.path(), 100).unwrap();
-        cache.put(&key(1), &entry(&[0.5; 1000]));
-        assert_eq!(names(folder.path()), [0; 0]);
+        let (small, large) = (entry(&[0.5; 100]), entry(&[0.5; 4000]));
+        let bytes = small.bytes(&key(1));
+        assert!(large.bytes(&key(1)) > 10 * bytes);
+        let first = open(&folder, 10 * bytes);
+        for n in 1..=4 {
+            first.put(&key(n), &small);
+        }
+        // Larger than the limit.
+        let second = open(&folder, 10 * bytes);
+        second.put(&key(9), &large);
+        assert_eq!(names(folder.path()), [1, 2, 3, 4]);
+        second.put(&key(5), &small);
+        assert_eq!(names(folder.path()), [1, 2, 3, 4, 5]);
+
+        // Within the limit, but not beside what is in use, even if all the rest went.
+        let wide = large.bytes(&key(1)) + bytes;
+        let third = open(&folder, wide);
+        for n in [1, 2] {
+            assert!(third.facts(&key(n)).is_some());
+        }
+        third.put(&key(9), &large);
+        assert_eq!(names(folder.path()), [1, 2, 3, 4, 5]);
+        third.put(&key(6), &small);
+        assert_eq!(names(folder.path()), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_after_an_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = folder.path().join("01");
+        fs::create_dir(&shelf).unwrap();
+        let [old, young, stranger] =
+            [".unfinished-old", ".unfinished-young", "finished"].map(|n| {
+                let path = shelf.join(n);
+                fs::write(&path, "half an entry").unwrap();
+                path
+            });
+        set_age(&old, 3700);
+        set_age(&young, 3500);
+        set_age(&stranger, 9000);
+        open(&folder, 1 << 20).put(&key(1), &entry(&[0.5]));
+        assert!(!old.exists());
+        assert!(young.exists() && stranger.exists());
     }
 
     #[test]
@@ -362,26 +538,116 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_write_and_read_whole_entries() {
+    fn a_cache_that_can_not_be_written_to_is_closed_and_one_failed_entry_closes_nothing() {
+        use io::ErrorKind::*;
+        for (kind, closes) in [
+            (StorageFull, true),
+            (PermissionDenied, true),
+            (ReadOnlyFilesystem, true),
+            (NotFound, false),
+            (AlreadyExists, false),
+            (NotADirectory, false),
+            (TimedOut, false),
+            (Other, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let cache = open(&folder, 1 << 20);
+            let mut calls = 0;
+            cache.put_with(&key(1), 100, || {
+                calls += 1;
+                Err(kind.into())
+            });
+            assert_eq!(calls, 1 + usize::from(kind == NotFound));
+            assert_eq!(cache.state().in_use_bytes, 0, "{kind} leaves a claim");
+            cache.put(&key(2), &entry(&[0.5]));
+            assert_eq!(cache.entry(&key(2)).is_none(), closes, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_meanwhile_is_made_again() {
         let folder = tempfile::tempdir().unwrap();
-        let expected = |n: u8| entry(&vec![f32::from(n); 500 + usize::from(n)]);
-        let caches = [(); 2].map(|()| SoundCache::open(folder.path(), 1 << 20).unwrap());
+        let cache = open(&folder, 1 << 20);
+        let kept = entry(&[0.5, 0.25]);
+        let mut calls = 0;
+        cache.put_with(&key(1), kept.bytes(&key(1)), || {
+            calls += 1;
+            match calls {
+                1 => Err(io::ErrorKind::NotFound.into()),
+                _ => cache.write(&key(1), &kept),
+            }
+        });
+        assert_eq!(cache.entry(&key(1)), Some(kept));
+        assert!(cache.state().in_use_bytes > 0);
+    }
+
+    #[test]
+    fn an_entry_that_can_not_be_replaced_but_is_intact_is_as_good_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = entry(&[0.5, 0.25]);
+        open(&folder, 1 << 20).put(&key(1), &kept);
+        let cache = open(&folder, 1 << 20);
+        let denied = || Err(io::ErrorKind::PermissionDenied.into());
+        cache.put_with(&key(1), kept.bytes(&key(1)), denied);
+        cache.put(&key(2), &kept);
+        assert_eq!(names(folder.path()), [1, 2], "the cache is still open");
+
+        // Damaged, it is no success.
+        let path = cache.path(&key(1));
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        cache.put_with(&key(1), kept.bytes(&key(1)), denied);
+        cache.put(&key(3), &kept);
+        assert_eq!(names(folder.path()), [1, 2]);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_costs_only_the_entries_that_belong_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(&folder, 1 << 20);
+        fs::write(folder.path().join("01"), "no folder").unwrap();
+        for n in [1, 2] {
+            cache.put(&key(n), &entry(&[0.5]));
+        }
+        assert_eq!(names(folder.path()), [2]);
+    }
+
+    #[test]
+    fn whoever_reads_while_others_write_finds_whole_entries() {
+        let folder = tempfile::tempdir().unwrap();
+        // Some 800 kB, so that writing one takes a while.
+        let expected = |n: u8| entry(&vec![f32::from(n); 200_000 + usize::from(n)]);
+        let caches = [(); 2].map(|()| open(&folder, 64 << 20));
+        for n in 0..2 {
+            caches[0].put(&key(n), &expected(n));
+        }
+        let (writing, found) = (
+            std::sync::atomic::AtomicUsize::new(2),
+            std::sync::atomic::AtomicUsize::new(0),
+        );
+        use std::sync::atomic::Ordering::SeqCst;
         std::thread::scope(|scope| {
-            for thread in 0..4 {
-                let cache = &caches[thread % 2];
+            for cache in &caches {
+                let (writing, found) = (&writing, &found);
                 scope.spawn(move || {
-                    for round in 0..50_u8 {
-                        let n = round % 5;
-                        match cache.entry(&key(n)) {
-                            Some(found) => assert_eq!(found, expected(n)),
-                            None => cache.put(&key(n), &expected(n)),
+                    for round in 0..40_u8 {
+                        cache.put(&key(round % 2), &expected(round % 2));
+                    }
+                    writing.fetch_sub(1, SeqCst);
+                });
+                scope.spawn(move || {
+                    while writing.load(SeqCst) > 0 {
+                        for n in 0..2 {
+                            // There has been one all the time, so it can't be missing.
+                            assert!(cache.entry(&key(n)).unwrap() == expected(n));
+                            found.fetch_add(1, SeqCst);
                         }
-                        cache.put(&key(n), &expected(n));
                     }
                 });
             }
         });
-        assert_eq!(names(folder.path()), [0, 1, 2, 3, 4]);
+        assert!(found.into_inner() >= 4);
+        assert_eq!(names(folder.path()), [0, 1]);
         let unfinished = WalkDir::new(folder.path()).into_iter().filter(|found| {
             let name = found.as_ref().unwrap().file_name();
             name.to_string_lossy().starts_with(UNFINISHED)

@@ -1,7 +1,6 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
@@ -10,14 +9,13 @@ use crate::error::{DataError, Unusable};
 use crate::level::ChannelLevel;
 use crate::reader::SoundReader;
 use crate::resample::resampled_length;
-use crate::sound_cache::Key;
+use crate::sound_key::Key;
 use crate::source::Fingerprint;
 
 /// A sound file that can be used. Models are given the mean of its channels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SoundFile {
     /// Path below the folder, or as the list gives it.
-    #[serde(skip)]
     pub path: PathBuf,
     /// Length in seconds.
     pub seconds: f32,
@@ -42,6 +40,9 @@ pub struct SoundFile {
     pub clipped_samples: usize,
     /// Packets that could not be decoded and were passed over.
     pub damaged_packets: usize,
+    /// Packets that could be decoded and were passed over, because their sample rate is another than that
+    /// of the first: a chain of streams may change its rate, and chance bytes may look like an MP3 frame.
+    pub packets_at_another_rate: usize,
     /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
     /// re-encoded copy has the same.
     pub fingerprint: Fingerprint,
@@ -54,6 +55,7 @@ impl SoundFile {
             audio,
             levels,
             damaged_packets,
+            packets_at_another_rate,
         } = decoded;
         SoundFile {
             path: PathBuf::new(),
@@ -66,6 +68,7 @@ impl SoundFile {
             rms: root_mean_square(&audio.samples),
             clipped_samples: levels.iter().map(ChannelLevel::clipped_samples).sum(),
             damaged_packets: *damaged_packets,
+            packets_at_another_rate: *packets_at_another_rate,
             fingerprint: fingerprint(audio),
         }
     }
@@ -199,6 +202,7 @@ mod tests {
                     audio,
                     levels: vec![ChannelLevel::default()],
                     damaged_packets: 0,
+                    packets_at_another_rate: 0,
                 });
                 assert_eq!(file.samples_at(to_hz), resampled.samples.len());
                 checked += 1;

@@ -400,7 +400,75 @@ mod tests {
         }
     }
 
+    /// Any sizes that are possible, half of them with a window shorter than the transform.
+    fn sizes() -> impl Strategy<Value = (usize, usize, Option<usize>)> {
+        (2_usize..200)
+            .prop_flat_map(|n_fft| (Just(n_fft), prop::option::of(1..=n_fft)))
+            .prop_flat_map(|(n_fft, win)| (Just(n_fft), 1..=win.unwrap_or(n_fft), Just(win)))
+    }
+
     proptest! {
+        #[test]
+        fn a_frames_energy_is_n_fft_times_that_of_the_windowed_signal(
+            (n_fft, hop, win) in sizes(), samples in 1_usize..500, seed: u64,
+        ) {
+            // Parseval, with a window of our own: sin² instead of the cosine.
+            let length = win.unwrap_or(n_fft);
+            let left = (n_fft - length) / 2;
+            let window = |n: isize| {
+                let n = n - left as isize;
+                match (0..length as isize).contains(&n) {
+                    true => (std::f64::consts::PI * n as f64 / length as f64).sin().powi(2),
+                    false => 0.0,
+                }
+            };
+            let mut signal = vec![0.0; n_fft];
+            signal.extend(noise(samples, seed));
+            signal.resize(samples + 2 * n_fft, 0.0);
+            let spectrum = stft(n_fft, hop, win).forward(&signal);
+            let scale = signal.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() * n_fft as f64;
+            for t in 0..spectrum.frames {
+                let energy: f64 = (0..spectrum.bins)
+                    .map(|k| {
+                        // Inner bins stand for their mirror images too.
+                        let sides = if k == 0 || 2 * k == n_fft { 1.0 } else { 2.0 };
+                        sides * f64::from(spectrum.values[k * spectrum.frames + t].norm_sqr())
+                    })
+                    .sum();
+                let start = (t * hop) as isize - (n_fft / 2) as isize;
+                let expected: f64 = (0..n_fft as isize)
+                    .filter(|n| (0..signal.len() as isize).contains(&(start + n)))
+                    .map(|n| (f64::from(signal[(start + n) as usize]) * window(n)).powi(2))
+                    .sum::<f64>()
+                    * n_fft as f64;
+                prop_assert!(
+                    (energy - expected).abs() < 1e-5 * scale.max(1e-3),
+                    "frame {t}: {energy} for {expected}"
+                );
+            }
+        }
+
+        #[test]
+        fn a_shift_by_one_hop_moves_every_frame_by_one_at_any_size(
+            (n_fft, hop, win) in sizes(), samples in 1_usize..400, seed: u64,
+        ) {
+            let transform = stft(n_fft, hop, win);
+            let mut signal = vec![0.0; n_fft];
+            signal.extend(noise(samples, seed));
+            signal.resize(samples + 2 * n_fft + hop, 0.0);
+            let mut later = vec![0.0; hop];
+            later.extend_from_slice(&signal[..signal.len() - hop]);
+            let (before, after) = (transform.forward(&signal), transform.forward(&later));
+            let frames = before.frames;
+            for (before, after) in before
+                .values
+                .chunks_exact(frames)
+                .zip(after.values.chunks_exact(frames))
+            {
+                prop_assert_eq!(&before[..frames - 1], &after[1..]);
+            }
+        }
+
         #[test]
         fn the_inverse_gives_the_signal_back(size in 0..SIZES.len(), samples in 1_usize..400, seed: u64) {
             let (n_fft, hop, win) = SIZES[size];

@@ -123,6 +123,7 @@ fn items_of(batch: &SpectrogramBatch) -> Vec<Example> {
             valid_frames: batch.valid_frames[item],
             truth: batch.truth.as_ref().map(|truth| truth[item].clone()),
             id: batch.ids[item],
+            epoch: batch.epochs[item],
             index: batch.indices[item],
         })
         .collect()

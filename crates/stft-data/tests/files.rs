@@ -191,33 +191,58 @@ fn a_header_that_claims_gigabytes_gives_what_is_present() {
 
 #[test]
 fn damage_in_the_middle_costs_only_the_damaged_packets() {
-    for name in [
-        "stereo.mp3",
-        "mono.mp3",
-        "stereo.ogg",
-        "stereo_16bit.flac",
-        "mono_24bit.flac",
+    // The packets of an MP3 file are frames of 1152 samples, and what a frame rings into the next; a
+    // damaged frame costs those that borrowed bits from it as well. An OGG page that fails its checksum
+    // costs all packets in it, so the fixture's single page of sound costs everything.
+    for (name, all_usable, least_share) in [
+        ("stereo.mp3", true, 0.75),
+        ("mono.mp3", true, 0.75),
+        ("two_pages.ogg", true, 0.45),
+        ("stereo_16bit.flac", false, 0.0),
+        ("mono_24bit.flac", false, 0.0),
     ] {
-        let original = fs::read(fixture(name)).unwrap();
-        let whole = decode(&fixture(name)).unwrap().samples.len();
+        let original = match name {
+            // A stream that is there twice has two pages of sound.
+            "two_pages.ogg" => fs::read(fixture("stereo.ogg")).unwrap().repeat(2),
+            _ => fs::read(fixture(name)).unwrap(),
+        };
+        let (_folder, path) = file_with("whole", &original);
+        let whole = decode(&path).unwrap().samples;
+        let mut usable = 0;
         for seed in 0..40_usize {
             let mut bytes = original.clone();
-            let start = bytes.len() / 3 + seed * 13;
+            let start = match name {
+                // Inside the second page of sound.
+                "two_pages.ogg" => bytes.len() - 1_000 + seed * 13,
+                _ => bytes.len() / 3 + seed * 13,
+            };
             for (offset, byte) in bytes[start..start + 24].iter_mut().enumerate() {
                 *byte ^= (seed * 37 + offset * 101 + 1) as u8;
             }
             let (_folder, path) = file_with("damaged", &bytes);
-            match decode(&path) {
-                Ok(audio) => assert!(
-                    audio.samples.len() <= whole + 2304
-                        && audio.samples.iter().all(|x| x.is_finite())
-                ),
-                Err(error) => assert!(
-                    matches!(error, DataError::Unusable { .. }),
-                    "{name}: {error}"
-                ),
-            }
+            let audio = match decode(&path) {
+                Ok(audio) => audio,
+                Err(error) => {
+                    assert!(!all_usable, "{name}: {error}");
+                    assert!(matches!(error, DataError::Unusable { .. }), "{name}");
+                    continue;
+                }
+            };
+            usable += 1;
+            let samples = audio.samples;
+            assert!(samples.len() <= whole.len() + 2304 && samples.iter().all(|x| x.is_finite()));
+            let share = samples.len() as f64 / whole.len() as f64;
+            assert!(share >= least_share, "{name}: {share:.2} of it are left");
+            // Frames of one size hold what is before the damage, less two for ringing and borrowed bits.
+            let before = match name {
+                "two_pages.ogg" => whole.len() / 2 - 1024,
+                _ if all_usable => (whole.len() * start / bytes.len()).saturating_sub(3 * 1152),
+                _ => 0,
+            };
+            assert!(!all_usable || before > 1000, "{name}: {before}");
+            assert!(samples[..before] == whole[..before], "{name}, seed {seed}");
         }
+        assert!(usable > 0, "{name}");
     }
 }
 
@@ -252,6 +277,7 @@ fn limits_are_kept() {
     let path = fixture("stereo_16bit.flac");
     let just = DecodeLimits {
         max_seconds: 6615.0 / 44_100.0,
+        max_samples: 6615,
         max_channels: 2,
     };
     assert!(decode_file(&path, &just).is_ok());
@@ -259,7 +285,19 @@ fn limits_are_kept() {
         max_seconds: 0.149,
         ..just
     };
-    assert!(matches!(reason(&path, &short), Unusable::TooLong { .. }));
+    assert!(matches!(
+        reason(&path, &short),
+        Unusable::TooLong { max_seconds: 0.149 }
+    ));
+    let few = DecodeLimits {
+        max_samples: 6614,
+        max_seconds: 1.0,
+        ..just
+    };
+    assert!(matches!(
+        reason(&path, &few),
+        Unusable::TooManySamples { max_samples: 6614 }
+    ));
     let mono = DecodeLimits {
         max_channels: 1,
         ..just
@@ -286,21 +324,106 @@ fn no_rate_makes_a_small_file_large() {
             Unusable::SampleRate { got, .. } if got == rate_hz
         ));
     }
-    // 2205 frames are 46 ms at 48 kHz. From there on no more frames fit into the limit.
-    for (more_s, rate_hz, fits) in [
-        (1e-4, 44_100_u32, false),
-        (1e-4, 48_000, true),
-        (1e-4, 192_000, true),
-        (-1e-4, 48_000, false),
-        (-1e-4, 192_000, false),
-    ] {
+    // 2205 frames are 46 ms at 48 kHz, and a second is a second at any rate.
+    let refusal = |rate_hz: u32, max_seconds: f32, max_samples: usize| {
+        let mut bytes = bytes.clone();
         bytes[format + 12..format + 16].copy_from_slice(&rate_hz.to_le_bytes());
         let (_folder, path) = file_with("rate.wav", &bytes);
         let limits = DecodeLimits {
-            max_seconds: 2_205.0 / 48_000.0 + more_s,
+            max_seconds,
+            max_samples,
             max_channels: 2,
         };
-        assert_eq!(decode_file(&path, &limits).is_ok(), fits, "{rate_hz} Hz");
+        match decode_file(&path, &limits) {
+            Ok(_) => "none",
+            Err(DataError::Unusable { reason, .. }) => match reason {
+                Unusable::TooLong { .. } => "too long",
+                Unusable::TooManySamples { .. } => "too many",
+                other => panic!("{other}"),
+            },
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let just_s = 2_205.0 / 48_000.0 + 1e-4;
+    assert_eq!(refusal(44_100, just_s, 2_205), "too long");
+    assert_eq!(refusal(48_000, just_s, 2_205), "none");
+    assert_eq!(refusal(192_000, just_s, 2_205), "none");
+    assert_eq!(refusal(48_000, just_s, 2_204), "too many");
+    assert_eq!(refusal(192_000, just_s, 2_204), "too many");
+}
+
+/// Of one OGG page.
+fn fit_checksum(page: &mut [u8]) {
+    page[22..26].fill(0);
+    let checksum = page.iter().fold(0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {
+            (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
+        })
+    });
+    page[22..26].copy_from_slice(&checksum.to_le_bytes());
+}
+
+#[test]
+fn a_chained_stream_at_another_rate_is_told_from_damage() {
+    let first = fs::read(fixture("stereo.ogg")).unwrap();
+    let mut second = first.clone();
+    // The first page holds the identification header, and in it the rate.
+    let rate = second.windows(7).position(|w| w == b"\x01vorbis").unwrap() + 12;
+    assert_eq!(second[rate..rate + 4], 44_100_u32.to_le_bytes());
+    second[rate..rate + 4].copy_from_slice(&48_000_u32.to_le_bytes());
+    fit_checksum(&mut second[..58]);
+    let (folder, path) = file_with("two rates.ogg", &[&first[..], &second].concat());
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let file = &source.files()[0];
+    assert_eq!((file.sample_rate_hz, file.damaged_packets), (44_100, 0));
+    assert!(
+        file.packets_at_another_rate > 5,
+        "{}",
+        file.packets_at_another_rate
+    );
+    assert_eq!(
+        decode(&path).unwrap(),
+        decode(&fixture("stereo.ogg")).unwrap()
+    );
+    // Alone it is a sound like any other.
+    let (folder, _) = file_with("48 kHz.ogg", &second);
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let file = &source.files()[0];
+    assert_eq!(
+        (file.sample_rate_hz, file.packets_at_another_rate),
+        (48_000, 0)
+    );
+}
+
+#[test]
+fn peaks_and_clipping_are_found_in_every_channel() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = hound::WavSpec {
+        channels: 3,
+        sample_rate: 8_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    for loud in 0..3 {
+        let path = folder.path().join(format!("{loud}.wav"));
+        let mut writer = hound::WavWriter::create(path, spec).unwrap();
+        for n in 0..100 {
+            for channel in 0..3 {
+                let top = channel == loud && (40..45).contains(&n);
+                writer
+                    .write_sample(if top { 1.5 } else { 0.25_f32 })
+                    .unwrap();
+            }
+        }
+        writer.finalize().unwrap();
+    }
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    assert_eq!(source.len(), 3);
+    for file in source.files() {
+        assert_eq!(
+            (file.peak, file.clipped_samples, file.channels),
+            (1.5, 5, 3)
+        );
     }
 }
 
@@ -323,13 +446,7 @@ fn vorbis_headers_that_unpack_to_gigabytes_are_refused_before_they_do() {
             .windows(4)
             .position(|four| four == b"OggS")
             .unwrap();
-    bytes[page + 22..page + 26].fill(0);
-    let checksum = bytes[page..next].iter().fold(0_u32, |crc, &byte| {
-        (0..8).fold(crc ^ (u32::from(byte) << 24), |crc, _| {
-            (crc << 1) ^ if crc >> 31 == 1 { 0x04c1_1db7 } else { 0 }
-        })
-    });
-    bytes[page + 22..page + 26].copy_from_slice(&checksum.to_le_bytes());
+    fit_checksum(&mut bytes[page..next]);
     let (_folder, path) = file_with("codebooks.ogg", &bytes);
     let refused = reason(&path, &DecodeLimits::default());
     assert!(
@@ -483,6 +600,37 @@ fn links_are_followed_and_loops_are_not() {
     };
     assert_eq!(rejected.path, Path::new("dangling.wav"));
     assert!(matches!(rejected.reason, Unusable::Io(_)));
+}
+
+#[cfg(unix)]
+#[test]
+fn each_folder_is_searched_once_however_many_links_lead_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("z00")).unwrap();
+    fs::copy(fixture("mono.mp3"), root.join("z00/a.mp3")).unwrap();
+    // Two links in each folder to the one before: 2^13 ways to the sound.
+    for level in 1..14 {
+        let own = root.join(format!("z{level:02}"));
+        fs::create_dir(&own).unwrap();
+        for name in ["one", "two"] {
+            let before = format!("../z{:02}", level - 1);
+            std::os::unix::fs::symlink(before, own.join(name)).unwrap();
+        }
+    }
+    // A link that comes first by name is still a link.
+    std::os::unix::fs::symlink("z00", root.join("a link")).unwrap();
+    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
+    assert_eq!(names, ["z00/a.mp3"]);
+    assert_eq!((source.rejected().len(), source.skipped()), (0, 0));
+    // The folder itself may be a link, and one to a file is a name like any other.
+    std::os::unix::fs::symlink("z00/a.mp3", root.join("b.mp3")).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(root, &link).unwrap();
+    let source = FolderSource::open(&link, &SoundReader::default()).unwrap();
+    assert_eq!(source.len(), 2);
 }
 
 #[cfg(unix)]

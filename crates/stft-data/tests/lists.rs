@@ -228,7 +228,13 @@ fn what_stands_beside_a_list_decides_what_it_is() {
     }
     // Its description lost, it must not turn into sounds without labels.
     fs::remove_file(labelled.path().join("params.json")).unwrap();
-    assert!(message(labelled.path()).contains("no params.json beside this list"));
+    let lost = message(labelled.path());
+    assert!(
+        lost.contains("manifest.jsonl: there is no params.json beside this list; add it"),
+        "{lost}"
+    );
+    let named = message(&labelled.path().join("manifest.jsonl"));
+    assert!(named.contains("no params.json beside this list describes it"));
 
     let plain = folder(&[
         ("a.wav", "12"),
@@ -252,10 +258,30 @@ fn what_stands_beside_a_list_decides_what_it_is() {
     ));
 }
 
+#[test]
+fn a_list_that_follows_any_path_is_read_only_where_it_is_named() {
+    let elsewhere = folder(&[("private.wav", "1234567")]);
+    let far = elsewhere.path().join("private.wav");
+    let row = format!(r#"{{"path": {far:?}, "duration": 0.5, "sample_rate": 8000}}"#);
+    let folder = folder(&[("manifest.jsonl", &row), ("a.wav", "12")]);
+    let error = open(folder.path()).unwrap_err();
+    let list = folder.path().join("manifest.jsonl");
+    assert!(
+        matches!(&error, DataError::DescriptionMissing { list: named } if *named == list),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("name the list itself"),
+        "{error}"
+    );
+    let named = open(&list).unwrap();
+    assert_eq!(names(&named), [far.to_str().unwrap()]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_list_that_is_a_pipe_or_a_dangling_link_is_an_error() {
-    let folder = folder(&[("a.wav", "12")]);
+    let folder = folder(&[("a.wav", "12"), ("params.json", DESCRIPTION)]);
     let list = folder.path().join("manifest.jsonl");
     std::os::unix::fs::symlink("nowhere", &list).unwrap();
     assert!(message(folder.path()).contains("manifest.jsonl: can't read it: "));

@@ -37,13 +37,13 @@ impl OpenedSource {
                 files: None,
             }),
             SoundSource::Files(path) => {
-                let mut reader = SoundReader::new(experiment.data.decode);
+                let mut reader = SoundReader::new(&experiment.data);
                 let limit_bytes = experiment.source.disk_cache_mib.saturating_mul(1 << 20);
                 if let Some(folder) = cache
                     && limit_bytes > 0
                 {
                     let cache = SoundCache::open(folder, limit_bytes)?;
-                    reader = reader.with_cache(cache, experiment.data.clip.sample_rate_hz);
+                    reader = reader.with_cache(cache);
                 }
                 let files = Arc::new(FileSource::open(path, &reader)?);
                 Ok(Self {

@@ -26,7 +26,7 @@ pub struct CheckArguments {
 }
 
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let reader = SoundReader::new(arguments.experiment.load(None)?.data.decode);
+    let reader = SoundReader::new(&arguments.experiment.load(None)?.data);
     let show = |files: &[SoundFile], rejected: &[Rejected], skipped: Option<usize>| {
         let checked = Checked::new(files, rejected, skipped);
         match arguments.json {

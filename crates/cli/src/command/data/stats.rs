@@ -32,7 +32,7 @@ pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
     let config = experiment.data;
     let source = Arc::new(FileSource::open(
         &arguments.path,
-        &SoundReader::new(config.decode),
+        &SoundReader::new(&config),
     )?);
     let dataset = Dataset::open(source.clone(), &config, experiment.seed);
     let stats = Stats {
