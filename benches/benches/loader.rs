@@ -11,9 +11,6 @@ const FILES: u32 = 64;
 const BATCH: usize = 16;
 const SECONDS: f32 = 2.0;
 
-/// That of the default clips.
-const CLIP_RATE_HZ: u32 = 16_384;
-
 /// Tones of two seconds, a semitone apart.
 fn write_sounds(folder: &Path) {
     let spec = hound::WavSpec {
@@ -64,10 +61,10 @@ fn loader(criterion: &mut Criterion) {
             },
             ..DataConfig::default()
         };
-        let mut reader = SoundReader::new(config.decode);
+        let mut reader = SoundReader::new(&config);
         if let Kept::Disk = kept {
             let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
-            reader = reader.with_cache(cache, config.clip.sample_rate_hz);
+            reader = reader.with_cache(cache);
         }
         let source = FolderSource::open(folder.path(), &reader).expect("it holds sounds");
         let dataset = Arc::new(Dataset::open(Arc::new(source), &config, 1).expect("it is valid"));
@@ -100,7 +97,7 @@ fn open(criterion: &mut Criterion) {
         let empty = || {
             let disk = tempfile::tempdir().expect("a temporary folder can be made");
             let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
-            let reader = SoundReader::default().with_cache(cache, CLIP_RATE_HZ);
+            let reader = SoundReader::default().with_cache(cache);
             (disk, reader)
         };
         // What is handed back is dropped, and the cache removed, outside of the measured time.
@@ -112,7 +109,7 @@ fn open(criterion: &mut Criterion) {
     });
     let disk = tempfile::tempdir().expect("a temporary folder can be made");
     let cache = SoundCache::open(disk.path(), 1 << 30).expect("it is empty");
-    let reader = SoundReader::default().with_cache(cache, CLIP_RATE_HZ);
+    let reader = SoundReader::default().with_cache(cache);
     group.bench_function("warm_cache", |bencher| {
         bencher.iter(|| FolderSource::open(folder.path(), &reader).expect("it holds sounds"));
     });

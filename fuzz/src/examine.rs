@@ -3,12 +3,15 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use stft_data::{
-    DataError, DecodeLimits, FolderSource, MAX_SAMPLE, SoundReader, Source, Stft, StftConfig,
-    Unusable, resample,
+    Audio, DataConfig, DataError, FolderSource, MAX_SAMPLE, SoundCache, SoundFile, SoundReader,
+    Source, Stft, StftConfig, Unusable, resample,
 };
 
-/// Rate that sounds are brought to: that of the clips by default.
-const CLIP_RATE_HZ: u32 = 16_384;
+/// Rates that sounds are brought to: that of the clips by default, and that of the paper's preset.
+const CLIP_RATES_HZ: [u32; 2] = [16_384, 44_100];
+
+/// Room for the longest sound that is allowed, at either rate.
+const CACHE_BYTES: u64 = 256 << 20;
 
 /// How a file fared.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,30 +29,95 @@ pub enum Verdict {
 pub struct Examined {
     /// How the file fared.
     pub verdict: Verdict,
-    /// Processor time of the longer of the two steps: inspecting the file when its folder is opened, and
-    /// loading it for an example.
-    pub longest_step: Duration,
+    /// Processor time of each step: inspecting the file when its folder is opened, and loading it for an
+    /// example, without a cache and with one.
+    pub steps: Vec<Duration>,
 }
 
-/// Sends the one file of a folder the way that every file of a folder takes: it is inspected; then it is
-/// loaded, resampled, and a second of it transformed.
+/// Sends the one file of a folder the ways that every file of a folder takes: it is inspected; then it is
+/// loaded, resampled, and a second of it transformed. Then the same at each rate with a cache that is
+/// empty, and with the same cache once more.
 pub fn examine(folder: &Path) -> Examined {
-    let start = ProcessTime::now();
-    let inspected = inspect(folder);
-    let inspection = start.elapsed();
-    let start = ProcessTime::now();
-    let verdict = match inspected {
-        Ok(source) => load(&source),
-        Err(verdict) => verdict,
+    let mut laps = Laps {
+        start: ProcessTime::now(),
+        steps: Vec::new(),
     };
+    let verdict = examine_without_cache(folder, &mut laps);
+    let broken = CLIP_RATES_HZ
+        .into_iter()
+        .find_map(|rate_hz| examine_with_cache(folder, rate_hz, &verdict, &mut laps).err());
     Examined {
-        verdict,
-        longest_step: inspection.max(start.elapsed()),
+        verdict: broken.map_or(verdict, Verdict::Broken),
+        steps: laps.steps,
     }
 }
 
-fn inspect(folder: &Path) -> Result<FolderSource, Verdict> {
-    match FolderSource::open(folder, &SoundReader::new(DecodeLimits::default())) {
+/// Measures one step after the other, so that nothing between them goes unmeasured.
+struct Laps {
+    start: ProcessTime,
+    steps: Vec<Duration>,
+}
+
+impl Laps {
+    fn next(&mut self) {
+        self.steps.push(self.start.elapsed());
+        self.start = ProcessTime::now();
+    }
+}
+
+fn examine_without_cache(folder: &Path, laps: &mut Laps) -> Verdict {
+    let inspected = inspect(folder, &SoundReader::default());
+    laps.next();
+    let verdict = inspected.and_then(|source| {
+        for rate_hz in CLIP_RATES_HZ {
+            load(&source, rate_hz, false)?;
+            laps.next();
+        }
+        Ok(())
+    });
+    match verdict {
+        Ok(()) => Verdict::Usable,
+        Err(verdict) => verdict,
+    }
+}
+
+/// # Errors
+/// What is broken: with a cache, cold or warm, the file must fare as it did without.
+fn examine_with_cache(
+    folder: &Path,
+    rate_hz: u32,
+    expected: &Verdict,
+    laps: &mut Laps,
+) -> Result<(), String> {
+    let kept = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let mut config = DataConfig::default();
+    config.clip.sample_rate_hz = rate_hz;
+    let mut files: Vec<Vec<SoundFile>> = Vec::new();
+    for _ in 0..2 {
+        let cache =
+            SoundCache::open(kept.path(), CACHE_BYTES).map_err(|error| error.to_string())?;
+        let inspected = inspect(folder, &SoundReader::new(&config).with_cache(cache));
+        laps.next();
+        let verdict = inspected.and_then(|source| {
+            files.push(source.files().to_vec());
+            load(&source, rate_hz, true)
+        });
+        laps.next();
+        let verdict = verdict.map_or_else(|verdict| verdict, |()| Verdict::Usable);
+        if verdict != *expected {
+            return Err(format!(
+                "{expected:?}, but {verdict:?} with a cache at {rate_hz} Hz"
+            ));
+        }
+    }
+    if files.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(format!("another file with a warm cache at {rate_hz} Hz"));
+    }
+    Ok(())
+}
+
+fn inspect(folder: &Path, reader: &SoundReader) -> Result<FolderSource, Verdict> {
+    match FolderSource::open(folder, reader) {
         Ok(source) if source.files().len() == 1 => Ok(source),
         Ok(source) => Err(broken(format!(
             "{} files in a folder of one",
@@ -62,17 +130,20 @@ fn inspect(folder: &Path) -> Result<FolderSource, Verdict> {
     }
 }
 
-fn load(source: &FolderSource) -> Verdict {
+fn load(source: &FolderSource, rate_hz: u32, cached: bool) -> Result<(), Verdict> {
     let file = &source.files()[0];
-    let audio = match source.load(0) {
-        Ok(audio) => audio,
-        Err(error) => return broken(format!("inspected, but not loaded: {error}")),
-    };
-    if (audio.samples.len(), audio.sample_rate_hz) != (file.samples, file.sample_rate_hz) {
-        return broken("inspected and loaded, it has two lengths or rates");
+    let audio = source
+        .load(0)
+        .map_err(|error| broken(format!("inspected, but not loaded: {error}")))?;
+    let shape = (audio.samples.len(), audio.sample_rate_hz);
+    let recorded = (file.samples, file.sample_rate_hz);
+    let kept = (file.samples_at(rate_hz), rate_hz);
+    if shape != recorded && !(cached && shape == kept) {
+        return Err(broken("inspected and loaded, it has two lengths or rates"));
     }
-    if audio.samples.is_empty() || audio.seconds() > DecodeLimits::default().max_seconds {
-        return broken("a sound that is empty, or beyond the limit");
+    let limits = DataConfig::default().decode;
+    if file.samples == 0 || file.seconds > limits.max_seconds || file.samples > limits.max_samples {
+        return Err(broken("a sound that is empty, or beyond a limit"));
     }
     // Written so that NaN fails.
     if !audio
@@ -80,24 +151,26 @@ fn load(source: &FolderSource) -> Verdict {
         .iter()
         .all(|sample| sample.abs() <= MAX_SAMPLE)
     {
-        return broken("a sample is beyond the limit, or no number");
+        return Err(broken("a sample is beyond the limit, or no number"));
     }
-    let resampled = match resample(&audio, CLIP_RATE_HZ) {
-        Ok(resampled) => resampled.samples,
-        Err(error) => return broken(error),
+    let resampled = match audio.sample_rate_hz == rate_hz {
+        true => audio,
+        false => resample(&audio, rate_hz).map_err(broken)?,
     };
-    if !resampled.iter().all(|sample| sample.is_finite()) {
-        return broken("a resampled sample is not finite");
+    transform(&resampled)
+}
+
+fn transform(audio: &Audio) -> Result<(), Verdict> {
+    if !audio.samples.iter().all(|sample| sample.is_finite()) {
+        return Err(broken("a resampled sample is not finite"));
     }
-    let clip = &resampled[..resampled.len().min(CLIP_RATE_HZ as usize)];
-    let spectrogram = match Stft::new(&StftConfig::default()) {
-        Ok(stft) => stft.magnitude(clip),
-        Err(error) => return broken(error),
-    };
-    if !spectrogram.values.iter().all(|value| value.is_finite()) {
-        return broken("a magnitude is not finite");
+    let second = audio.samples.len().min(audio.sample_rate_hz as usize);
+    let stft = Stft::new(&StftConfig::default()).map_err(broken)?;
+    let spectrogram = stft.magnitude(&audio.samples[..second]);
+    match spectrogram.values.iter().all(|value| value.is_finite()) {
+        true => Ok(()),
+        false => Err(broken("a magnitude is not finite")),
     }
-    Verdict::Usable
 }
 
 fn broken(what: impl ToString) -> Verdict {

@@ -248,13 +248,18 @@ pub fn hand_made() -> Vec<HandMade> {
         bomb_of_frames(439, 48_000, 8),
     );
     add(
+        "a FLAC of ten minutes at 8 kHz, that resampling makes five times as large",
+        Usable,
+        bomb_of_frames(73, 8_000, 1),
+    );
+    add(
         "a FLAC of an hour in 40 kB",
         Refused("TooLong"),
         bomb_of_frames(2_640, 48_000, 1),
     );
     add(
         "a FLAC of ten minutes at 655,350 Hz",
-        Refused("TooLong"),
+        Refused("TooManySamples"),
         bomb_of_frames(5_990, 655_350, 2),
     );
     add("a FLAC with a picture that claims 16 MiB", Harmless, {

@@ -10,8 +10,9 @@
 //! Beside them stand [files that somebody thought of](hand_made).
 //!
 //! Each file takes the way that every file of a folder takes: it is inspected by
-//! [`FolderSource`](stft_data::FolderSource), loaded, resampled to 16,384 Hz and transformed. It may be
-//! refused, with a reason. It may not panic, take more than [`MAX_SECONDS`] for a step, bring the memory of the
+//! [`FolderSource`](stft_data::FolderSource), loaded, resampled to 16,384 and to 44,100 Hz and transformed;
+//! then the same at both rates through a [`SoundCache`](stft_data::SoundCache) that is empty at first, and
+//! warm the second time. It may be refused, with a reason, and always the same. It may not panic, take more than [`MAX_SECONDS`] for a step, bring the memory of the
 //! process above [`MAX_BYTES`], end the process, or give samples that break a promise.
 //!
 //! Files are examined in worker processes, one at a time in each, so that memory can be told for each

@@ -13,9 +13,10 @@ use crate::summary::Summary;
 use crate::trial::{MAX_SECONDS, Outcome, Trial};
 use crate::worker::{Line, parse};
 
-/// How long a worker may be silent before it counts as hung. A file that is merely slow, on a machine
-/// that is busy with other things, ends before that and is judged by its processor time.
-const PATIENCE: Duration = Duration::from_millis((10.0 * MAX_SECONDS * 1000.0) as u64);
+/// How long a worker may be silent before it counts as hung. A file that is merely slow at each of its
+/// eleven steps, on a machine that is busy with other things, ends before that and is judged by its
+/// processor time.
+const PATIENCE: Duration = Duration::from_millis((30.0 * MAX_SECONDS * 1000.0) as u64);
 
 /// What to examine, and how.
 pub struct Run {

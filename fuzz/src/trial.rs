@@ -9,7 +9,7 @@ use crate::case::{Case, Content};
 use crate::examine::{Examined, Verdict};
 use crate::hand_made::Expected;
 
-/// Most processor time that a file may take to be inspected, and to be loaded. It says on a busy machine
+/// Most processor time that a file may take for a step: to be inspected, or to be loaded. It says on a busy machine
 /// what it says on an idle one; a file that waits instead of working is a matter for the supervisor.
 pub const MAX_SECONDS: f32 = 2.0;
 
@@ -30,7 +30,7 @@ pub struct Trial {
     pub description: String,
     /// What came of it.
     pub outcome: Outcome,
-    /// Processor time of the longer of its two steps.
+    /// Processor time of its longest step.
     pub time: Duration,
     /// Most bytes that the process held meanwhile.
     pub peak_bytes: usize,
@@ -87,12 +87,13 @@ fn measure(examine: impl Fn() -> Examined) -> Measured {
     let start = ProcessTime::now();
     let examined = catch_unwind(AssertUnwindSafe(examine)).ok();
     let total = start.elapsed();
-    let longest_step = examined
+    let steps = examined
         .as_ref()
-        .map_or(total, |examined| examined.longest_step);
+        .map_or(&[][..], |examined| examined.steps.as_slice());
+    // What is outside of all steps counts as one more, so that nothing goes unmeasured.
+    let outside = total.saturating_sub(steps.iter().sum());
     Measured {
-        // All that is not the longest step counts as the other one, so that nothing goes unmeasured.
-        time: longest_step.max(total.saturating_sub(longest_step)),
+        time: steps.iter().copied().fold(outside, Duration::max),
         verdict: examined.map(|examined| examined.verdict),
         peak_bytes: PeakAlloc.peak_usage(),
         panics: std::mem::take(

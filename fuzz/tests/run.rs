@@ -70,7 +70,7 @@ fn a_planted_allocation_is_reported() {
 
 #[test]
 fn a_planted_hang_is_reported_and_the_run_goes_on() {
-    reports("hang", "file 5: hang", "silent for 20 s");
+    reports("hang", "file 5: hang", "silent for 60 s");
 }
 
 #[test]

@@ -23,6 +23,11 @@ enum Backend {
     Cuda,
 }
 
+/// The processor, for what is too small for anything else.
+pub fn cpu() -> Device {
+    Device::flex()
+}
+
 impl FromStr for DeviceName {
     type Err = anyhow::Error;
 

@@ -423,7 +423,7 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     let same = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
     let other = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
     let names: Vec<&String> = other["distances"].as_object().unwrap().keys().collect();
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 17);
     for name in names {
         let [same, other] = [&same, &other].map(|found| found["distances"][name].as_f64().unwrap());
         if name == "rms_cosine" {
@@ -434,9 +434,26 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     }
     assert_eq!(other["estimate"]["seconds"], 0.375);
 
+    // The first sound is the one that was wanted: by what is relative to it, silence is 1 off.
+    wav(&desk, "silence.wav", 16_000, 1, &[0; 8_000]);
+    let silence = json(&desk, &["compare", "a.wav", "silence.wav", "--json"]);
+    for name in ["spec_sc", "esr", "esr_a_weighted"] {
+        let distance = silence["distances"][name].as_f64().unwrap();
+        assert!((distance - 1.0).abs() < 1e-3, "{name}: {distance}");
+    }
+
     let text = desk.says(&["compare", "a.wav", "b.wav"]);
     assert!(text.contains("the shorter goes on as silence"), "{text}");
     desk.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
+}
+
+#[test]
+fn sounds_below_the_rates_of_the_panel_are_compared_without_it() {
+    let desk = desk();
+    wav(&desk, "a.wav", 2_500, 1, &tone(440.0, 2_500, 2_500, 0.5));
+    let found = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
+    assert_eq!(found["distances"]["spec_l1"], 0.0);
+    assert!(found["distances"]["mss"].is_null());
 }
 
 #[test]

@@ -1,51 +1,72 @@
 //! Time and memory of InfoNCE at the size of the paper preset: 25,000 queries, 56,000 keys of 256
-//! features, forward and backward.
+//! features, forward and backward, once with detached keys and once with keys on the graph.
 //!
 //! ```text
 //! cargo run -p losses --example info_nce_memory
+//! cargo run -p losses --example info_nce_memory -- 700 312 256
 //! ```
 //!
-//! The matrix of all similarities would take 5.2 GiB, and its gradient as much again.
+//! The arguments are the tokens of each of 8 items, how many of them are hidden, and the features. The
+//! matrix of all similarities would take 5.2 GiB, and its gradient as much again. Fails, with exit code 1,
+//! where a run takes 2 GiB or more above its inputs.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use losses::{ContrastiveTokens, InfoNce, mean_over_batch};
+use std::process::ExitCode;
 use std::time::Instant;
 
 const BATCH: usize = 8;
-const TOKENS: usize = 7_000;
-const HIDDEN: usize = 3_125;
-const FEATURES: usize = 256;
 const VALUES: usize = 25;
+const LIMIT_MIB: u64 = 2048;
 
-fn main() {
+fn main() -> ExitCode {
+    let arguments: Result<Vec<usize>, _> = std::env::args().skip(1).map(|x| x.parse()).collect();
+    let sizes = match arguments.as_deref() {
+        Ok([]) => [7_000, 3_125, 256],
+        Ok(&[tokens, hidden, features]) if 2 * hidden <= tokens + 1 => [tokens, hidden, features],
+        _ => {
+            eprintln!("give three numbers: tokens, hidden (at most half of the tokens), features");
+            return ExitCode::from(2);
+        }
+    };
+    let within = [false, true].map(|keys_on_graph| run(sizes, keys_on_graph));
+    ExitCode::from(u8::from(within.contains(&false)))
+}
+
+/// Whether the memory stays below the limit, as far as it is known.
+fn run([tokens, hidden, features]: [usize; 3], keys_on_graph: bool) -> bool {
     let device = Device::flex().autodiff();
     device.seed(0);
     let random = |width: usize| {
-        Tensor::<3>::random(
-            [BATCH, TOKENS, width],
-            Distribution::Normal(0.0, 1.0),
-            &device,
-        )
+        let shape = [BATCH, tokens, width];
+        Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device)
     };
-    let mask = |is: fn(usize) -> bool| {
-        let values: Vec<bool> = (0..BATCH * TOKENS).map(|i| is(i % TOKENS)).collect();
-        Tensor::<2, Bool>::from_data(TensorData::new(values, [BATCH, TOKENS]), &device)
+    let mask = |is: &dyn Fn(usize) -> bool| {
+        let values: Vec<bool> = (0..BATCH * tokens).map(|i| is(i % tokens)).collect();
+        Tensor::<2, Bool>::from_data(TensorData::new(values, [BATCH, tokens]), &device)
     };
-    let queries = random(FEATURES).require_grad();
-    let tokens = ContrastiveTokens {
+    let queries = random(features).require_grad();
+    let keys = random(features);
+    let batch = ContrastiveTokens {
         queries: queries.clone(),
-        keys: random(FEATURES),
+        keys: if keys_on_graph {
+            keys.require_grad()
+        } else {
+            keys
+        },
         content: random(VALUES),
         // Every second token, and so many of them.
-        hidden: mask(|token| token % 2 == 0 && token / 2 < HIDDEN),
-        valid: mask(|_| true),
-        scored: mask(|_| true),
+        hidden: mask(&|token| token % 2 == 0 && token / 2 < hidden),
+        valid: mask(&|_| true),
+        scored: mask(&|_| true),
         draw_keys: vec![],
     };
+    // The peak starts anew; where it can't, it is that of both runs.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = memory_mib("VmRSS");
 
     let start = Instant::now();
-    let scores = InfoNce::default().per_item(tokens);
+    let scores = InfoNce::default().per_item(batch);
     let loss = mean_over_batch(scores.loss);
     let value = loss.clone().into_scalar::<f32>();
     let forward_s = start.elapsed().as_secs_f64();
@@ -55,14 +76,23 @@ fn main() {
 
     let asked = scores.queries.sum().into_scalar::<f32>();
     let candidates = mean_over_batch(scores.candidates).into_scalar::<f32>();
-    println!("queries {asked}, candidates {candidates}, loss {value:.4}, |gradient| {slope:.4}");
-    println!("forward {forward_s:.1} s, forward and backward {total_s:.1} s");
-    match (before, memory_mib("VmHWM")) {
-        (Some(before), Some(peak)) => {
-            println!("inputs {before} MiB, peak {} MiB above them", peak - before);
+    println!(
+        "keys {}:",
+        if keys_on_graph {
+            "on the graph"
+        } else {
+            "detached"
         }
-        _ => println!("peak memory is only known on Linux"),
-    }
+    );
+    println!("  queries {asked}, candidates {candidates}, loss {value:.4}, |gradient| {slope:.4}");
+    println!("  forward {forward_s:.1} s, forward and backward {total_s:.1} s");
+    let (Some(before), Some(peak)) = (before, memory_mib("VmHWM")) else {
+        println!("  peak memory is only known on Linux");
+        return true;
+    };
+    let above = peak.saturating_sub(before);
+    println!("  inputs {before} MiB, peak {above} MiB above them, limit {LIMIT_MIB} MiB");
+    above < LIMIT_MIB
 }
 
 /// A line of `/proc/self/status`, where there is one.

@@ -73,16 +73,15 @@ impl CompositeConfig {
             let holds = weight >= 0.0 && weight.is_finite();
             in_range(loss.name(), weight, holds, "0 or more, and finite")?;
             if weight * self.beta > 0.0 {
-                loss.validate()?;
                 loss.check_domain(domain)?;
                 spectral.push((weight, loss));
             }
         }
         let low_magnitude = (self.beta < 1.0).then_some(self.low_magnitude);
         if let Some(loss) = &low_magnitude {
-            loss.validate()?;
             loss.check_domain(domain)?;
         }
+        self.validate_tables()?;
         if spectral.is_empty() && low_magnitude.is_none() {
             return Err(LossError::NothingToLearn {
                 expected: "`spec_l1`, `spec_l2`, `spec_sc` and `spec_log`",
@@ -94,6 +93,25 @@ impl CompositeConfig {
             beta: self.beta,
             low_magnitude,
         })
+    }
+
+    /// Checks the settings of the terms that have a weight.
+    fn validate_tables(&self) -> Result<(), LossError> {
+        let tables: [(f64, &str, &dyn Loss); 3] = [
+            (self.spec_sc * self.beta, "convergence", &self.convergence),
+            (
+                self.spec_log * self.beta,
+                "log_magnitude",
+                &self.log_magnitude,
+            ),
+            (1.0 - self.beta, "low_magnitude", &self.low_magnitude),
+        ];
+        for (share, table, loss) in tables {
+            if share > 0.0 {
+                loss.validate().map_err(|error| error.within(table))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -258,6 +276,41 @@ mod tests {
             let refusal = refusal(config, Domain::Magnitude);
             assert!(refusal.contains("has to be"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn a_number_of_a_term_is_named_with_its_table() {
+        let field = |change: fn(&mut CompositeConfig)| {
+            let mut config = CompositeConfig::default();
+            change(&mut config);
+            match config.init(Domain::Magnitude).err() {
+                Some(LossError::OutOfRange { field, .. }) => field,
+                other => panic!("the number has to be refused, got {other:?}"),
+            }
+        };
+        assert_eq!(
+            field(|config| config.convergence.epsilon = 0.0),
+            "convergence.epsilon"
+        );
+        assert_eq!(
+            field(|config| config.log_magnitude.epsilon = -1.0),
+            "log_magnitude.epsilon"
+        );
+        assert_eq!(
+            field(|config| config.low_magnitude.epsilon = f64::NAN),
+            "low_magnitude.epsilon"
+        );
+        assert_eq!(
+            field(|config| config.low_magnitude.cap = 0.5),
+            "low_magnitude.cap"
+        );
+        assert_eq!(field(|config| config.spec_sc = -1.0), "spec_sc");
+        // What has no weight isn't computed, so its numbers don't matter.
+        let unused = only(|config| {
+            config.spec_l1 = 1.0;
+            config.low_magnitude.cap = 0.5;
+        });
+        assert!(unused.init(Domain::Magnitude).is_ok());
     }
 
     #[test]

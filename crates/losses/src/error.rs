@@ -22,8 +22,8 @@ pub enum LossError {
         "`{field}` has to be {expected}, got {got}: change it in the configuration of the loss"
     )]
     OutOfRange {
-        /// The field, as in the configuration.
-        field: &'static str,
+        /// The field, as in the configuration; after a dot, that of a sub-table.
+        field: String,
         /// The range, in words.
         expected: &'static str,
         /// The number.
@@ -35,6 +35,30 @@ pub enum LossError {
         /// The weights that there are.
         expected: &'static str,
     },
+    /// A multi-resolution STFT loss has no resolution.
+    #[error(
+        "`resolutions` is empty: give at least one table with `n_fft`, `hop_length` and `win_length`, or \
+         leave it out for the usual three"
+    )]
+    NoResolutions,
+}
+
+impl LossError {
+    /// The same complaint, seen from a configuration that holds the loss as `table`.
+    pub(crate) fn within(self, table: &str) -> Self {
+        match self {
+            LossError::OutOfRange {
+                field,
+                expected,
+                got,
+            } => LossError::OutOfRange {
+                field: format!("{table}.{field}"),
+                expected,
+                got,
+            },
+            other => other,
+        }
+    }
 }
 
 /// `Ok` if `holds`, else [`LossError::OutOfRange`]. A NaN holds nowhere.
@@ -48,7 +72,7 @@ pub(crate) fn in_range(
         Ok(())
     } else {
         Err(LossError::OutOfRange {
-            field,
+            field: field.to_owned(),
             expected,
             got,
         })

@@ -78,7 +78,8 @@ pub trait WaveformLoss: Loss {
     /// - output: `[batch]`
     ///
     /// # Panics
-    /// If the shapes differ, or an entry of `valid_samples` exceeds the samples there are.
+    /// If the shapes differ, there are no samples, or an entry of `valid_samples` exceeds the samples there
+    /// are.
     fn per_item(
         &self,
         prediction: Tensor<2>,

@@ -42,17 +42,23 @@ impl MultiResolutionStftConfig {
     /// Computes the windows and bases on `device`.
     ///
     /// # Errors
-    /// [`LossError::NothingToLearn`] if there is no resolution, [`LossError::OutOfRange`] if a number
-    /// lies outside its range.
+    /// [`LossError::NoResolutions`] if there is none, [`LossError::OutOfRange`] if a number lies outside
+    /// its range.
     pub fn init(&self, device: &Device) -> Result<MultiResolutionStft, LossError> {
-        self.convergence.validate()?;
-        self.log_magnitude.validate()?;
-        if self.resolutions.is_empty() {
-            return Err(LossError::NothingToLearn {
-                expected: "`resolutions`",
-            });
+        let tables: [(&str, &dyn Loss); 2] = [
+            ("convergence", &self.convergence),
+            ("log_magnitude", &self.log_magnitude),
+        ];
+        for (table, loss) in tables {
+            loss.validate().map_err(|error| error.within(table))?;
         }
-        let stfts = self.resolutions.iter().map(|sizes| sizes.init(device));
+        if self.resolutions.is_empty() {
+            return Err(LossError::NoResolutions);
+        }
+        let stfts = self.resolutions.iter().enumerate().map(|(i, sizes)| {
+            let stft = sizes.init(device);
+            stft.map_err(|error| error.within(&format!("resolutions[{i}]")))
+        });
         Ok(MultiResolutionStft {
             stfts: stfts.collect::<Result<_, _>>()?,
             convergence: self.convergence,
@@ -130,4 +136,49 @@ fn frame_weights(
     };
     let valid_frames: Vec<usize> = valid_samples.iter().map(frames).collect();
     valid_weights(shape, &valid_frames, &like.device())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_named_with_its_table_and_no_resolution_is_its_own_complaint() {
+        let refusal = |change: fn(&mut MultiResolutionStftConfig)| {
+            let mut config = MultiResolutionStftConfig::default();
+            change(&mut config);
+            config.init(&Device::flex()).unwrap_err()
+        };
+        let none = refusal(|config| config.resolutions.clear());
+        assert_eq!(none, LossError::NoResolutions);
+        assert!(none.to_string().starts_with("`resolutions` is empty: "));
+        let named = [
+            (
+                "convergence.epsilon",
+                refusal(|config| config.convergence.epsilon = 0.0),
+            ),
+            (
+                "log_magnitude.epsilon",
+                refusal(|config| config.log_magnitude.epsilon = 0.0),
+            ),
+            (
+                "resolutions[1].hop_length",
+                refusal(|config| config.resolutions[1].hop_length = 0),
+            ),
+        ];
+        for (name, refusal) in named {
+            let LossError::OutOfRange { field, .. } = refusal else {
+                panic!("{name} has to be refused, got {refusal:?}");
+            };
+            assert_eq!(field, name);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        let read = |text| toml::from_str::<MultiResolutionStftConfig>(text);
+        assert_eq!(read("").unwrap(), MultiResolutionStftConfig::default());
+        let refusal = read("resolution = []").unwrap_err().to_string();
+        assert!(refusal.contains("unknown field"), "{refusal}");
+    }
 }

@@ -38,7 +38,7 @@ pub struct ParameterLoss {
 /// What a network says about the parameters of a batch.
 #[derive(Clone, Debug)]
 pub struct ParameterPrediction {
-    /// Continuous parameters, `[batch, continuous]`; none if the synthesizer has none.
+    /// Continuous parameters, `[batch, continuous]`; none, or of width 0, if the synthesizer has none.
     pub continuous: Option<Tensor<2>>,
     /// Logits of each categorical parameter, `[batch, classes]`.
     pub logits: Vec<Tensor<2>>,
@@ -80,13 +80,16 @@ impl ParameterLoss {
     /// The loss of each item with its parts.
     ///
     /// # Panics
-    /// If prediction and target don't have the same parameters, or none at all.
+    /// If prediction and target don't have the same parameters, or none at all, or a class isn't among
+    /// those that have a logit.
     pub fn per_item(
         &self,
         prediction: ParameterPrediction,
         target: ParameterTarget,
     ) -> ParameterScores {
-        let cont_mse = match (prediction.continuous, target.continuous) {
+        let there = |values: &Tensor<2>| values.dims()[1] > 0;
+        let continuous = [prediction.continuous, target.continuous];
+        let cont_mse = match <(_, _)>::from(continuous.map(|values| values.filter(there))) {
             (Some(prediction), Some(target)) => Some(squared_error(prediction, target)),
             (None, None) => None,
             (prediction, _) => panic!(
@@ -137,6 +140,7 @@ impl ParameterLoss {
         let mut correct = Vec::with_capacity(logits.len());
         for (q, logits) in logits.into_iter().enumerate() {
             let logits = at_least_f32(logits);
+            assert_classes(q, classes.clone().narrow(1, q, 1), logits.dims()[1]);
             let truth = classes.clone().narrow(1, q, 1);
             let hit = logits.clone().detach().argmax(1).equal(truth.clone());
             correct.push(hit.float().cast(logits.dtype()));
@@ -152,9 +156,103 @@ impl ParameterLoss {
     }
 }
 
+/// A class without a logit would be read from beyond the row.
+fn assert_classes(parameter: usize, classes: Tensor<2, Int>, count: usize) {
+    for class in classes.into_data().iter::<i64>() {
+        assert!(
+            (0..count as i64).contains(&class),
+            "categorical parameter {parameter} has {count} classes, numbered from 0, got class {class}"
+        );
+    }
+}
+
 fn squared_error(prediction: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     assert_same_shape(&prediction, &target);
     let error = (at_least_f32(prediction) - at_least_f32(target)).square();
     let weights = error.ones_like();
     mean_per_item(error, weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{DType, Device};
+
+    fn classes(classes: [[i64; 2]; 3]) -> Option<Tensor<2, Int>> {
+        Some(Tensor::from_data(classes, &Device::flex()))
+    }
+
+    fn logits(width: usize) -> Tensor<2> {
+        let values = Tensor::<1, Int>::arange(0..3 * width as i64, &Device::flex()).float();
+        (values * 0.37).sin().reshape([3, width])
+    }
+
+    fn numbers(items: Tensor<1>) -> Vec<f32> {
+        items.into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    fn continuous_parameters_of_width_0_are_none() {
+        let with = |continuous: Option<Tensor<2>>| {
+            let prediction = ParameterPrediction {
+                continuous: continuous.clone(),
+                logits: vec![logits(4), logits(5)],
+            };
+            let target = ParameterTarget {
+                continuous,
+                classes: classes([[3, 0], [0, 4], [1, 2]]),
+            };
+            ParameterLoss::default().per_item(prediction, target)
+        };
+        let empty = with(Some(Tensor::zeros([3, 0], &Device::flex())));
+        assert!(empty.cont_mse.is_none());
+        assert_eq!(numbers(empty.loss), numbers(with(None).loss));
+    }
+
+    #[test]
+    #[should_panic(expected = "parameter 1 has 5 classes, numbered from 0, got class 5")]
+    fn a_class_without_a_logit_is_refused() {
+        let prediction = ParameterPrediction {
+            continuous: None,
+            logits: vec![logits(4), logits(5)],
+        };
+        let target = ParameterTarget {
+            continuous: None,
+            classes: classes([[3, 0], [0, 5], [1, 2]]),
+        };
+        ParameterLoss::default().per_item(prediction, target);
+    }
+
+    #[test]
+    fn label_smoothing_is_a_share() {
+        let validate = |label_smoothing| ParameterLoss { label_smoothing }.validate();
+        for share in [0.0, 0.1, 0.999] {
+            assert_eq!(validate(share), Ok(()));
+        }
+        for share in [-0.1, 1.0, f64::NAN] {
+            let refusal = validate(share).unwrap_err().to_string();
+            assert!(refusal.starts_with("`label_smoothing` has to be from 0 to below 1"));
+        }
+    }
+
+    #[test]
+    fn half_precision_is_computed_in_f32() {
+        let evaluate = |dtype: DType| {
+            // Rounded to half precision first, so that both see the same numbers.
+            let half = |x: Tensor<2>| x.cast(DType::BF16).cast(dtype);
+            let prediction = ParameterPrediction {
+                continuous: Some(half(logits(7))),
+                logits: vec![half(logits(4)), half(logits(5))],
+            };
+            let target = ParameterTarget {
+                continuous: Some(half(logits(7) * 0.5)),
+                classes: classes([[3, 0], [0, 4], [1, 2]]),
+            };
+            let loss = ParameterLoss {
+                label_smoothing: 0.1,
+            };
+            numbers(loss.per_item(prediction, target).loss)
+        };
+        assert_eq!(evaluate(DType::BF16), evaluate(DType::F32));
+    }
 }

@@ -3,7 +3,9 @@
 use crate::framing::{frames, samples_needed};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::f64::consts::PI;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A filter that is put on prediction and target before they are compared.
 ///
@@ -40,10 +42,14 @@ struct Taps {
 /// the curve (whose peak is 1.16) at rates up to 48 kHz; with half as many it is within 0.035.
 const A_WEIGHTING_REACH: usize = 200;
 
+/// The A-weightings designed so far, by the bits of their rates: a design takes longer than the filtering
+/// of a batch, and every batch asks for the same one.
+static A_WEIGHTINGS: Mutex<BTreeMap<u64, Arc<Taps>>> = Mutex::new(BTreeMap::new());
+
 impl PreEmphasis {
     /// The filter coefficients, first the one for the latest sample.
     pub fn taps(&self) -> Vec<f64> {
-        self.design().values
+        self.design().values.clone()
     }
 
     /// Filters each item, which is silent before its first sample and after its last.
@@ -57,16 +63,24 @@ impl PreEmphasis {
         }
     }
 
-    fn design(&self) -> Taps {
-        let causal = |values: &[f64]| Taps {
-            values: values.to_vec(),
-            present: 0,
+    fn design(&self) -> Arc<Taps> {
+        let causal = |values: &[f64]| {
+            Arc::new(Taps {
+                values: values.to_vec(),
+                present: 0,
+            })
         };
         match *self {
             PreEmphasis::None => causal(&[1.0]),
             PreEmphasis::HighPass => causal(&[1.0, -0.85]),
             PreEmphasis::FoldedDifferentiator => causal(&[1.0, 0.0, -0.85]),
-            PreEmphasis::AWeighting { sample_rate_hz } => a_weighting(sample_rate_hz),
+            PreEmphasis::AWeighting { sample_rate_hz } => {
+                let designs = A_WEIGHTINGS.lock();
+                // Designs are entered whole, so a panic elsewhere leaves nothing half done.
+                let mut designs = designs.unwrap_or_else(PoisonError::into_inner);
+                let design = designs.entry(sample_rate_hz.to_bits());
+                Arc::clone(design.or_insert_with(|| Arc::new(a_weighting(sample_rate_hz))))
+            }
         }
     }
 }
@@ -155,6 +169,25 @@ mod tests {
         for (frequency_hz, gain_db) in table {
             let got = 20.0 * a_weighting_gain(frequency_hz).log10();
             assert!((got - gain_db).abs() < 0.06, "{frequency_hz} Hz: {got} dB");
+        }
+    }
+
+    #[test]
+    fn an_a_weighting_is_designed_once_for_each_rate() {
+        let design = |sample_rate_hz| PreEmphasis::AWeighting { sample_rate_hz }.design();
+        let once = design(22_050.0);
+        assert!(Arc::ptr_eq(&once, &design(22_050.0)));
+        assert_ne!(once.values, design(32_000.0).values);
+    }
+
+    #[test]
+    fn at_44_1_khz_the_fit_is_within_a_hundredth_of_a_decibel_up_high() {
+        let sample_rate_hz = 44_100.0;
+        let taps = PreEmphasis::AWeighting { sample_rate_hz }.taps();
+        for frequency_hz in [15_000.0, 20_000.0] {
+            let gain = response(&taps, frequency_hz, sample_rate_hz);
+            let off_db = 20.0 * (gain / a_weighting_gain(frequency_hz)).log10();
+            assert!(off_db.abs() < 0.01, "{frequency_hz} Hz: {off_db} dB off");
         }
     }
 

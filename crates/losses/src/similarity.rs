@@ -29,10 +29,11 @@ pub(crate) struct Answers {
     pub gradient: Option<Tensor<2>>,
     pub right: Tensor<2>,
     pub candidates: Tensor<2>,
-    /// For each item with queries here, the slope of the sum of its losses by the keys of length 1,
-    /// `[keys, features]`; empty if nobody asks for it.
-    pub key_gradients: BTreeMap<usize, Tensor<2>>,
 }
+
+/// For each item with queries in a group, the slope of the sum of its losses by the group's keys of
+/// length 1, `[keys, features]`; empty if nobody asks for it.
+pub(crate) type KeyGradients = BTreeMap<usize, Tensor<2>>;
 
 /// The logit of a key that is no candidate: its exponential is 0 in every precision.
 const EXCLUDED: f64 = -1e30;
@@ -41,21 +42,34 @@ const EXCLUDED: f64 = -1e30;
 /// products of contents, all at most 4 wide, and three masks.
 const BYTES_PER_PAIR: usize = 20;
 
+/// The same for the slopes of a pair, which only keys on the graph need, and their transpose.
+const BYTES_PER_SLOPE: usize = 8;
+
+/// Rows shorter than this have no direction.
+const SHORTEST: f64 = 1e-6;
+
 impl Table<'_> {
     /// Asks the queries of a group, some at a time. `asked` is `[queries, features]`, of length 1.
-    pub(crate) fn ask(&self, group: &Group, asked: Tensor<2>) -> Answers {
+    ///
+    /// Chunks add to one table of key gradients as they come: a table of each would take as much memory
+    /// as the keys, times the number of chunks.
+    pub(crate) fn ask(&self, group: &Group, asked: Tensor<2>) -> (Answers, KeyGradients) {
         let index = indices(&group.keys, &asked.device());
         let keys = normalised(self.keys.clone().select(0, index.clone()));
         let content = self.content[1].clone().select(0, index);
         let wide = asked.dtype().size() / 4;
-        let bytes = group.keys.len() * BYTES_PER_PAIR * wide;
+        let slope_bytes = usize::from(self.with_key_gradient) * BYTES_PER_SLOPE;
+        let bytes = group.keys.len() * (BYTES_PER_PAIR + slope_bytes) * wide;
         let chunk = (self.loss.chunk_bytes / bytes).max(1);
+        let mut key_gradients = KeyGradients::new();
         let chunks = (0..group.queries.len()).step_by(chunk).map(|start| {
             let end = (start + chunk).min(group.queries.len());
             let asked = asked.clone().narrow(0, start, end - start);
-            self.ask_chunk(group, start..end, asked, [&keys, &content])
+            let tables = [&keys, &content];
+            self.ask_chunk(group, start..end, asked, tables, &mut key_gradients)
         });
-        Answers::cat(chunks.collect())
+        let answers = Answers::cat(chunks.collect());
+        (answers, key_gradients)
     }
 
     fn ask_chunk(
@@ -64,6 +78,7 @@ impl Table<'_> {
         range: std::ops::Range<usize>,
         asked: Tensor<2>,
         [keys, content]: [&Tensor<2>; 2],
+        key_gradients: &mut KeyGradients,
     ) -> Answers {
         let device = asked.device();
         let temperature = self.loss.temperature;
@@ -95,18 +110,16 @@ impl Table<'_> {
         let positive_term = (positive.clone() - largest.clone()).exp();
         let sum = terms.clone().sum_dim(1) + positive_term.clone();
         let own_slope = positive_term / sum.clone() - 1.0;
-        let key_gradients = match self.with_key_gradient {
-            true => {
-                let slopes = (terms.clone() / sum.clone()).scatter(
-                    1,
-                    own,
-                    own_slope.clone(),
-                    IndexingUpdateOp::Add,
-                );
-                self.by_item(&group.queries[range], slopes / temperature, &asked)
-            }
-            false => BTreeMap::new(),
-        };
+        if self.with_key_gradient {
+            let slopes = (terms.clone() / sum.clone()).scatter(
+                1,
+                own,
+                own_slope.clone(),
+                IndexingUpdateOp::Add,
+            );
+            let queries = &group.queries[range];
+            self.add_by_item(queries, slopes / temperature, &asked, key_gradients);
+        }
         let gradient = self.with_gradient.then(|| {
             let expected = terms.matmul(keys.clone()) / sum.clone();
             (expected + own_keys * own_slope) / temperature
@@ -116,27 +129,30 @@ impl Table<'_> {
             gradient,
             right: right.float().cast(positive.dtype()),
             candidates: negatives + 1.0,
-            key_gradients,
         }
     }
 
-    /// The products of slopes `[queries, keys]` and queries `[queries, features]`, item by item.
-    fn by_item(
+    /// Adds the products of slopes `[queries, keys]` and queries `[queries, features]`, item by item.
+    fn add_by_item(
         &self,
         queries: &[i64],
         slopes: Tensor<2>,
         asked: &Tensor<2>,
-    ) -> BTreeMap<usize, Tensor<2>> {
+        key_gradients: &mut KeyGradients,
+    ) {
         let item = |query: &i64| *query as usize / self.n_tokens;
         let mut start = 0;
-        let runs = queries.chunk_by(|a, b| item(a) == item(b));
-        runs.map(|run| {
+        for run in queries.chunk_by(|a, b| item(a) == item(b)) {
             let [slopes, asked] =
                 [&slopes, asked].map(|rows| rows.clone().narrow(0, start, run.len()));
             start += run.len();
-            (item(&run[0]), slopes.transpose().matmul(asked))
-        })
-        .collect()
+            let slope = slopes.transpose().matmul(asked);
+            let sum = match key_gradients.remove(&item(&run[0])) {
+                Some(sum) => sum + slope,
+                None => slope,
+            };
+            key_gradients.insert(item(&run[0]), sum);
+        }
     }
 
     /// True where a key has the query's content, or wasn't drawn: `[queries, keys]`.
@@ -172,14 +188,6 @@ impl Table<'_> {
 
 impl Answers {
     fn cat(chunks: Vec<Answers>) -> Answers {
-        let mut key_gradients = BTreeMap::<usize, Tensor<2>>::new();
-        for (&item, slope) in chunks.iter().flat_map(|chunk| &chunk.key_gradients) {
-            let sum = match key_gradients.remove(&item) {
-                Some(sum) => sum + slope.clone(),
-                None => slope.clone(),
-            };
-            key_gradients.insert(item, sum);
-        }
         let column = |of: fn(&Answers) -> &Tensor<2>| {
             Tensor::cat(chunks.iter().map(|chunk| of(chunk).clone()).collect(), 0)
         };
@@ -189,7 +197,6 @@ impl Answers {
             right: column(|chunk| &chunk.right),
             candidates: column(|chunk| &chunk.candidates),
             gradient: gradients.map(|gradients| Tensor::cat(gradients, 0)),
-            key_gradients,
         }
     }
 }
@@ -214,12 +221,41 @@ pub(crate) fn augmented(content: Tensor<3>, same: f64) -> [Tensor<2>; 2] {
     ]
 }
 
-/// Each row with length 1; a row of zeros stays one.
+/// Each row with length 1. A row shorter than [`SHORTEST`] becomes 0, with a gradient of 0: a division by
+/// a floor would give it one of a million, which clipping by norm would let all others pay for.
 pub(crate) fn normalised(rows: Tensor<2>) -> Tensor<2> {
     let length = root(rows.clone().square().sum_dim(1));
-    rows / length.clamp_min(1e-6)
+    let short = length.clone().lower_elem(SHORTEST);
+    let everywhere = short.clone().expand(rows.dims());
+    rows.mask_fill(everywhere, 0.0) / length.mask_fill(short, 1.0)
 }
 
 pub(crate) fn indices(places: &[i64], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(places.to_vec(), [places.len()]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_a_direction_is_zero_and_has_no_gradient() {
+        let device = Device::flex().autodiff();
+        let rows = [
+            [3.0, 4.0, 0.0],
+            [1e-8, 0.0, -1e-8],
+            [0.0; 3],
+            [0.0, 1e-5, 0.0],
+        ];
+        let rows = Tensor::<2>::from_data(rows, &device).require_grad();
+        let unit = normalised(rows.clone());
+        let gradient = rows.grad(&unit.clone().sum().backward()).unwrap();
+        let [unit, gradient] = [unit, gradient].map(|x| x.into_data().try_to_vec::<f32>().unwrap());
+        let expected = [0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        for (got, expected) in unit.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{unit:?}");
+        }
+        assert_eq!(gradient[3..9], [0.0; 6]);
+        assert!(gradient[0] > 0.0 && gradient[9] > 0.0, "{gradient:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{LossError, in_range};
 use crate::framing::{frames, samples_needed};
+use crate::reduction::at_least_f32;
 use crate::root::root;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,8 @@ impl Stft {
     /// them hold is finite and unspecified. An item that is shorter than half a transform is reflected
     /// as often as it takes.
     ///
-    /// The gradient is finite everywhere, and 0 where a magnitude is 0.
+    /// The gradient is finite everywhere, and 0 where a magnitude is 0. Half precision is computed in f32,
+    /// and comes out as f32.
     ///
     /// # Shapes
     /// - waveform: `[batch, samples]`
@@ -118,8 +120,10 @@ impl Stft {
     /// - output: `[batch, bins, frames]`
     ///
     /// # Panics
-    /// If `valid_samples` doesn't have one entry for each item, or one exceeds the samples there are.
+    /// If there are no samples, `valid_samples` doesn't have one entry for each item, or one exceeds the
+    /// samples there are.
     pub fn magnitude(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Tensor<3> {
+        let waveform = at_least_f32(waveform);
         let [batch, samples] = waveform.dims();
         let Resolution {
             hop_length,
@@ -171,6 +175,10 @@ fn reflected(place: i64, valid: usize) -> i64 {
 }
 
 pub(crate) fn assert_valid_samples(valid_samples: &[usize], [batch, samples]: [usize; 2]) {
+    assert!(
+        samples > 0,
+        "sounds need at least one sample, got [{batch}, 0]"
+    );
     assert_eq!(
         valid_samples.len(),
         batch,
@@ -210,6 +218,46 @@ mod tests {
             error.to_string(),
             "`win_length` has to be from 1 to n_fft, got 9: change it in the configuration of the loss"
         );
+    }
+
+    #[test]
+    fn magnitudes_equal_a_direct_transform() {
+        let resolution = Resolution {
+            n_fft: 30,
+            hop_length: 7,
+            win_length: 15,
+        };
+        let signal: Vec<f64> = (0..41).map(|i| (i as f64 * 0.61).sin() + 0.3).collect();
+        let data = TensorData::new(signal.clone(), [1, 41]).convert::<f32>();
+        let stft = resolution.init(&Device::flex()).unwrap();
+        let got = stft.magnitude(Tensor::from_data(data, &Device::flex()), &[41]);
+        assert_eq!(got.dims(), [1, 16, 6]);
+        let got = got.into_data().try_to_vec::<f32>().unwrap();
+        for (i, got) in got.iter().enumerate() {
+            let (bin, frame) = (i / 6, i % 6);
+            // The window's 15 samples follow 7 of the transform's 30, which begins 15 before the hop.
+            let terms = (0..15).map(|n| {
+                let sample = signal[reflected(frame as i64 * 7 + n - 8, 41) as usize];
+                let window = 0.5 - 0.5 * (TAU * n as f64 / 15.0).cos();
+                let phase = TAU * bin as f64 * (n + 7) as f64 / 30.0;
+                (sample * window * phase.cos(), sample * window * phase.sin())
+            });
+            let (real, imaginary) = terms.fold((0.0, 0.0), |sum, x| (sum.0 + x.0, sum.1 + x.1));
+            let expected = f64::hypot(real, imaginary);
+            assert!((*got as f64 - expected).abs() < 1e-5, "{got} {expected}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "sounds need at least one sample, got [2, 0]")]
+    fn sounds_without_samples_are_refused() {
+        let resolution = Resolution {
+            n_fft: 8,
+            hop_length: 3,
+            win_length: 6,
+        };
+        let stft = resolution.init(&Device::flex()).unwrap();
+        stft.magnitude(Tensor::zeros([2, 0], &Device::flex()), &[0, 0]);
     }
 
     #[test]

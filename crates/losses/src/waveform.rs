@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
-/// 2020. The DC term is there because the filters make the first term blind to offsets.
+/// 2020. The DC term is there because the filters take the lows down: of an offset's energy, the
+/// high-pass and the folded differentiator let 2 % through, A-weighting next to nothing.
 ///
 /// Domain: waveform. A prediction of silence costs 1 plus the target's own share of offset.
 ///
@@ -160,4 +161,50 @@ fn sample_weights(like: &Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
         .lower(ends.expand([batch, samples]))
         .float()
         .cast(like.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn the_two_terms_add_up_to_the_loss() {
+        let device = Device::flex();
+        let wave = |rate: f32| {
+            let values: Vec<f32> = (0..2 * 70).map(|i| (i as f32 * rate).sin() + 0.2).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [2, 70]), &device)
+        };
+        let (prediction, target, valid) = (wave(0.3), wave(0.7), [70, 31]);
+        let loss = EsrDcLoss::default();
+        let whole = loss.per_item(prediction.clone(), target.clone(), &valid);
+        let esr = loss.esr_per_item(prediction.clone(), target.clone(), &valid);
+        let dc = loss.dc_per_item(prediction, target, &valid);
+        let [whole, esr, dc] =
+            [whole, esr, dc].map(|items| items.into_data().try_to_vec::<f32>().unwrap());
+        for (whole, (esr, dc)) in whole.iter().zip(esr.iter().zip(&dc)) {
+            assert!(*esr > 0.0 && *dc > 0.0);
+            assert_eq!(*whole, esr + dc);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "sounds need at least one sample, got [2, 0]")]
+    fn sounds_without_samples_are_refused() {
+        let nothing = Tensor::<2>::zeros([2, 0], &Device::flex());
+        EsrDcLoss::default().per_item(nothing.clone(), nothing, &[0, 0]);
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        let read = |text| toml::from_str::<EsrDcLoss>(text);
+        let set = "epsilon = 1e-3\npre_emphasis = { filter = 'folded_differentiator' }";
+        let wanted = EsrDcLoss {
+            pre_emphasis: PreEmphasis::FoldedDifferentiator,
+            epsilon: 1e-3,
+        };
+        assert_eq!(read(set).unwrap(), wanted);
+        let refusal = read("eps = 1e-3").unwrap_err().to_string();
+        assert!(refusal.contains("unknown field"), "{refusal}");
+    }
 }

@@ -462,9 +462,12 @@ fn numbers_out_of_range_are_refused() {
         loss.validate()
     };
     assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(with(|loss| loss.same_content = 0.001), Ok(()));
     let refused = [
         ("temperature", with(|loss| loss.temperature = 0.0)),
         ("same_content", with(|loss| loss.same_content = 1.0)),
+        ("same_content", with(|loss| loss.same_content = 0.0009)),
+        ("same_content", with(|loss| loss.same_content = 0.0)),
         ("chunk_bytes", with(|loss| loss.chunk_bytes = 0)),
         (
             "sampled",
@@ -490,4 +493,71 @@ fn keys_that_are_handed_over_detached_get_no_gradient() {
     let gradients = mean_over_batch(InfoNce::default().per_item(tokens).loss).backward();
     assert!(keys.grad(&gradients).is_none());
     assert!(queries.grad(&gradients).is_some());
+}
+
+#[test]
+fn at_the_least_distance_a_content_is_still_its_own_copy() {
+    let n = 40;
+    let mut tokens = Tokens::new([1, n, 2], vec![0.5; 2 * n], vec![0.5; 2 * n]);
+    tokens.values = 64;
+    tokens.content = (0..64)
+        .map(|i| (i as f64).sin())
+        .collect::<Vec<_>>()
+        .repeat(n);
+    let loss = InfoNce {
+        same_content: 0.001,
+        ..InfoNce::default()
+    };
+    assert_eq!(tokens.evaluate(&loss, DType::F32).queries, [0.0]);
+}
+
+#[test]
+fn tokens_of_an_item_draw_different_negatives() {
+    let n = 12;
+    let angle = |token: usize| 0.2 * token as f64;
+    let keys = (0..n).flat_map(|token| [angle(token).cos(), angle(token).sin()]);
+    let mut tokens = Tokens::new([1, n, 2], [1.0, 0.0].repeat(n), keys.collect());
+    let loss = InfoNce {
+        temperature: 1.0,
+        negatives: Negatives::Clip { sampled: Some(1) },
+        ..InfoNce::default()
+    };
+    let mut drawn = std::collections::BTreeSet::new();
+    for token in 0..n {
+        tokens.scored = (0..n).map(|other| other == token).collect();
+        let outcome = tokens.evaluate(&loss, DType::F64);
+        // l = ln(1 + exp(s_j - s_i)), solved for the cosine of the one negative.
+        let cosine = angle(token).cos() + outcome.loss[0].exp_m1().ln();
+        drawn.insert((cosine.acos() / 0.2).round() as usize);
+    }
+    assert!(drawn.len() > 3, "all tokens drew among {drawn:?}");
+}
+
+#[test]
+fn half_precision_is_computed_in_f32() {
+    let queries: Vec<f64> = (0..2 * 5 * 3)
+        .map(|i| (i * 7 % 19) as f64 / 16.0 - 0.5)
+        .collect();
+    let keys: Vec<f64> = (0..2 * 5 * 3)
+        .map(|i| (i * 5 % 17) as f64 / 16.0 - 0.6875)
+        .collect();
+    // Sixteenths, which bf16 holds exactly.
+    let tokens = Tokens::new([2, 5, 3], queries, keys);
+    for negatives in [Negatives::Batch, CLIP] {
+        let loss = InfoNce {
+            negatives,
+            ..InfoNce::default()
+        };
+        let [half, single] = [DType::BF16, DType::F32].map(|dtype| tokens.evaluate(&loss, dtype));
+        assert_eq!(half.loss, single.loss);
+        assert_eq!(half.candidates, single.candidates);
+    }
+}
+
+#[test]
+fn a_misspelt_setting_is_refused() {
+    let read = |text| toml::from_str::<InfoNce>(text);
+    assert_eq!(read("temperature = 0.2").unwrap().temperature, 0.2);
+    let refusal = read("temprature = 0.2").unwrap_err().to_string();
+    assert!(refusal.contains("unknown field"), "{refusal}");
 }

@@ -2,7 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use losses::{
-    CompositeConfig, Domain, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss, MagnitudeLoss, Norm,
+    CompositeConfig, Domain, EsrDcLoss, InfoNce, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss,
+    MagnitudeLoss, MultiResolutionStftConfig, Norm, ParameterLoss, PreEmphasis,
     SpectralConvergence, SpectrogramLoss, mean_over_batch, valid_weights,
 };
 use proptest::prelude::*;
@@ -397,6 +398,49 @@ fn half_precision_is_computed_in_f32() {
         let [got, wanted] = [got, wanted].map(|items| items.into_data().try_to_vec::<f32>());
         assert_eq!(got.unwrap(), wanted.unwrap(), "{}", loss.name());
     }
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    assert_eq!(ItakuraSaito::default().floor, 1e-8);
+    assert_eq!(SpectralConvergence::default().epsilon, 1e-3);
+    let log = LogMagnitudeLoss::default();
+    assert_eq!((log.norm, log.epsilon), (Norm::L1, 1e-5));
+    let low = LowMagnitudeLoss::default();
+    assert_eq!((low.epsilon, low.cap), (1e-2, 10.0));
+    let ratio = EsrDcLoss::default();
+    assert_eq!(
+        (ratio.pre_emphasis, ratio.epsilon),
+        (PreEmphasis::HighPass, 1e-6)
+    );
+    // Parallel WaveGAN, table 1.
+    let sizes = [(1024, 120, 600), (2048, 240, 1200), (512, 50, 240)];
+    let multi = MultiResolutionStftConfig::default();
+    let got = multi.resolutions.iter();
+    let got: Vec<_> = got.map(|r| (r.n_fft, r.hop_length, r.win_length)).collect();
+    assert_eq!(got, sizes);
+    let composite = CompositeConfig::default();
+    let weights = [composite.spec_l1, composite.spec_sc, composite.spec_log];
+    assert_eq!((weights, composite.spec_l2), ([1.0; 3], 0.0));
+    assert_eq!(composite.beta, 0.7);
+    let contrastive = InfoNce::default();
+    assert_eq!(
+        (contrastive.temperature, contrastive.same_content),
+        (0.07, 0.01)
+    );
+    assert_eq!(ParameterLoss::default().label_smoothing, 0.0);
+}
+
+#[test]
+fn the_weights_of_quiet_bins_send_no_gradient_to_the_target() {
+    let device = Device::flex().autodiff();
+    let ones = Tensor::<3>::ones([2, 3, 4], &device);
+    let prediction = (ones.clone() * 0.5).require_grad();
+    let target = (ones.clone() * 0.3).require_grad();
+    let items = LowMagnitudeLoss::default().per_item(prediction.clone(), target.clone(), ones);
+    let gradients = mean_over_batch(items).backward();
+    assert!(prediction.grad(&gradients).is_some());
+    assert!(target.grad(&gradients).is_none());
 }
 
 #[test]

@@ -131,15 +131,9 @@ fn at_rate(recorded: Audio, rate_hz: u32) -> Result<Audio, Audio> {
     if recorded.sample_rate_hz == rate_hz {
         return Ok(recorded);
     }
+    let believed = |audio: &Audio| audio.samples.iter().all(|x| x.abs() <= MAX_SAMPLE);
     match resample(&recorded, rate_hz) {
-        Ok(audio)
-            if audio
-                .samples
-                .iter()
-                .all(|sample| sample.abs() <= MAX_SAMPLE) =>
-        {
-            Ok(audio)
-        }
+        Ok(audio) if believed(&audio) => Ok(audio),
         _ => Err(recorded),
     }
 }

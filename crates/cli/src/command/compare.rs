@@ -2,18 +2,23 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use losses::{
-    EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, MagnitudeLoss, MultiResolutionStftConfig, Norm,
-    PreEmphasis, SpectralConvergence, SpectrogramLoss, WaveformLoss, valid_weights,
+    EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss, MagnitudeLoss,
+    MultiResolutionStftConfig, Norm, PreEmphasis, SpectralConvergence, SpectrogramLoss,
+    WaveformLoss, valid_weights,
 };
-use matching::Panel;
+use matching::{MatchingError, Panel};
 use serde_json::{Map, Value, json};
 use stft_data::{Audio, DataConfig, Stft, StftConfig, decode_file, resample};
 
+use crate::backend::cpu;
 use crate::command::experiment::ExperimentArguments;
 use crate::print;
+
+/// Mean square that is added to the target's, so that silence can be compared: 120 dB below full scale.
+const ENERGY_OF_SILENCE: f64 = 1e-12;
 
 #[derive(Args)]
 pub struct CompareArguments {
@@ -93,7 +98,11 @@ fn distances(
 ) -> anyhow::Result<Vec<Distance>> {
     let mut found = spectral(target, estimate, config.stft)?;
     found.extend(waveform(target, estimate)?);
-    let panel = Panel::new(target.sample_rate_hz)?.score(target, estimate)?;
+    // Its mel filters and windows want a rate that sounds are rarely below.
+    let panel = match Panel::new(target.sample_rate_hz) {
+        Err(MatchingError::UnsupportedRate { .. }) => return Ok(found),
+        panel => panel?.score(target, estimate)?,
+    };
     for (name, value, says) in [
         (
             "mss",
@@ -128,7 +137,7 @@ fn distances(
 
 /// Distances between magnitudes, under the experiment's STFT.
 fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Result<Vec<Distance>> {
-    let device = Device::flex();
+    let device = cpu();
     let stft = Stft::new(&stft)?;
     let samples = target.samples.len().max(estimate.samples.len());
     let [target, estimate] = [target, estimate].map(|sound| {
@@ -138,39 +147,40 @@ fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Resul
     });
     let shape = target.dims();
     let weights = valid_weights(shape, &[shape[2]], &device);
-    let losses: [(&str, &dyn SpectrogramLoss, &str); 5] = [
+    // 80 dB below the loudest bin, so that digital silence doesn't outweigh everything else.
+    let loudest = f64::from(target.clone().max().into_scalar::<f32>());
+    let itakura_saito = ItakuraSaito {
+        floor: (1e-8 * loudest * loudest).max(1e-12),
+    };
+    let losses: [(&dyn SpectrogramLoss, &str); 6] = [
         (
-            "magnitude_l1",
             &MagnitudeLoss { norm: Norm::L1 },
             "mean difference of magnitudes",
         ),
+        (&MagnitudeLoss { norm: Norm::L2 }, "mean of its square"),
         (
-            "magnitude_l2",
-            &MagnitudeLoss { norm: Norm::L2 },
-            "its square's mean",
-        ),
-        (
-            "spectral_convergence",
             &SpectralConvergence::default(),
             "norm of the difference over that of the target; silence has 1",
         ),
         (
-            "log_magnitude",
             &LogMagnitudeLoss::default(),
             "mean difference of logarithms; 0.115 is 1 dB",
         ),
         (
-            "itakura_saito",
-            &ItakuraSaito::default(),
-            "divergence of power spectra",
+            &LowMagnitudeLoss::default(),
+            "mean square of the difference, the target's quiet bins first",
+        ),
+        (
+            &itakura_saito,
+            "divergence of power spectra, floored 80 dB below the target's loudest bin",
         ),
     ];
     Ok(losses
         .into_iter()
-        .map(|(name, loss, says)| {
+        .map(|(loss, says)| {
             let value = loss.per_item(estimate.clone(), target.clone(), weights.clone());
             Distance {
-                name,
+                name: loss.name(),
                 value: scalar(value),
                 says,
             }
@@ -180,7 +190,7 @@ fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Resul
 
 /// Distances between the sounds themselves.
 fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
-    let device = Device::flex();
+    let device = cpu();
     let samples = target.samples.len().max(estimate.samples.len());
     let sample_rate_hz = f64::from(target.sample_rate_hz);
     let [target, estimate] = [target, estimate].map(|sound| {
@@ -220,7 +230,7 @@ fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
     for (name, pre_emphasis, says) in filters {
         let loss = EsrDcLoss {
             pre_emphasis,
-            ..EsrDcLoss::default()
+            epsilon: ENERGY_OF_SILENCE,
         };
         let value = loss.esr_per_item(estimate.clone(), target.clone(), &[samples]);
         found.push(Distance {
@@ -229,7 +239,11 @@ fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
             says,
         });
     }
-    let dc = EsrDcLoss::default().dc_per_item(estimate, target, &[samples]);
+    let unfiltered = EsrDcLoss {
+        pre_emphasis: PreEmphasis::None,
+        epsilon: ENERGY_OF_SILENCE,
+    };
+    let dc = unfiltered.dc_per_item(estimate, target, &[samples]);
     found.push(Distance {
         name: "dc",
         value: scalar(dc),

@@ -239,6 +239,12 @@ impl Row<'_> {
                 file.damaged_packets
             ));
         }
+        if file.packets_at_another_rate > 0 {
+            line.push_str(&format!(
+                "  ({} packets at another rate left out)",
+                file.packets_at_another_rate
+            ));
+        }
         line
     }
 
@@ -254,6 +260,7 @@ impl Row<'_> {
             "clipped_samples": self.file.clipped_samples,
             "duplicate_of": self.duplicate_of.map(|path| path.display().to_string()),
             "damaged_packets": self.file.damaged_packets,
+            "packets_at_another_rate": self.file.packets_at_another_rate,
         })
     }
 }
