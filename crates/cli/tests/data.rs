@@ -173,7 +173,7 @@ fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
 fn a_check_without_a_usable_sound_fails_with_every_reason() {
     let desk = desk();
     for index in 0..7 {
-        fs::write(desk.path(&format!("sounds/{index}.wav")), b"no sound").unwrap();
+        fs::write(desk.path(format!("sounds/{index}.wav")), b"no sound").unwrap();
     }
     let output = desk.refuses(
         &["data", "check", "sounds", "--json"],
