@@ -42,6 +42,8 @@ pub struct Fitted<M> {
     pub model: M,
     /// Steps done and validation losses.
     pub progress: Progress,
+    /// Means of its scores over the validation examples, by name.
+    pub scores: Vec<(&'static str, f64)>,
 }
 
 /// Labels the stream of [`keyed_rng`] that weights are drawn from.
@@ -75,6 +77,7 @@ impl Fit<'_> {
         let schedule = self.training.schedule();
         let steps = self.training.steps;
         let mut log = Log::default();
+        let mut scores = None;
         let step = progress.step;
         notify(observers, &Event::Started { step, steps })?;
 
@@ -103,16 +106,23 @@ impl Fit<'_> {
                 )?;
             }
             if step % self.training.validate_every == 0 || step == steps {
-                self.validate(task, &model, &mut progress, directory, observers)?;
+                scores = Some(self.validate(task, &model, &mut progress, directory, observers)?);
                 if let Some(directory) = directory {
                     let last = directory.last();
                     Checkpoint::save(&last, &model, &optimizer, progress, &self.context)?;
                 }
             }
         }
+        let model = model.valid();
+        // A run that was interrupted after its last step has nothing left to validate.
+        let scores = match scores {
+            Some(scores) => scores,
+            None => self.evaluation().scores(task, &model)?,
+        };
         Ok(Fitted {
-            model: model.valid(),
+            model,
             progress,
+            scores,
         })
     }
 
@@ -167,7 +177,7 @@ impl Fit<'_> {
         progress: &mut Progress,
         directory: Option<&StageDir>,
         observers: &mut [&mut dyn Observer],
-    ) -> Result<(), TrainerError> {
+    ) -> Result<Vec<(&'static str, f64)>, TrainerError> {
         let model = model.valid();
         let evaluation = self.evaluation();
         let scores = evaluation.scores(task, &model)?;
@@ -183,8 +193,8 @@ impl Fit<'_> {
             Checkpoint::save_model(&directory.best(), &model, *progress, &self.context)?;
         }
         let scalars: Vec<_> = scores
-            .into_iter()
-            .map(|(name, value)| (format!("valid/{name}"), value as f32))
+            .iter()
+            .map(|(name, value)| (format!("valid/{name}"), *value as f32))
             .collect();
         let event = Event::Validated {
             step: progress.step,
@@ -192,7 +202,8 @@ impl Fit<'_> {
             best,
             illustrations: &illustrations,
         };
-        notify(observers, &event)
+        notify(observers, &event)?;
+        Ok(scores)
     }
 
     fn seed(&self) -> u64 {

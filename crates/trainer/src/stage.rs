@@ -421,7 +421,11 @@ impl<T: Task> Job for T {
                 },
             )?;
         }
-        let Fitted { model, progress } = fit.run(self, Some(&directory), resume, observers)?;
+        let Fitted {
+            model,
+            progress,
+            scores: measures,
+        } = fit.run(self, Some(&directory), resume, observers)?;
 
         let shown = training.pictured_examples.max(1);
         let illustrations = fit.evaluation().illustrate(self, &model, shown)?;
@@ -429,7 +433,6 @@ impl<T: Task> Job for T {
             let path = directory.picture();
             std::fs::write(&path, canvas.to_png()).map_err(TrainerError::write(&path))?;
         }
-        let measures = fit.evaluation().scores(self, &model)?;
         let named = |scores: &[(&'static str, f64)], suffix: &str| {
             let terms = scores.iter().filter(|(name, _)| *name != "loss");
             let name = |(name, value): &(&'static str, f64)| (format!("{name}{suffix}"), *value);

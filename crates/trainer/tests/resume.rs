@@ -80,8 +80,9 @@ impl Bench {
             model: experiment.unet.clone(),
             loss: experiment.stages.pretrain_autoencoder_mae.loss,
         };
-        let Fitted { model, progress } =
-            fit.run(&task, Some(directory), resume, &mut [observer])?;
+        let Fitted {
+            model, progress, ..
+        } = fit.run(&task, Some(directory), resume, &mut [observer])?;
         Ok(Outcome {
             weights: weights_sha256(&model),
             progress,
