@@ -1,17 +1,16 @@
 //! The training loop, once, for every stage.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Tensor, Transaction};
-use params::keyed_rng;
-use rand::Rng;
 use stft_data::{Dataset, Loader, Order, Split};
 
 use crate::batch::TensorBatch;
 use crate::checkpoint::{Checkpoint, Context, Progress};
 use crate::devices::Devices;
+use crate::draws::keyed_draws;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::Training;
@@ -46,10 +45,10 @@ pub struct Fitted<M> {
     pub scores: Vec<(&'static str, f64)>,
 }
 
-/// Labels the stream of [`keyed_rng`] that weights are drawn from.
+/// Labels the stream of [`keyed_draws`] that weights are drawn from.
 const WEIGHTS_STREAM: u64 = u64::from_le_bytes(*b"trnweigh");
 
-/// Labels the stream of [`keyed_rng`] that whatever is random in a step is drawn from.
+/// Labels the stream of [`keyed_draws`] that whatever is random in a step is drawn from.
 const STEP_STREAM: u64 = u64::from_le_bytes(*b"trn step");
 
 impl Fit<'_> {
@@ -82,11 +81,11 @@ impl Fit<'_> {
         notify(observers, &Event::Started { step, steps })?;
 
         while progress.step < steps {
-            self.devices
-                .compute
-                .seed(stream_seed(self.seed(), STEP_STREAM, progress.step));
+            let key = [self.seed(), STEP_STREAM, progress.step];
+            let mut grads = keyed_draws(&self.devices.compute, key, || {
+                self.gradients(task, &model, &mut loader, &mut log)
+            })?;
             let lr = schedule.at(progress.step);
-            let mut grads = self.gradients(task, &model, &mut loader, &mut log)?;
             let clip_norm = self.training.optimizer.clip_norm;
             let norm = clip_global_norm(&model, &mut grads, clip_norm);
             model = optimizer.step(lr, model, grads);
@@ -225,19 +224,12 @@ impl Fit<'_> {
 /// A new model, its weights drawn from `seed` on the host, on the compute device's autodiff
 /// side.
 fn initial_model<T: Task>(task: &T, devices: &Devices, seed: u64) -> T::Model {
-    // Burn's generator is one for the whole process: two models that are drawn at once would
-    // take each other's numbers.
-    static DRAWING: Mutex<()> = Mutex::new(());
-    let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-    devices.host.seed(stream_seed(seed, WEIGHTS_STREAM, 0));
-    let model = task.init(&devices.host.clone().autodiff());
-    force_init(&model);
+    let model = keyed_draws(&devices.host, [seed, WEIGHTS_STREAM, 0], || {
+        let model = task.init(&devices.host.clone().autodiff());
+        force_init(&model);
+        model
+    });
     model.fork(&devices.compute.clone().autodiff())
-}
-
-/// Burn's generator takes one number, so the key of a stream is drawn down to one.
-fn stream_seed(seed: u64, stream: u64, step: u64) -> u64 {
-    keyed_rng([seed, stream, step, 0]).next_u64()
 }
 
 /// Stops a run whose loss is no number any more, before a checkpoint is replaced.

@@ -7,6 +7,7 @@
 mod batch;
 mod checkpoint;
 mod devices;
+mod draws;
 mod error;
 mod evaluate;
 mod experiment;
