@@ -12,8 +12,11 @@ use losses::{
 
 const THREADS: usize = 2;
 
-/// Queries and keys of a batch: every token is a key, half of them are asked.
+/// Batch, tokens and features: every token is a key, half of them are asked.
 const CONTRAST: [(usize, usize, usize); 2] = [(16, 512, 256), (16, 289, 128)];
+
+/// Values of a patch, by which tokens of the same content are told; 25 to 128 in the experiments.
+const PATCH: usize = 128;
 
 /// Sounds of two seconds at 44.1 kHz.
 const SOUNDS: [usize; 2] = [8, 88_200];
@@ -33,9 +36,10 @@ fn info_nce(criterion: &mut Criterion) {
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.measurement_time(Duration::from_secs(10));
     for (batch, tokens, features) in CONTRAST {
-        let random =
-            || Tensor::<3>::random([batch, tokens, features], Distribution::Default, &device);
-        let [queries, keys, content] = [random(), random(), random()];
+        let random = |width: usize| {
+            Tensor::<3>::random([batch, tokens, width], Distribution::Default, &device)
+        };
+        let [queries, keys, content] = [features, features, PATCH].map(random);
         let all = Tensor::<2, Bool>::full([batch, tokens], true, &device);
         let hidden = all.clone().slice_fill([0..batch, 0..tokens / 2], false);
         for (name, negatives) in [

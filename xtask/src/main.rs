@@ -3,6 +3,8 @@
 //! It depends on nothing, so that it is built in a second.
 
 use std::env;
+use std::io;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
@@ -13,6 +15,15 @@ cargo xtask <command> [arguments]
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
+  bench --peer [OPTIONS]          ours and PyTorch in turn: time, spread and memory; target/bench-peer.json
+        --python PATH             Python with PyTorch (python3)
+        --only NAME               rows with NAME in their names; may be given again
+        --threads N               threads of each process (2)
+        --rounds N                turns of each side, each in a process of its own (3)
+        --repeats N               timed calls in a process, more until a second has gone (3)
+        --markdown                the table as Markdown
+  bench --scaling [OPTIONS]       the same over batch, frames, tokens and threads, with the arithmetic done in a
+                                  second and the machine's best; target/bench-scaling.json
   fuzz [ARGS]                     50,000 damaged sound files; `--files N` for fewer, `--help` for more
 ";
 
@@ -25,7 +36,7 @@ fn main() -> ExitCode {
         Some("train") => run("train", &rest),
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
-        Some("bench") => cargo(&["bench", "--package", "benches"], &rest),
+        Some("bench") => bench(rest),
         // In the dev profile, where the arithmetic of our own crates is checked for overflow.
         Some("fuzz") => cargo(&["run", "--package", "fuzz", "--"], &rest),
         _ => {
@@ -48,6 +59,51 @@ fn run(stages: &str, rest: &[String]) -> ExitCode {
         stages,
     ];
     cargo(&run, rest)
+}
+
+/// Criterion's benchmarks, or the comparison with PyTorch where that is asked for.
+fn bench(mut rest: Vec<String>) -> ExitCode {
+    let command = match rest.iter().position(|argument| argument == "--peer") {
+        Some(at) => Some((at, "compare")),
+        None => {
+            let at = rest.iter().position(|argument| argument == "--scaling");
+            at.map(|at| (at, "scaling"))
+        }
+    };
+    let Some((at, command)) = command else {
+        return cargo(&["bench", "--package", "benches"], &rest);
+    };
+    rest.remove(at);
+    // With the program, so that both are linked with the very same tensor library.
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "cli",
+        "--package",
+        "benches",
+        "--bin",
+        "peer",
+    ];
+    let built = cargo(&build, &[]);
+    if built != ExitCode::SUCCESS {
+        return built;
+    }
+    match release_program("peer") {
+        Ok(peer) => ended(Command::new(peer).arg(command).args(rest), "peer"),
+        Err(error) => {
+            eprintln!("error: can't find where programs are built: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where cargo puts a program of the release build: beside the profile that this one was built in.
+fn release_program(name: &str) -> io::Result<PathBuf> {
+    let this = env::current_exe()?;
+    let target = this.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+    let file = format!("{name}{}", env::consts::EXE_SUFFIX);
+    Ok(target.join("release").join(file))
 }
 
 fn check() -> ExitCode {
@@ -81,13 +137,18 @@ fn cargo(arguments: &[&str], rest: &[String]) -> ExitCode {
 fn cargo_with(arguments: &[&str], rest: &[String], variables: &[(&str, &str)]) -> ExitCode {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .args(rest)
         .envs(variables.iter().copied())
-        .current_dir(root)
-        .status();
-    match status {
+        .current_dir(root);
+    ended(&mut command, "cargo")
+}
+
+/// Runs a command and passes on how it ended.
+fn ended(command: &mut Command, name: &str) -> ExitCode {
+    match command.status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(status) => ExitCode::from(
             status
@@ -96,7 +157,7 @@ fn cargo_with(arguments: &[&str], rest: &[String], variables: &[(&str, &str)]) -
                 .unwrap_or(1),
         ),
         Err(error) => {
-            eprintln!("error: can't run cargo: {error}");
+            eprintln!("error: can't run {name}: {error}");
             ExitCode::FAILURE
         }
     }

@@ -33,14 +33,42 @@
 //!   gradients included.
 #![warn(missing_docs)]
 
+mod adamw;
 mod attention;
 #[cfg(feature = "flex")]
+mod backend;
+#[cfg(feature = "flex")]
+mod blocks;
+mod conv;
+#[cfg(feature = "flex")]
+mod error_function;
+#[cfg(feature = "flex")]
 mod exponential;
+mod gelu;
+mod gradient_norm;
+mod group_norm;
+mod info_nce;
+mod layer_norm;
+mod linear;
 #[cfg(feature = "flex")]
 mod matrix;
+#[cfg(feature = "flex")]
+mod moments;
 #[cfg(feature = "flex")]
 mod product;
 #[cfg(feature = "flex")]
 mod scratch;
+#[cfg(feature = "flex")]
+mod sigmoid;
+#[cfg(feature = "flex")]
+mod vectors;
 
+pub use adamw::{AdamWStep, adamw};
 pub use attention::attention;
+pub use conv::{Conv1dOptions, conv_transpose1d, conv1d};
+pub use gelu::gelu;
+pub use gradient_norm::{scale, squared_norm};
+pub use group_norm::{group_norm, group_norm_silu};
+pub use info_nce::{Contrast, ContrastScores, has_info_nce, info_nce};
+pub use layer_norm::layer_norm;
+pub use linear::linear;

@@ -5,7 +5,7 @@ use crate::domain::Domain;
 use crate::error::{LossError, in_range};
 use crate::log_magnitude::LogMagnitudeLoss;
 use crate::loss::{Loss, SpectrogramLoss};
-use crate::low_magnitude::{LowMagnitudeLoss, mixed};
+use crate::low_magnitude::LowMagnitudeLoss;
 use crate::magnitude::{MagnitudeLoss, Norm};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -176,7 +176,7 @@ impl Composite {
         }
         let low_magnitude = self.low_magnitude.as_ref().map(|loss| score(loss));
         let total = match (spectral, low_magnitude) {
-            (Some(spectral), Some(low)) => mixed(self.beta, spectral, low),
+            (Some(spectral), Some(low)) => spectral * self.beta + low * (1.0 - self.beta),
             (Some(spectral), None) => spectral * self.beta,
             (None, Some(low)) => low * (1.0 - self.beta),
             (None, None) => unreachable!("a composite without terms is refused"),

@@ -42,8 +42,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// # Memory and gradient
 ///
-/// Similarities are computed for some queries at a time, `chunk_bytes` in all, and never kept. Value and
-/// gradient of a chunk come out of the same softmax:
+/// Similarities are computed for some queries at a time and never kept. In f32 on the CPU backend with
+/// all candidates as negatives that is [`kernels::info_nce`], a tile at a time; keys on the graph cost it two
+/// more products, and no memory beyond their own gradient. Everywhere else it is chunks of `chunk_bytes`,
+/// as follows. Value and gradient of a chunk come out of the same softmax:
 ///
 /// ```text
 /// dl_i / dq_i = (sum_j p_ij k_j - k_i) / tau      (q, k of length 1, p the softmax of s)
@@ -71,7 +73,7 @@ pub struct InfoNce {
     /// Relative distance up to which two contents are the same, from 0.001 to below 1. Less is lost in the
     /// rounding of f32, in which a content would differ from its own copy.
     pub same_content: f64,
-    /// Memory for a chunk of similarities; the results don't depend on it.
+    /// Memory for a chunk of similarities, where they are not fused; the results don't depend on it.
     pub chunk_bytes: usize,
 }
 
@@ -175,6 +177,10 @@ impl InfoNce {
         for group in groups {
             let index = indices(&group.queries, &queries.device().inner());
             let asked = normalised(queries.clone().select(0, index.clone()));
+            if let Some(answers) = table.ask_fused(&group, &asked, &keys) {
+                board.enter(index, asked, answers);
+                continue;
+            }
             let (answers, slopes) = table.ask(&group, asked.clone().inner());
             board.enter(index, asked, answers);
             if !slopes.is_empty() {

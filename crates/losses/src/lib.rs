@@ -22,6 +22,11 @@
 //! | [`InfoNce`] | context vectors with the content of their tokens | |
 //! | [`ParameterLoss`] | estimated with true synthesizer parameters | |
 //!
+//! A loss whose settings are numbers is its own configuration: it is read, checked by `validate` and used.
+//! One that has to be made first, from a domain ([`CompositeConfig`]) or for a device
+//! ([`MultiResolutionStftConfig`], [`Resolution`]), has a configuration whose `init` checks and makes it in
+//! one step.
+//!
 //! All spectrogram losses have one face, [`SpectrogramLoss`]:
 //!
 //! ```
@@ -105,7 +110,7 @@ pub use error::LossError;
 pub use itakura_saito::ItakuraSaito;
 pub use log_magnitude::LogMagnitudeLoss;
 pub use loss::{Loss, SpectrogramLoss, WaveformLoss};
-pub use low_magnitude::{LowMagnitudeLoss, mixed};
+pub use low_magnitude::LowMagnitudeLoss;
 pub use magnitude::{MagnitudeLoss, Norm};
 pub use multi_resolution::{MultiResolutionStft, MultiResolutionStftConfig};
 pub use parameter::{ParameterLoss, ParameterPrediction, ParameterScores, ParameterTarget};

@@ -13,7 +13,8 @@ pub trait Loss {
     /// The domains it is defined on.
     fn domains(&self) -> &[Domain];
 
-    /// Checks its own numbers.
+    /// Checks its own numbers. There are none to check in what a configuration's `init` has made and
+    /// checked.
     ///
     /// # Errors
     /// [`LossError::OutOfRange`] for the first number that lies outside its range.

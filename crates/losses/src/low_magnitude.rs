@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 /// mean over an item is 1 before the cap, so that an item's loudness doesn't change how much it
 /// counts.
 ///
-/// A term of this project's own objective, without a paper; [`mixed`] joins it with the spectral one.
+/// A term of this project's own objective, without a paper; [`Composite`](crate::Composite) mixes it with
+/// the spectral ones.
 ///
 /// Domain: magnitude or log1p (not negative; on normalised data 1 / (x + eps) changes sign).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,16 +74,4 @@ impl SpectrogramLoss for LowMagnitudeLoss {
         let attention = (quietness / mean.reshape([batch, 1, 1])).clamp_max(self.cap);
         mean_per_item(attention * (prediction - target).square(), weights)
     }
-}
-
-/// The spectral and the low-magnitude loss, mixed.
-///
-/// ```text
-/// l = beta l_spec + (1 - beta) l_lowmag
-/// ```
-///
-/// # Shapes
-/// - spectral, low_magnitude, output: `[batch]`
-pub fn mixed(beta: f64, spectral: Tensor<1>, low_magnitude: Tensor<1>) -> Tensor<1> {
-    spectral * beta + low_magnitude * (1.0 - beta)
 }

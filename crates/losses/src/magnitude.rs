@@ -35,7 +35,10 @@ pub enum Norm {
 ///
 /// Differs from the paper: He et al. average over all hidden elements of the batch; here each
 /// example is averaged first, so that an example weighs the same with many hidden bins as with few.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In a configuration file the norm has to be written: which one is meant is what the table is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MagnitudeLoss {
     /// How an error is measured.
     pub norm: Norm,
@@ -77,5 +80,18 @@ mod tests {
             assert_eq!(serde_json::from_str::<Norm>(name).unwrap(), norm);
         }
         assert!(serde_json::from_str::<Norm>("\"L1\"").is_err());
+    }
+
+    #[test]
+    fn a_misspelt_or_missing_setting_is_refused() {
+        let read = |text| toml::from_str::<MagnitudeLoss>(text);
+        assert_eq!(read("norm = 'l2'").unwrap().norm, Norm::L2);
+        for (text, complaint) in [
+            ("nrom = 'l2'", "unknown field"),
+            ("", "missing field `norm`"),
+        ] {
+            let refusal = read(text).unwrap_err().to_string();
+            assert!(refusal.contains(complaint), "{refusal}");
+        }
     }
 }

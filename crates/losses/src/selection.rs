@@ -16,9 +16,7 @@ pub fn valid_weights(
     valid_frames: &[usize],
     device: &Device,
 ) -> Tensor<3> {
-    is_valid([batch, frames], valid_frames, device)
-        .expand([batch, bins, frames])
-        .float()
+    valid_in_frames([batch, bins, frames], valid_frames, device).float()
 }
 
 /// Weights that select the hidden bins of the valid frames: what a masked autoencoder has to guess.
@@ -33,14 +31,28 @@ pub fn valid_weights(
 /// # Panics
 /// As [`valid_weights`].
 pub fn hidden_weights(hidden: Tensor<3, Bool>, valid_frames: &[usize]) -> Tensor<3> {
-    let [batch, bins, frames] = hidden.dims();
-    let valid = is_valid([batch, frames], valid_frames, &hidden.device());
-    hidden.bool_and(valid.expand([batch, bins, frames])).float()
+    let valid = valid_in_frames(hidden.dims(), valid_frames, &hidden.device());
+    hidden.bool_and(valid).float()
 }
 
-/// `[batch, 1, frames]`, true in the clip, false in the padding.
-fn is_valid(
-    [batch, frames]: [usize; 2],
+/// True before each item's end, false in the padding after it: `[batch, positions]`.
+///
+/// `ends` has one entry for each item, none above `positions`.
+pub(crate) fn before_end(
+    [batch, positions]: [usize; 2],
+    ends: &[usize],
+    device: &Device,
+) -> Tensor<2, Bool> {
+    let ends: Vec<i64> = ends.iter().map(|&end| end as i64).collect();
+    let ends = Tensor::<2, Int>::from_data(TensorData::new(ends, [batch, 1]), device);
+    let position = Tensor::<1, Int>::arange(0..positions as i64, device).reshape([1, positions]);
+    position
+        .expand([batch, positions])
+        .lower(ends.expand([batch, positions]))
+}
+
+fn valid_in_frames(
+    [batch, bins, frames]: [usize; 3],
     valid_frames: &[usize],
     device: &Device,
 ) -> Tensor<3, Bool> {
@@ -56,12 +68,9 @@ fn is_valid(
             "a clip can have at most the {frames} frames of its batch, got {longest} valid frames"
         );
     }
-    let ends: Vec<i64> = valid_frames.iter().map(|&frames| frames as i64).collect();
-    let ends = Tensor::<3, Int>::from_data(TensorData::new(ends, [batch, 1, 1]), device);
-    let frame = Tensor::<1, Int>::arange(0..frames as i64, device).reshape([1, 1, frames]);
-    frame
-        .expand([batch, 1, frames])
-        .lower(ends.expand([batch, 1, frames]))
+    before_end([batch, frames], valid_frames, device)
+        .reshape([batch, 1, frames])
+        .expand([batch, bins, frames])
 }
 
 #[cfg(test)]

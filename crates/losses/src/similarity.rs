@@ -5,6 +5,7 @@ use crate::contrastive::InfoNce;
 use crate::reduction::at_least_f32;
 use crate::root::root;
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use kernels::{Contrast, has_info_nce, info_nce};
 use std::collections::BTreeMap;
 
 /// Everything that the queries of a batch are compared with. Nothing here is on the graph.
@@ -25,7 +26,7 @@ pub(crate) struct Table<'a> {
 /// What is known of some queries; each is `[queries, 1]` but for the gradient.
 pub(crate) struct Answers {
     pub loss: Tensor<2>,
-    /// `[queries, features]`, none if nobody asks for it.
+    /// `[queries, features]`, none if nobody asks for it, or the loss is on the graph.
     pub gradient: Option<Tensor<2>>,
     pub right: Tensor<2>,
     pub candidates: Tensor<2>,
@@ -49,6 +50,38 @@ const BYTES_PER_SLOPE: usize = 8;
 const SHORTEST: f64 = 1e-6;
 
 impl Table<'_> {
+    /// Asks the queries of a group through the fused operation, if there is one for them. The losses are on
+    /// the graph then. `asked` and `keys` are, too; the former `[queries, features]`, of length 1.
+    pub(crate) fn ask_fused(
+        &self,
+        group: &Group,
+        asked: &Tensor<2>,
+        keys: &Tensor<2>,
+    ) -> Option<Answers> {
+        let tensors = [asked, keys, &self.content[0]];
+        if group.sampled.is_some() || !tensors.into_iter().all(has_info_nce) {
+            return None;
+        }
+        let index = |places| indices(places, &self.keys.device());
+        let [asked_content, content] = [&group.queries, &group.keys];
+        let scores = info_nce(Contrast {
+            queries: asked.clone(),
+            keys: normalised(keys.clone().select(0, index(&group.keys))),
+            own: group.own.iter().map(|&own| own as usize).collect(),
+            exclusion: [
+                self.content[0].clone().select(0, index(asked_content)),
+                self.content[1].clone().select(0, index(content)),
+            ],
+            temperature: self.loss.temperature,
+        });
+        Some(Answers {
+            loss: scores.loss,
+            gradient: None,
+            right: scores.right,
+            candidates: scores.candidates,
+        })
+    }
+
     /// Asks the queries of a group, some at a time. `asked` is `[queries, features]`, of length 1.
     ///
     /// Chunks add to one table of key gradients as they come: a table of each would take as much memory

@@ -5,8 +5,9 @@ use crate::error::{LossError, in_range, positive};
 use crate::loss::{Loss, WaveformLoss, assert_same_shape};
 use crate::pre_emphasis::PreEmphasis;
 use crate::reduction::{at_least_f32, mean_per_item};
+use crate::selection::before_end;
 use crate::stft::assert_valid_samples;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Error-to-signal ratio after a pre-emphasis filter, plus the same of the mean.
@@ -152,13 +153,7 @@ impl Pair {
 fn sample_weights(like: &Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
     let [batch, samples] = like.dims();
     assert_valid_samples(valid_samples, [batch, samples]);
-    let device = like.device().inner();
-    let ends: Vec<i64> = valid_samples.iter().map(|&end| end as i64).collect();
-    let ends = Tensor::<2, Int>::from_data(TensorData::new(ends, [batch, 1]), &device);
-    let sample = Tensor::<1, Int>::arange(0..samples as i64, &device).reshape([1, samples]);
-    sample
-        .expand([batch, samples])
-        .lower(ends.expand([batch, samples]))
+    before_end([batch, samples], valid_samples, &like.device().inner())
         .float()
         .cast(like.dtype())
 }
@@ -166,7 +161,7 @@ fn sample_weights(like: &Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     #[test]
     fn the_two_terms_add_up_to_the_loss() {

@@ -57,6 +57,53 @@ impl Tokens {
         }
     }
 
+    /// The items in reverse order.
+    fn backwards(&self) -> Tokens {
+        let [batch, tokens, features] = self.shape;
+        fn reversed<T: Copy>(values: &[T], width: usize) -> Vec<T> {
+            values
+                .chunks_exact(width)
+                .rev()
+                .flatten()
+                .copied()
+                .collect()
+        }
+        assert_eq!(self.queries.len(), batch * tokens * features);
+        Tokens {
+            queries: reversed(&self.queries, tokens * features),
+            keys: reversed(&self.keys, tokens * features),
+            content: reversed(&self.content, tokens * self.values),
+            hidden: reversed(&self.hidden, tokens),
+            valid: reversed(&self.valid, tokens),
+            scored: reversed(&self.scored, tokens),
+            draw_keys: reversed(&self.draw_keys, 1),
+            ..*self
+        }
+    }
+
+    /// With tokens appended to each item that are padding and hold `filling`.
+    fn padded(&self, by: usize, filling: f64) -> Tokens {
+        let [batch, tokens, features] = self.shape;
+        fn longer<T: Copy>(values: &[T], width: usize, by: usize, filling: T) -> Vec<T> {
+            let item = |item: &[T]| [item, &vec![filling; by][..]].concat();
+            values.chunks_exact(width).flat_map(item).collect()
+        }
+        let floats =
+            |values: &[f64], width: usize| longer(values, tokens * width, by * width, filling);
+        let flags = |values: &[bool], filling| longer(values, tokens, by, filling);
+        Tokens {
+            shape: [batch, tokens + by, features],
+            queries: floats(&self.queries, features),
+            keys: floats(&self.keys, features),
+            content: floats(&self.content, self.values),
+            hidden: flags(&self.hidden, true),
+            valid: flags(&self.valid, false),
+            scored: flags(&self.scored, true),
+            draw_keys: self.draw_keys.clone(),
+            ..*self
+        }
+    }
+
     fn tensors(&self, dtype: DType) -> ContrastiveTokens {
         let device = Device::flex().autodiff();
         let [batch, tokens, features] = self.shape;
@@ -199,7 +246,11 @@ impl Outcome {
         let largest = |x: &[f64]| x.iter().fold(0.1_f64, |m, x| m.max(x.abs()));
         let same = near(&self.loss, &other.loss, largest(&other.loss).max(1.0))
             && near(&self.accuracy, &other.accuracy, 1.0)
-            && near(&self.candidates, &other.candidates, 1.0)
+            && near(
+                &self.candidates,
+                &other.candidates,
+                largest(&other.candidates),
+            )
             && near(&self.queries, &other.queries, 1.0)
             && near(&self.gradient, &other.gradient, largest(&other.gradient))
             && near(
@@ -288,7 +339,7 @@ proptest! {
     fn sampled_negatives_are_at_most_that_many_and_all_if_there_are_fewer(tokens in batches()) {
         let evaluate = |sampled| {
             let negatives = Negatives::Clip { sampled };
-            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, DType::F32)
+            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, DType::F64)
         };
         let two = evaluate(Some(2));
         prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
@@ -300,20 +351,63 @@ proptest! {
     fn the_gradient_is_the_finite_difference(tokens in batches()) {
         let step = 1e-6;
         let loss = InfoNce::default();
-        let gradient = tokens.evaluate(&loss, DType::F64).gradient;
-        let largest = gradient.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
-        for (i, slope) in gradient.into_iter().enumerate().step_by(3) {
-            let at = |offset: f64| {
-                let mut moved = tokens.clone();
-                moved.queries[i] += offset;
-                let items = moved.evaluate(&loss, DType::F64).loss;
-                items.iter().sum::<f64>() / items.len() as f64
-            };
-            let difference = (at(step) - at(-step)) / (2.0 * step);
-            prop_assert!((slope - difference).abs() <= 1e-5 * largest, "{slope} {difference}");
+        let outcome = tokens.evaluate(&loss, DType::F64);
+        let sides: [(Vec<f64>, Side); 2] = [
+            (outcome.gradient, |tokens| &mut tokens.queries),
+            (outcome.key_gradient, |tokens| &mut tokens.keys),
+        ];
+        for (gradient, side) in sides {
+            let largest = gradient.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
+            for (i, slope) in gradient.into_iter().enumerate().step_by(3) {
+                let at = |offset: f64| {
+                    let mut moved = tokens.clone();
+                    side(&mut moved)[i] += offset;
+                    let items = moved.evaluate(&loss, DType::F64).loss;
+                    items.iter().sum::<f64>() / items.len() as f64
+                };
+                let difference = (at(step) - at(-step)) / (2.0 * step);
+                prop_assert!((slope - difference).abs() <= 1e-5 * largest, "{slope} {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn permuting_the_batch_permutes_the_items(tokens in batches()) {
+        let backwards = tokens.backwards();
+        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+            let loss = InfoNce { negatives, ..InfoNce::default() };
+            let mut expected = tokens.evaluate(&loss, DType::F64).loss;
+            expected.reverse();
+            let got = backwards.evaluate(&loss, DType::F64).loss;
+            for (got, expected) in got.iter().zip(&expected) {
+                prop_assert!((got - expected).abs() < 1e-9, "{got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn padding_never_matters(tokens in batches(), by in 1_usize..4, filling in -9.0_f64..9.0) {
+        let padded = tokens.padded(by, filling);
+        for negatives in [Negatives::Batch, CLIP] {
+            let loss = InfoNce { negatives, ..InfoNce::default() };
+            let alone = tokens.evaluate(&loss, DType::F32);
+            let got = padded.evaluate(&loss, DType::F32);
+            prop_assert_eq!(&got.loss, &alone.loss);
+            prop_assert_eq!(&got.candidates, &alone.candidates);
+            let [_, n_tokens, features] = tokens.shape;
+            let item = (n_tokens + by) * features;
+            for gradient in [got.gradient, got.key_gradient] {
+                for item in gradient.chunks_exact(item) {
+                    let padding = &item[n_tokens * features..];
+                    prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{padding:?}");
+                }
+            }
         }
     }
 }
+
+/// Queries or keys.
+type Side = fn(&mut Tokens) -> &mut Vec<f64>;
 
 /// `n` vectors of length 1 with cosine `-1 / (n - 1)` between any two: as far apart as can be.
 fn simplex(n: usize) -> Vec<f64> {
@@ -425,6 +519,40 @@ fn a_loud_and_a_soft_patch_differ_and_two_nearly_equal_ones_do_not() {
         tokens.evaluate(&InfoNce::default(), DType::F32).candidates,
         [3.0]
     );
+}
+
+#[test]
+fn the_fused_operation_equals_the_chunks() {
+    // Fused in f32, chunks in f64; more than one tile of queries and of keys, none of them full.
+    let [batch, n, features] = [3, 171, 141];
+    let noise = |rate: f64| -> Vec<f64> {
+        let values = 0..batch * n * features;
+        values
+            .map(|i| ((i as f64 * rate).sin() * 4e4).fract())
+            .collect()
+    };
+    let mut tokens = Tokens::new([batch, n, features], noise(1.37), noise(2.71));
+    // Some contents are equal, all others well apart; and some tokens are visible, silent or padding.
+    tokens.content = (0..batch * n).map(|i| 1.0 + (i * i % 61) as f64).collect();
+    tokens.hidden = (0..batch * n).map(|i| i % 7 < 4).collect();
+    tokens.scored = (0..batch * n).map(|i| i % 11 != 5).collect();
+    tokens.valid = (0..batch * n).map(|i| i % n < 171 - 40 * (i / n)).collect();
+    for negatives in [Negatives::Batch, CLIP] {
+        let loss = InfoNce {
+            negatives,
+            ..InfoNce::default()
+        };
+        let fused = tokens.evaluate(&loss, DType::F32);
+        let chunks = tokens.evaluate(&loss, DType::F64);
+        assert!(
+            !fused.differs(&chunks, 1e-5),
+            "{:?} {:?}",
+            fused.loss,
+            chunks.loss
+        );
+        assert!(fused.candidates[0] > 1.0 && fused.queries[2] > 20.0);
+        assert!(!tokens.evaluate(&loss, DType::F32).differs(&fused, 0.0));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What InfoNCE holds while keys are on the graph. A process of its own, since memory is the process's.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor};
-use losses::{ContrastiveTokens, InfoNce, mean_over_batch};
+use losses::{ContrastiveTokens, InfoNce, Negatives, mean_over_batch};
 
 /// A line of `/proc/self/status`, where there is one.
 fn memory_mib(name: &str) -> Option<u64> {
@@ -27,10 +27,12 @@ fn chunks_share_one_table_of_key_gradients() {
         hidden: everywhere.clone(),
         valid: everywhere.clone(),
         scored: everywhere,
-        draw_keys: vec![],
+        draw_keys: vec![0],
     };
-    // Two queries at a time: 500 chunks, and each table would take 1 MiB.
+    // Two queries at a time: 500 chunks, and each table would take 1 MiB. Sampled negatives, even if they are
+    // all there are, are never fused.
     let loss = InfoNce {
+        negatives: Negatives::Clip { sampled: Some(999) },
         chunk_bytes: 60_000,
         ..InfoNce::default()
     };

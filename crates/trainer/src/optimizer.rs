@@ -1,8 +1,11 @@
 //! AdamW with decay on weights alone, gradient accumulation, and clipping by global norm.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
+use burn::optim::{
+    AdamWState, AdaptiveMomentumState, GradientsParams, LearningRate, ModuleOptimizer, Optimizer,
+};
+use burn::tensor::{Device, Tensor};
+use kernels::AdamWStep;
 use serde::{Deserialize, Serialize};
 
 /// AdamW's constants (Loshchilov & Hutter 2019, algorithm 2).
@@ -25,15 +28,58 @@ pub struct OptimizerConfig {
 impl OptimizerConfig {
     /// The optimizer for `model`, with one group for what decays and one for what doesn't.
     pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
-        let adamw = AdamWConfig::new()
-            .with_beta_1(self.beta_1)
-            .with_beta_2(self.beta_2)
-            .with_epsilon(self.epsilon)
-            .with_weight_decay(self.weight_decay);
         let undecayed = ParamGroup::from_ids(undecayed_ids(model));
-        adamw
-            .init()
-            .with_group(undecayed, adamw.with_weight_decay(0.0).build(), None)
+        let adamw = |weight_decay| AdamW {
+            weight_decay,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+        };
+        ModuleOptimizer::from(adamw(self.weight_decay)).with_group(undecayed, adamw(0.0), None)
+    }
+}
+
+/// AdamW of one group of parameters. Its state is that of Burn's.
+#[derive(Clone)]
+struct AdamW {
+    weight_decay: f32,
+    beta_1: f32,
+    beta_2: f32,
+    epsilon: f32,
+}
+
+impl Optimizer for AdamW {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamWState<D>>,
+    ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        let (time, moments) = match state {
+            Some(AdamWState { momentum }) => (
+                momentum.time + 1,
+                Some([momentum.moment_1, momentum.moment_2]),
+            ),
+            None => (1, None),
+        };
+        let step = AdamWStep {
+            time,
+            learning_rate,
+            weight_decay: self.weight_decay,
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+        };
+        let (parameter, [moment_1, moment_2]) = kernels::adamw(step, parameter, gradient, moments);
+        let momentum = AdaptiveMomentumState::new(time, moment_1, moment_2);
+        (parameter, Some(AdamWState::new(momentum)))
+    }
+
+    fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
+        AdamWState::new(state.momentum.to_device(device))
     }
 }
 
@@ -109,7 +155,7 @@ pub(crate) fn clip_global_norm<M: Module>(
     impl ModuleVisitor for SquaredSums<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(grad) = self.grads.get::<D>(param.id) {
-                self.sums.push(grad.square().sum());
+                self.sums.push(kernels::squared_norm(grad));
             }
         }
     }
@@ -120,8 +166,8 @@ pub(crate) fn clip_global_norm<M: Module>(
     impl ModuleVisitor for Scale<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(grad) = self.grads.remove::<D>(param.id) {
-                let factor = self.factor.clone().reshape([1; D]);
-                self.grads.register(param.id, grad * factor);
+                let grad = kernels::scale(grad, self.factor.clone());
+                self.grads.register(param.id, grad);
             }
         }
     }
@@ -151,6 +197,7 @@ pub(crate) fn clip_global_norm<M: Module>(
 mod tests {
     use super::*;
     use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+    use burn::optim::AdamWConfig;
     use burn::tensor::{Device, TensorData};
 
     #[derive(Module, Debug)]
@@ -222,6 +269,42 @@ mod tests {
         assert_eq!(values(after.linear.bias.unwrap().val()), before.1);
         assert_eq!(values(after.norm.gamma.val()), vec![1.0, 1.0]);
         drop(device);
+    }
+
+    #[test]
+    fn moments_saved_by_burns_adamw_go_on_as_its_own_would() {
+        let (mut model, device) = tiny();
+        let decays_all = OptimizerConfig {
+            weight_decay: 0.0,
+            ..config()
+        };
+        let burn = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.0);
+        let mut theirs = burn.init();
+        for _ in 0..3 {
+            let grads = gradients(&model, &device);
+            model = theirs.step(0.1, model, grads);
+        }
+        let saved = theirs.into_bytes().unwrap();
+        let mut ours = decays_all.init(&model).from_bytes(saved).unwrap();
+        let step = |optimizer: &mut ModuleOptimizer| {
+            let grads = gradients(&model, &device);
+            let after = optimizer.step(0.1, model.clone(), grads);
+            let bias = after.linear.bias.unwrap();
+            [
+                values(after.linear.weight.val()),
+                values(bias.val()),
+                values(after.norm.beta.unwrap().val()),
+            ]
+            .concat()
+        };
+        let (ours, theirs) = (step(&mut ours), step(&mut theirs));
+        assert_eq!(ours.len(), 6 + 2 + 2);
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert!(
+                (ours - theirs).abs() < 1e-6,
+                "{ours}, Burn's goes to {theirs}"
+            );
+        }
     }
 
     #[test]

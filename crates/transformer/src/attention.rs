@@ -1,6 +1,6 @@
 //! Attention of one sequence to another, or to itself.
 
-use crate::linear::{init_linear, init_unbiased};
+use crate::linear::{apply, init_linear, init_unbiased};
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
@@ -53,12 +53,12 @@ impl MultiHeadAttention {
                 .swap_dims(1, 2)
         };
         let mixed = kernels::attention(
-            heads(self.query.forward(x)),
-            heads(self.key.forward(read.clone())),
-            heads(self.value.forward(read)),
+            heads(apply(&self.query, x)),
+            heads(apply(&self.key, read.clone())),
+            heads(apply(&self.value, read)),
             hidden_keys,
         );
         let mixed = mixed.swap_dims(1, 2).reshape([batch, queries, d_model]);
-        self.out.forward(mixed)
+        apply(&self.out, mixed)
     }
 }

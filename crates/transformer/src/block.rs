@@ -1,11 +1,12 @@
 //! The Transformer block.
 
 use crate::attention::MultiHeadAttention;
-use crate::linear::init_linear;
+use crate::linear::{apply, init_linear};
+use crate::norm::{init_norm, normalize};
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::gelu;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::tensor::{Bool, Device, Tensor};
+use kernels::gelu;
 
 /// Sizes of a block.
 #[derive(Clone, Copy)]
@@ -56,10 +57,10 @@ impl Block {
     pub(crate) fn init(size: BlockSize, device: &Device) -> Self {
         let BlockSize { d_model, d_ff, .. } = size;
         Self {
-            self_norm: layer_norm(d_model, device),
+            self_norm: init_norm(d_model, device),
             self_attention: MultiHeadAttention::init(d_model, size.n_heads, device),
             cross: None,
-            ff_norm: layer_norm(d_model, device),
+            ff_norm: init_norm(d_model, device),
             ff_in: init_linear([d_model, d_ff], device),
             ff_out: init_linear([d_ff, d_model], device),
             dropout: DropoutConfig::new(size.dropout).init(),
@@ -69,7 +70,7 @@ impl Block {
     /// A block that reads a memory as well.
     pub(crate) fn init_reading(size: BlockSize, device: &Device) -> Self {
         let cross = CrossAttention {
-            norm: layer_norm(size.d_model, device),
+            norm: init_norm(size.d_model, device),
             attention: MultiHeadAttention::init(size.d_model, size.n_heads, device),
         };
         Self {
@@ -87,23 +88,16 @@ impl Block {
         hidden_keys: Option<Tensor<2, Bool>>,
         memory: Option<Read>,
     ) -> Tensor<3> {
-        let h = self.self_norm.forward(x.clone());
+        let h = normalize(&self.self_norm, x.clone());
         let h = self.self_attention.forward(h.clone(), h, hidden_keys);
         let mut x = x + self.dropout.forward(h);
         if let (Some(cross), Some(memory)) = (&self.cross, memory) {
-            let h = cross.norm.forward(x.clone());
+            let h = normalize(&cross.norm, x.clone());
             let h = cross.attention.forward(h, memory.values, memory.hidden);
             x = x + self.dropout.forward(h);
         }
-        let h = self.ff_in.forward(self.ff_norm.forward(x.clone()));
-        let h = self.ff_out.forward(gelu(h));
+        let h = apply(&self.ff_in, normalize(&self.ff_norm, x.clone()));
+        let h = apply(&self.ff_out, gelu(h));
         x + self.dropout.forward(h)
     }
-}
-
-/// Layer norm (Ba et al. 2016) over the features, epsilon 1e-5.
-pub(crate) fn layer_norm(d_model: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(d_model)
-        .with_epsilon(1e-5)
-        .init(device)
 }

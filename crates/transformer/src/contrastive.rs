@@ -3,7 +3,7 @@
 use crate::config::TransformerConfig;
 use crate::decoder::{Decoder, DecoderSize};
 use crate::encoder::Encoder;
-use crate::linear::init_linear;
+use crate::linear::{apply, init_linear};
 use crate::patchify::Patches;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -118,7 +118,7 @@ impl ContrastiveTransformer {
             None => memory.values,
         };
         QueriesAndKeys {
-            queries: self.query_head.forward(context),
+            queries: apply(&self.query_head, context),
             keys: self.keys(patches),
         }
     }
@@ -143,7 +143,7 @@ impl ContrastiveTransformer {
                 content + self.encoder.positions(patches.grid, &device)
             }
         };
-        let keys = self.key_head.forward(known.detach());
+        let keys = apply(&self.key_head, known.detach());
         match self.key_gradient {
             KeyGradient::Head => keys,
             KeyGradient::None => keys.detach(),

@@ -1,9 +1,10 @@
 //! The decoder: a memory to what was at every place.
 
-use crate::block::{Block, BlockSize, Read, layer_norm};
+use crate::block::{Block, BlockSize, Read};
 use crate::config::EncoderConfig;
 use crate::encoder::Memory;
-use crate::linear::{init_linear, init_vectors};
+use crate::linear::{apply, init_linear, init_vectors};
+use crate::norm::{init_norm, normalize};
 use crate::patchify::Patches;
 use crate::position::Positions;
 use burn::module::{Module, Param};
@@ -52,7 +53,7 @@ impl Decoder {
             blocks: (0..size.n_layers)
                 .map(|_| Block::init_reading(size.block, device))
                 .collect(),
-            norm: layer_norm(d_model, device),
+            norm: init_norm(d_model, device),
             head: init_linear([d_model, size.d_out], device),
         }
     }
@@ -65,7 +66,7 @@ impl Decoder {
         let [batch, _, _] = memory.values.dims();
         let device = memory.values.device();
         let read = Read {
-            values: self.embed.forward(memory.values.clone()),
+            values: apply(&self.embed, memory.values.clone()),
             hidden: memory.hidden.clone(),
         };
         let places =
@@ -76,7 +77,7 @@ impl Decoder {
         for block in &self.blocks {
             x = block.forward(x, patches.padding.clone(), Some(read.clone()));
         }
-        self.head.forward(self.norm.forward(x))
+        apply(&self.head, normalize(&self.norm, x))
     }
 
     /// Parameters of each part, in order.

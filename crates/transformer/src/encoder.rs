@@ -1,8 +1,9 @@
 //! The encoder: patches to a memory of them.
 
-use crate::block::{Block, layer_norm};
+use crate::block::Block;
 use crate::config::EncoderConfig;
-use crate::linear::{init_linear, init_vectors};
+use crate::linear::{apply, init_linear, init_vectors};
+use crate::norm::{init_norm, normalize};
 use crate::patchify::{PatchGrid, Patches};
 use crate::position::Positions;
 use burn::module::{Module, Param};
@@ -82,7 +83,7 @@ impl EncoderConfig {
             ),
             dropout: DropoutConfig::new(self.dropout).init(),
             blocks: (0..self.n_layers).map(block).collect(),
-            norm: layer_norm(self.d_model, device),
+            norm: init_norm(self.d_model, device),
             bins: self.bins,
             patch_bins: self.patch_bins,
             patch_frames: self.patch_frames,
@@ -167,7 +168,7 @@ impl Encoder {
     /// # Shapes
     /// - output: `[batch, tokens, d_model]`
     pub(crate) fn content(&self, patches: &Patches) -> Tensor<3> {
-        self.embed.forward(patches.values.clone())
+        apply(&self.embed, patches.values.clone())
     }
 
     /// # Shapes
@@ -234,7 +235,7 @@ impl Encoder {
             .positions
             .forward(patches.grid, &device)
             .select(0, rows(kept.tokens.clone()));
-        let x = self.embed.forward(values) + positions;
+        let x = apply(&self.embed, values) + positions;
         let [_, d_model] = x.dims();
         let hidden = kept.filling.map(|filling| {
             Tensor::from_data(TensorData::new(filling, [batch, kept.places]), &device)
@@ -251,7 +252,7 @@ impl Encoder {
         for block in &self.blocks {
             x = block.forward(x, hidden_keys.clone(), None);
         }
-        let x = self.norm.forward(x);
+        let x = normalize(&self.norm, x);
         match hidden_keys {
             Some(hidden) => {
                 let shape = x.dims();

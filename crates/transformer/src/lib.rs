@@ -77,6 +77,7 @@ mod encoder;
 mod linear;
 mod masked;
 mod memory;
+mod norm;
 mod patchify;
 mod position;
 mod target;

@@ -33,3 +33,13 @@ pub(crate) fn init_vectors<const D: usize>(shape: [usize; D], device: &Device) -
     }
     .init(shape, device)
 }
+
+/// The linear map of every vector of `x`.
+///
+/// # Shapes
+/// - x: `[..., d_in]`
+/// - output: `[..., d_out]`
+pub(crate) fn apply<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
+    let bias = linear.bias.as_ref().map(Param::val);
+    kernels::linear(x, linear.weight.val(), bias)
+}

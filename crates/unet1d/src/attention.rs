@@ -1,6 +1,7 @@
 //! Self-attention over the frames of a level.
 
 use crate::conv::{convolve, init_same_conv, same_conv};
+use crate::norm::normalize;
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv1d;
 use burn::nn::{GroupNorm, GroupNormConfig};
@@ -41,7 +42,7 @@ impl SelfAttention {
     /// - x, output: `[batch, channels, frames]`
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, channels, frames] = x.dims();
-        let qkv = convolve(&self.qkv, self.norm.forward(x.clone()));
+        let qkv = convolve(&self.qkv, normalize(&self.norm, x.clone()));
         let per_head = |i: usize| {
             qkv.clone()
                 .narrow(1, i * channels, channels)

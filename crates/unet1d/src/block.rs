@@ -1,10 +1,10 @@
 //! The convolution block of a U-Net, in two kinds.
 
 use crate::conv::{convolve, init_same_conv, same_conv};
+use crate::norm::normalize_silu;
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv1d;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -90,8 +90,8 @@ impl PlainBlock {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let h = silu(self.norm_1.forward(convolve(&self.conv_1, x)));
-        silu(self.norm_2.forward(convolve(&self.conv_2, h)))
+        let h = normalize_silu(&self.norm_1, convolve(&self.conv_1, x));
+        normalize_silu(&self.norm_2, convolve(&self.conv_2, h))
     }
 }
 
@@ -119,8 +119,8 @@ impl ResidualBlock {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let h = convolve(&self.conv_1, silu(self.norm_1.forward(x.clone())));
-        let h = convolve(&self.conv_2, silu(self.norm_2.forward(h)));
+        let h = convolve(&self.conv_1, normalize_silu(&self.norm_1, x.clone()));
+        let h = convolve(&self.conv_2, normalize_silu(&self.norm_2, h));
         match &self.shortcut {
             Some(shortcut) => convolve(shortcut, x) + h,
             None => x + h,

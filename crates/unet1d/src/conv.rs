@@ -1,9 +1,9 @@
-//! Convolution over time as one matrix product.
+//! Convolution that keeps the number of frames.
 
 use burn::nn::PaddingConfig1d;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
-use burn::tensor::ops::PadMode;
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::{Device, Tensor};
+use kernels::Conv1dOptions;
 
 /// A convolution with stride 1 that keeps the number of frames, for [`convolve`].
 pub(crate) fn same_conv(c_in: usize, c_out: usize, kernel_size: usize) -> Conv1dConfig {
@@ -22,16 +22,7 @@ pub(crate) fn init_same_conv(
     same_conv(c_in, c_out, kernel_size).init(device)
 }
 
-/// What `conv.forward(x)` computes, faster.
-///
-/// ```text
-/// y[o, t] = b[o] + sum_k sum_c W[o, c, k] x[c, t + k - K/2]
-/// ```
-///
-/// Burn's own gradient with respect to `W` is a convolution whose kernel is as long as the signal,
-/// which on the CPU costs several times the forward pass. Here the sum over `c` is one product for
-/// the whole batch, with the taps `k` stacked where there are fewer channels, so that its gradients
-/// are two further products of the same size.
+/// What `conv.forward(x)` computes, by [`kernels::conv1d`].
 ///
 /// `conv` comes from [`same_conv`]: stride 1, odd kernel, zeros beyond both ends, a bias.
 ///
@@ -39,36 +30,12 @@ pub(crate) fn init_same_conv(
 /// - x: `[batch, c_in, frames]`
 /// - output: `[batch, c_out, frames]`
 pub(crate) fn convolve(conv: &Conv1d, x: Tensor<3>) -> Tensor<3> {
-    let [batch, c_in, frames] = x.dims();
-    let weight = conv.weight.val();
-    let [c_out, _, taps] = weight.dims();
-    let reach = taps / 2;
-    let width = frames + 2 * reach;
-    let x = if reach > 0 {
-        x.pad([(reach, reach)], PadMode::Constant(0.0))
-    } else {
-        x
-    };
-    let x = x.swap_dims(0, 1);
+    let options = Conv1dOptions::same(conv.kernel_size);
+    kernels::conv1d(x, conv.weight.val(), bias(conv), options)
+}
 
-    let y = if c_in >= c_out {
-        let weight = weight.permute([2, 0, 1]).reshape([taps * c_out, c_in]);
-        let products = weight
-            .matmul(x.reshape([c_in, batch * width]))
-            .reshape([taps, c_out, batch, width]);
-        let tap = |k: usize| {
-            let shifted = products.clone().slice(s![k..k + 1, .., .., k..k + frames]);
-            shifted.squeeze_dim::<3>(0)
-        };
-        (1..taps).fold(tap(0), |sum, k| sum + tap(k))
-    } else {
-        let weight = weight.permute([0, 2, 1]).reshape([c_out, taps * c_in]);
-        let shifted = (0..taps).map(|k| x.clone().slice(s![.., .., k..k + frames]));
-        let columns = Tensor::cat(shifted.collect(), 0).reshape([taps * c_in, batch * frames]);
-        weight.matmul(columns).reshape([c_out, batch, frames])
-    };
-    let bias = conv.bias.as_ref().expect("same_conv has a bias").val();
-    y.swap_dims(0, 1) + bias.reshape([1, c_out, 1])
+pub(crate) fn bias(conv: &Conv1d) -> Option<Tensor<1>> {
+    conv.bias.as_ref().map(|bias| bias.val())
 }
 
 #[cfg(test)]

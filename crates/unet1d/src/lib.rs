@@ -48,6 +48,7 @@ mod config;
 mod conv;
 mod level;
 mod memory;
+mod norm;
 mod resample;
 mod unet;
 

@@ -1,9 +1,11 @@
 //! From one time resolution to the next: [`Halve`] and [`Double`].
 
+use crate::conv::bias;
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig, ConvTranspose1d, ConvTranspose1dConfig};
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
+use kernels::Conv1dOptions;
 
 /// Frames that [`Halve`] makes of so many: half of them, rounded down, at least one.
 pub(crate) fn halved(frames: usize) -> usize {
@@ -22,7 +24,7 @@ pub(crate) struct Halve {
 
 impl Halve {
     pub(crate) fn init(channels: usize, device: &Device) -> Self {
-        // Padding is done by hand: it is what Burn's direct CPU convolution asks for.
+        // Padding depends on the number of frames: `forward` adds it.
         Self {
             conv: Conv1dConfig::new(channels, channels, 4)
                 .with_stride(2)
@@ -36,8 +38,11 @@ impl Halve {
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [_, _, frames] = x.dims();
         let right = if frames == 1 { 2 } else { 1 };
-        self.conv
-            .forward(x.pad([(1, right)], PadMode::Constant(0.0)))
+        let options = Conv1dOptions {
+            stride: 2,
+            padding: [1, right],
+        };
+        kernels::conv1d(x, self.conv.weight.val(), bias(&self.conv), options)
     }
 }
 
@@ -64,7 +69,12 @@ impl Double {
     /// - x: `[batch, channels, halved(frames)]`
     /// - output: `[batch, channels, frames]`
     pub(crate) fn forward(&self, x: Tensor<3>, frames: usize) -> Tensor<3> {
-        let y = self.conv.forward(x);
+        let options = Conv1dOptions {
+            stride: 2,
+            padding: [1, 1],
+        };
+        let bias = self.conv.bias.as_ref().map(|bias| bias.val());
+        let y = kernels::conv_transpose1d(x, self.conv.weight.val(), bias, options);
         let [_, _, got] = y.dims();
         if got < frames {
             y.pad([(0, frames - got)], PadMode::Constant(0.0))

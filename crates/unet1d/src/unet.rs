@@ -3,11 +3,11 @@
 use crate::config::UNet1dConfig;
 use crate::conv::{convolve, init_same_conv};
 use crate::level::Level;
+use crate::norm::normalize_silu;
 use crate::resample::{Double, Halve};
 use burn::module::Module;
 use burn::nn::conv::Conv1d;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 
 /// A 1-D U-Net (Ronneberger et al., "U-Net", MICCAI 2015, over time instead of over an image).
@@ -175,6 +175,6 @@ impl UNet1d {
             }
             h = level.forward(Tensor::cat(vec![h, skip], 1) * 0.5_f64.sqrt());
         }
-        convolve(&self.head, silu(self.head_norm.forward(h)))
+        convolve(&self.head, normalize_silu(&self.head_norm, h))
     }
 }

@@ -2,10 +2,11 @@
 
 use super::heads::Operands;
 use super::{AttentionOps, HiddenKeys, backward, forward, stock};
+use crate::backend::tensor;
 use crate::matrix::Matrices;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::{DType, TensorData};
+use burn::tensor::DType;
 
 impl AttentionOps for Flex {
     fn attention_forward(
@@ -97,8 +98,4 @@ fn view(tensor: &FlexTensor) -> Matrices<'_> {
     let data: &[f32] = tensor.storage();
     let start = layout.start_offset().min(data.len());
     Matrices::new(&data[start..], shape, strides)
-}
-
-fn tensor(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape))
 }

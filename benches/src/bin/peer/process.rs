@@ -1,0 +1,120 @@
+//! Work in a process of its own, here or in PyTorch.
+
+use std::env;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use benches::Case;
+
+use crate::measure::Measurement;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../reference/torch_peer.py");
+
+/// One of those that are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Side {
+    /// This project.
+    Ours,
+    /// PyTorch, run by this interpreter.
+    Torch(PathBuf),
+}
+
+impl Side {
+    /// Whether PyTorch can be measured.
+    ///
+    /// # Errors
+    /// There is no such interpreter, or it doesn't have PyTorch.
+    pub fn torch(python: &Path) -> anyhow::Result<Self> {
+        let install = "install PyTorch (`python3 -m pip install torch --index-url https://download.pytorch.org/whl/cpu`, \
+                       or https://pytorch.org/get-started/locally), or name an interpreter that has it with --python PATH";
+        let import = ["-c", "import torch"];
+        let output = match Command::new(python).args(import).output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("there is no Python at {}: {install}", python.display())
+            }
+            output => output.with_context(|| format!("can't run {}", python.display()))?,
+        };
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let last = said.lines().last().unwrap_or("it said nothing");
+            bail!(
+                "{} can't import torch ({last}): {install}",
+                python.display()
+            );
+        }
+        Ok(Self::Torch(python.to_owned()))
+    }
+
+    /// Measures `case` in a new process with so many threads.
+    ///
+    /// # Errors
+    /// The process fails, or says something else than a [`Measurement`].
+    pub fn measure(&self, case: &Case, threads: u16, repeats: u16) -> anyhow::Result<Measurement> {
+        let mut command = match self {
+            Self::Ours => {
+                let mut command = Command::new(env::current_exe()?);
+                command.args(["case", &case.name]);
+                command
+            }
+            Self::Torch(python) => {
+                let mut command = Command::new(python);
+                command.arg(SCRIPT).arg(serde_json::to_string(case)?);
+                command.args(["--threads", &threads.to_string()]);
+                command
+            }
+        };
+        command
+            .args(["--repeats", &repeats.to_string()])
+            .env("RAYON_NUM_THREADS", threads.to_string())
+            .env("OMP_NUM_THREADS", threads.to_string());
+        let output = command
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("can't run {command:?}"))?;
+        if !output.status.success() {
+            bail!("{command:?} ended with {}", output.status);
+        }
+        read(&output.stdout).with_context(|| format!("{command:?}"))
+    }
+}
+
+fn read(output: &[u8]) -> anyhow::Result<Measurement> {
+    let measurement: Measurement = serde_json::from_slice(output).with_context(|| {
+        let said = String::from_utf8_lossy(output);
+        format!("expected a line of JSON, got {said:?}")
+    })?;
+    if measurement.times_ms.is_empty() {
+        bail!("expected at least one time, got none");
+    }
+    Ok(measurement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interpreter_that_is_not_there_or_has_no_torch_is_told_with_what_to_do() {
+        for python in ["/nowhere/python", "false"] {
+            let message = Side::torch(Path::new(python)).unwrap_err().to_string();
+            assert!(message.contains(python), "{message}");
+            assert!(message.contains("pip install torch"), "{message}");
+            assert!(message.contains("--python"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_process_has_to_say_all_of_a_measurement() {
+        let said = br#"{"parameters": 3, "times_ms": [1.5], "peak_bytes": null, "version": "x"}"#;
+        assert_eq!(read(said).unwrap().times_ms, [1.5]);
+        for wrong in [
+            &b"ready\n"[..],
+            br#"{"parameters": 3, "times_ms": [1.5], "version": 7}"#,
+            br#"{"parameters": 3, "times_ms": [], "peak_bytes": 1, "version": "x"}"#,
+        ] {
+            assert!(read(wrong).is_err());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What the rounds of a case come to.
+
+use anyhow::{bail, ensure};
+use benches::Case;
+use serde::Serialize;
+
+use crate::measure::Measurement;
+
+/// A row of `target/bench-peer.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The case.
+    pub name: String,
+    /// Median of the rounds, each the median of its calls.
+    pub ours_ms: f64,
+    /// The same of PyTorch.
+    pub torch_ms: f64,
+    /// Median over the rounds of our time by PyTorch's: below 1, ours is faster.
+    pub ratio: f64,
+    /// Smallest ratio of a round.
+    pub ratio_low: f64,
+    /// Largest ratio of a round.
+    pub ratio_high: f64,
+    /// Our fastest call of all rounds.
+    pub ours_min_ms: f64,
+    /// PyTorch's.
+    pub torch_min_ms: f64,
+    /// Largest peak of our rounds.
+    pub ours_peak_bytes: Option<u64>,
+    /// Largest peak of PyTorch's.
+    pub torch_peak_bytes: Option<u64>,
+    /// Trainable values of either model.
+    pub parameters: usize,
+    /// Counted operations of one call, in 1e9.
+    pub gflop: f64,
+    /// Threads of each process.
+    pub threads: u16,
+    /// Turns of each side.
+    pub rounds: usize,
+    /// Timed calls of each side, the smaller number.
+    pub calls: usize,
+    /// What ours stands on.
+    pub ours_version: String,
+    /// What is compared with.
+    pub torch_version: String,
+}
+
+impl Row {
+    /// Sums up rounds of (ours, PyTorch's).
+    ///
+    /// # Errors
+    /// The models have different numbers of parameters, or a round is missing.
+    pub fn new(
+        case: &Case,
+        threads: u16,
+        rounds: &[(Measurement, Measurement)],
+    ) -> anyhow::Result<Self> {
+        let Some((first_ours, first_torch)) = rounds.first() else {
+            bail!("{}: expected at least one round, got none", case.name);
+        };
+        for (ours, torch) in rounds {
+            ensure!(
+                ours.parameters == torch.parameters,
+                "{}: our model has {} parameters and PyTorch's {}: they aren't the same model; \
+                 make reference/torch_peer.py build what the crate builds",
+                case.name,
+                ours.parameters,
+                torch.parameters
+            );
+        }
+        let of = |side: fn(&(Measurement, Measurement)) -> &Measurement| {
+            let rounds: Vec<&Measurement> = rounds.iter().map(side).collect();
+            Summary::new(&rounds)
+        };
+        let (ours, torch) = (of(|round| &round.0), of(|round| &round.1));
+        let ratios: Vec<f64> = std::iter::zip(&ours.medians_ms, &torch.medians_ms)
+            .map(|(ours, torch)| ours / torch)
+            .collect();
+        Ok(Self {
+            name: case.name.clone(),
+            ours_ms: median(&ours.medians_ms),
+            torch_ms: median(&torch.medians_ms),
+            ratio: median(&ratios),
+            ratio_low: ratios.iter().copied().fold(f64::INFINITY, f64::min),
+            ratio_high: ratios.iter().copied().fold(0.0, f64::max),
+            ours_min_ms: ours.min_ms,
+            torch_min_ms: torch.min_ms,
+            ours_peak_bytes: ours.peak_bytes,
+            torch_peak_bytes: torch.peak_bytes,
+            parameters: first_ours.parameters,
+            gflop: case.gflop(),
+            threads,
+            rounds: rounds.len(),
+            calls: ours.calls.min(torch.calls),
+            ours_version: first_ours.version.clone(),
+            torch_version: first_torch.version.clone(),
+        })
+    }
+}
+
+/// One side's rounds.
+struct Summary {
+    medians_ms: Vec<f64>,
+    min_ms: f64,
+    peak_bytes: Option<u64>,
+    calls: usize,
+}
+
+impl Summary {
+    fn new(rounds: &[&Measurement]) -> Self {
+        let all = || rounds.iter().flat_map(|round| &round.times_ms);
+        Self {
+            medians_ms: rounds.iter().map(|round| median(&round.times_ms)).collect(),
+            min_ms: all().copied().fold(f64::INFINITY, f64::min),
+            peak_bytes: rounds.iter().filter_map(|round| round.peak_bytes).max(),
+            calls: all().count(),
+        }
+    }
+}
+
+/// The middle of sorted values, or the mean of the two in the middle.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) {
+        (sorted[middle - 1] + sorted[middle]) / 2.0
+    } else {
+        sorted[middle]
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use benches::{Pass, Product, Work};
+
+    pub fn measurement(parameters: usize, times_ms: &[f64], peak_bytes: u64) -> Measurement {
+        Measurement {
+            parameters,
+            times_ms: times_ms.to_vec(),
+            peak_bytes: Some(peak_bytes),
+            version: "a version".into(),
+        }
+    }
+
+    pub fn case() -> Case {
+        Case::new(
+            "product",
+            Work::Product(Product { size: 1000 }),
+            Pass::Forward,
+        )
+    }
+
+    #[test]
+    fn a_row_holds_medians_of_rounds_and_of_their_ratios() {
+        let rounds = [
+            (
+                measurement(5, &[2.0, 9.0, 1.0], 30),
+                measurement(5, &[4.0, 4.0], 70),
+            ),
+            (measurement(5, &[3.0], 20), measurement(5, &[2.0], 90)),
+            (measurement(5, &[4.0], 10), measurement(5, &[1.0], 80)),
+        ];
+        let row = Row::new(&case(), 2, &rounds).unwrap();
+        assert_eq!((row.ours_ms, row.torch_ms), (3.0, 2.0));
+        assert_eq!((row.ratio_low, row.ratio, row.ratio_high), (0.5, 1.5, 4.0));
+        assert_eq!((row.ours_min_ms, row.torch_min_ms), (1.0, 1.0));
+        assert_eq!(
+            (row.ours_peak_bytes, row.torch_peak_bytes),
+            (Some(30), Some(90))
+        );
+        assert_eq!((row.rounds, row.calls, row.gflop), (3, 4, 2.0));
+    }
+
+    #[test]
+    fn models_with_different_numbers_of_parameters_are_not_compared() {
+        let rounds = [
+            (measurement(5, &[1.0], 1), measurement(5, &[1.0], 1)),
+            (measurement(5, &[1.0], 1), measurement(6, &[1.0], 1)),
+        ];
+        let message = Row::new(&case(), 2, &rounds).unwrap_err().to_string();
+        for part in ["product", "5 parameters", "PyTorch's 6", "torch_peer.py"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_written_under_the_names_that_readers_expect() {
+        let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
+        let row = Row::new(&case(), 2, &rounds).unwrap();
+        let json = serde_json::to_value(vec![row]).unwrap();
+        assert_eq!(json[0]["name"], "product");
+        assert_eq!(json[0]["ours_ms"], 2.0);
+        assert_eq!(json[0]["torch_ms"], 4.0);
+        assert_eq!(json[0]["ratio"], 0.5);
+        assert_eq!(json[0]["ours_peak_bytes"], 30);
+        assert_eq!(json[0]["torch_peak_bytes"], 70);
+    }
+}

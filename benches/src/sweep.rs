@@ -1,0 +1,83 @@
+//! The same work at growing sizes.
+
+use trainer::{Experiment, TrainerError};
+
+use crate::case::{Case, product, small_encoder, unet};
+use crate::work::{Attention, Pass, Work};
+
+/// Side of the square product that stands for what the machine can do.
+const PRODUCT_SIZE: usize = 2048;
+
+/// The machine's matrix product, then training steps of the default U-Net over batch and frames, of a small
+/// encoder and of attention over tokens.
+///
+/// # Errors
+/// The default experiment can't be read.
+pub fn sweeps() -> Result<Vec<Case>, TrainerError> {
+    let mut cases = vec![product(PRODUCT_SIZE)];
+    let model = unet(&Experiment::load(None, &[])?);
+    for batch in [1, 2, 4, 8, 16] {
+        let mut model = model.clone();
+        model.batch = batch;
+        cases.push(step(format!("unet_step_batch_{batch}"), Work::UNet(model)));
+    }
+    for frames in [64, 128, 256, 512, 1024] {
+        let mut model = model.clone();
+        (model.batch, model.frames) = (4, frames);
+        cases.push(step(
+            format!("unet_step_frames_{frames}"),
+            Work::UNet(model),
+        ));
+    }
+    for tokens in [128, 256, 512, 1024, 2048] {
+        let mut model = small_encoder();
+        let rows = model.encoder.bins / model.encoder.patch_bins;
+        model.batch = 2;
+        model.frames = tokens / rows * model.encoder.patch_frames;
+        model.encoder.max_frames = model.frames;
+        let name = format!("transformer_step_tokens_{tokens}");
+        cases.push(step(name, Work::Transformer(model)));
+    }
+    for tokens in [256, 512, 1024, 2048, 4096, 8192] {
+        let work = Work::Attention(Attention {
+            batch: 1,
+            heads: 8,
+            tokens,
+            head_dim: 64,
+        });
+        cases.push(step(format!("attention_step_tokens_{tokens}"), work));
+    }
+    Ok(cases)
+}
+
+fn step(name: String, work: Work) -> Case {
+    Case::new(name, work, Pass::Step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_names_and_work_grows_with_them() {
+        let cases = sweeps().unwrap();
+        let mut compared = 0;
+        for pair in cases.windows(2) {
+            let [stem, next] = [0, 1].map(|i| pair[i].name.rsplit_once('_').unwrap().0);
+            if stem == next {
+                let growth = pair[1].gflop() / pair[0].gflop();
+                assert!((1.9..4.1).contains(&growth), "{}: {growth}", pair[1].name);
+                compared += 1;
+            }
+        }
+        assert_eq!(compared, 4 + 4 + 4 + 5);
+        for case in &cases {
+            if let (Work::Transformer(size), Some((_, tokens))) =
+                (&case.work, case.name.rsplit_once('_'))
+            {
+                let got = size.encoder.grid(size.frames).tokens();
+                assert_eq!(got.to_string(), tokens);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Long slices in blocks, on all threads where there is enough to do.
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::ops::Range;
+
+/// With fewer values than this, waking a thread takes longer than doing its share.
+const LEAST_SHARE: usize = 32_768;
+
+/// About so many values fit the nearest cache beside what they are made of.
+pub(crate) const BLOCK_VALUES: usize = 2048;
+
+/// New values, `write` being called for the ranges `0..block`, `block..2 * block`, ... with the memory
+/// for that range, which holds anything. A thread goes through ranges in ascending order, and a range
+/// may be written more than once; `state` makes what `write` keeps on its way.
+///
+/// Every value is stored once to fresh memory, by the thread that made it. A vector of zeros that is
+/// then written over would take up to twice as long, since one thread alone makes the zeros.
+pub(crate) fn filled<S>(
+    length: usize,
+    block: usize,
+    state: impl Fn() -> S + Send + Sync,
+    write: impl Fn(&mut S, Range<usize>, &mut [f32]) + Send + Sync,
+) -> Vec<f32> {
+    let pen = || Pen {
+        length,
+        state: state(),
+        write: &write,
+        buffer: vec![0.0; block],
+        range: 0..0,
+    };
+    if length < 2 * LEAST_SHARE {
+        let mut pen = pen();
+        let mut values = Vec::with_capacity(length);
+        while values.len() < length {
+            pen.go_to(values.len());
+            values.extend_from_slice(&pen.buffer[..pen.range.len()]);
+        }
+        return values;
+    }
+    let mut lines = Vec::new();
+    (0..length.div_ceil(LINE))
+        .into_par_iter()
+        .with_min_len(LEAST_SHARE / LINE)
+        .map_init(pen, Pen::line)
+        .collect_into_vec(&mut lines);
+    let mut values = lines.into_flattened();
+    values.truncate(length);
+    values
+}
+
+/// As many values as rayon collects at a time: so many that collecting takes no time, and few enough for
+/// the nearest cache.
+const LINE: usize = 1024;
+
+/// Hands out the values of a block line by line.
+struct Pen<'a, S, F> {
+    length: usize,
+    state: S,
+    write: &'a F,
+    buffer: Vec<f32>,
+    /// What is in the buffer.
+    range: Range<usize>,
+}
+
+impl<S, F: Fn(&mut S, Range<usize>, &mut [f32])> Pen<'_, S, F> {
+    /// Fills the buffer with the block in which value `i` is.
+    fn go_to(&mut self, i: usize) {
+        let block = self.buffer.len();
+        let start = i - i % block;
+        self.range = start..(start + block).min(self.length);
+        let buffer = &mut self.buffer[..self.range.len()];
+        (self.write)(&mut self.state, self.range.clone(), buffer);
+    }
+
+    #[inline]
+    fn line(&mut self, index: usize) -> [f32; LINE] {
+        let first = index * LINE;
+        if self.range.start <= first && first + LINE <= self.range.end {
+            let values = &self.buffer[first - self.range.start..][..LINE];
+            return values.try_into().expect("as many as were taken");
+        }
+        self.line_of_blocks(first)
+    }
+
+    /// A line that lies in several blocks, or in one that isn't there yet, or goes beyond the last.
+    fn line_of_blocks(&mut self, first: usize) -> [f32; LINE] {
+        let mut line = [0.0; LINE];
+        let end = (first + LINE).min(self.length);
+        let mut at = first;
+        while at < end {
+            if !self.range.contains(&at) {
+                self.go_to(at);
+            }
+            let until = end.min(self.range.end);
+            let values = &self.buffer[at - self.range.start..until - self.range.start];
+            line[at - first..until - first].copy_from_slice(values);
+            at = until;
+        }
+        line
+    }
+}
+
+/// Calls `update` for every `block` values, with their range, and with the `sums_each` places in `sums`
+/// that are theirs.
+pub(crate) fn update(
+    values: &mut [f32],
+    block: usize,
+    sums: &mut [f32],
+    sums_each: usize,
+    update: &(impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync),
+) {
+    from(0, values, block, sums, sums_each, update);
+}
+
+/// As [`update`] for values of which the first is number `start`.
+fn from(
+    start: usize,
+    values: &mut [f32],
+    block: usize,
+    sums: &mut [f32],
+    sums_each: usize,
+    update: &(impl Fn(Range<usize>, &mut [f32], &mut [f32]) + Sync),
+) {
+    let half = values.len() / block / 2;
+    if half * block < LEAST_SHARE {
+        for (i, values) in values.chunks_mut(block).enumerate() {
+            let start = start + i * block;
+            let sums = &mut sums[i * sums_each..(i + 1) * sums_each];
+            update(start..start + values.len(), values, sums);
+        }
+        return;
+    }
+    let (left, right) = values.split_at_mut(half * block);
+    let (left_sums, right_sums) = sums.split_at_mut(half * sums_each);
+    rayon::join(
+        || from(start, left, block, left_sums, sums_each, update),
+        || {
+            from(
+                start + half * block,
+                right,
+                block,
+                right_sums,
+                sums_each,
+                update,
+            )
+        },
+    );
+}
+
+/// The sums of all parts, each of which has `length` of them, in the order of the parts.
+pub(crate) fn total(parts: &[f32], length: usize) -> Vec<f32> {
+    let mut total = vec![0.0; length];
+    for part in parts.chunks_exact(length) {
+        for (total, part) in total.iter_mut().zip(part) {
+            *total += part;
+        }
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_filled_in_whatever_the_sizes() {
+        let mut checked = 0;
+        for length in [0, 1, 15, 16, 17, 1000, 2 * LEAST_SHARE, 3 * LEAST_SHARE + 7] {
+            for block in [1, 5, 16, 100, 345, 2048, 100_000] {
+                let values = filled(
+                    length,
+                    block,
+                    || (),
+                    |(), range, memory| {
+                        for (value, i) in memory.iter_mut().zip(range) {
+                            *value = i as f32;
+                        }
+                    },
+                );
+                assert!(values.iter().enumerate().all(|(i, &x)| x == i as f32));
+                assert_eq!(values.len(), length);
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 56);
+    }
+
+    #[test]
+    fn every_block_is_updated_once_beside_its_own_sums() {
+        for length in [0, 1, 100, 5 * LEAST_SHARE + 3] {
+            for block in [1, 7, 2048, 3 * LEAST_SHARE] {
+                let mut values = vec![1.0; length];
+                let mut sums = vec![0.0; length.div_ceil(block) * 2];
+                update(&mut values, block, &mut sums, 2, &|range, values, sums| {
+                    sums[0] += range.start as f32;
+                    sums[1] += values.len() as f32;
+                    values.iter_mut().for_each(|value| *value += 1.0);
+                });
+                assert!(values.iter().all(|&x| x == 2.0));
+                for (i, sums) in sums.chunks(2).enumerate() {
+                    let start = i * block;
+                    let expected = [start, block.min(length - start)].map(|x| x as f32);
+                    assert_eq!(sums, expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! InfoNCE: each query has to find its own key among others.
+
+#[cfg(feature = "flex")]
+mod autodiff;
+#[cfg(feature = "flex")]
+mod backward;
+#[cfg(feature = "flex")]
+mod columns;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "flex")]
+mod forward;
+#[cfg(feature = "flex")]
+mod tile;
+
+#[cfg(feature = "flex")]
+use crate::backend::is_fused;
+use burn::tensor::Tensor;
+
+/// Queries, and the keys among which each has to find its own.
+#[derive(Clone, Debug)]
+pub struct Contrast {
+    /// `[queries, features]`.
+    pub queries: Tensor<2>,
+    /// `[keys, features]`.
+    pub keys: Tensor<2>,
+    /// Which key is a query's own, for each query.
+    pub own: Vec<usize>,
+    /// `[queries, values]` and `[keys, values]`: where row `i` of the first times row `j` of the second
+    /// isn't negative, key `j` is no negative of query `i`. Its own key never is one. Without a gradient.
+    pub exclusion: [Tensor<2>; 2],
+    /// What products of queries and keys are divided by.
+    pub temperature: f64,
+}
+
+/// What came of each query: all are `[queries, 1]`.
+#[derive(Clone, Debug)]
+pub struct ContrastScores {
+    /// The cross-entropy, with its gradient; 0 for a query without negatives.
+    pub loss: Tensor<2>,
+    /// 1 where a query's own key is strictly nearer than every negative, else 0.
+    pub right: Tensor<2>,
+    /// Number of keys that a query had to choose from, its own among them.
+    pub candidates: Tensor<2>,
+}
+
+/// Cross-entropy of each query's own key among the keys that are not excluded.
+///
+/// ```text
+/// l_i = ln [ 1 + sum_{j in N_i} exp(s_ij - s_i,own(i)) ]        s_ij = q_i · k_j / tau
+///
+/// q, k  queries and keys,  tau  temperature
+/// N_i   negatives of i: keys j other than own(i) with a_i · b_j < 0,  a, b  the two sides of `exclusion`
+/// ```
+///
+/// van den Oord, Li and Vinyals 2018, section 2.3. The products of all queries and keys never exist at
+/// once, in forward or backward: as in flash attention (Dao et al. 2022) the softmax is renormalised with
+/// each tile of keys. The queries' gradient comes out of the forward pass, with the same products; that of
+/// keys on the graph takes the products anew.
+///
+/// There is only a fused version. Whoever calls this has another way where
+/// [`has_info_nce`] says no.
+///
+/// # Panics
+/// If the shapes don't fit together or have no columns, a query's own key doesn't exist, or [`has_info_nce`] says no.
+///
+/// # Example
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use burn::tensor::{Device, Tensor};
+/// use kernels::{Contrast, has_info_nce, info_nce};
+///
+/// let device = Device::flex();
+/// let queries = Tensor::<2>::from_data([[1.0, 0.0], [0.0, 0.0]], &device);
+/// assert!(has_info_nce(&queries));
+/// let scores = info_nce(Contrast {
+///     queries,
+///     keys: Tensor::from_data([[3.0, 0.0], [0.0, 1.0], [0.0, 2.0]], &device),
+///     own: vec![0, 1],
+///     // The last key is no negative of the first query.
+///     exclusion: [
+///         Tensor::from_data([[1.0], [-1.0]], &device),
+///         Tensor::from_data([[-1.0], [-1.0], [1.0]], &device),
+///     ],
+///     temperature: 1.0,
+/// });
+/// let numbers = |column: Tensor<2>| column.into_data().try_to_vec::<f32>().unwrap();
+/// assert_eq!(numbers(scores.candidates), [2.0, 2.0]);
+/// // The second query likes all keys equally, which is no hit.
+/// assert_eq!(numbers(scores.right), [1.0, 0.0]);
+/// let expected = [(-3.0_f32).exp().ln_1p(), 2.0_f32.ln()];
+/// for (loss, expected) in numbers(scores.loss).into_iter().zip(expected) {
+///     assert!((loss - expected).abs() < 1e-6);
+/// }
+/// # }
+/// ```
+pub fn info_nce(contrast: Contrast) -> ContrastScores {
+    contrast.check();
+    assert!(
+        has_info_nce(&contrast.queries),
+        "there is no fused InfoNCE of {:?} on this backend: ask `has_info_nce` first",
+        contrast.queries.dtype()
+    );
+    #[cfg(feature = "flex")]
+    {
+        autodiff::info_nce(contrast)
+    }
+    #[cfg(not(feature = "flex"))]
+    unreachable!("nothing is fused without the feature")
+}
+
+/// Whether [`info_nce`] takes these queries: f32 on the CPU backend, with the feature `flex`.
+pub fn has_info_nce(queries: &Tensor<2>) -> bool {
+    #[cfg(feature = "flex")]
+    return is_fused(queries);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = queries;
+        false
+    }
+}
+
+impl Contrast {
+    fn check(&self) {
+        let [queries, features] = self.queries.dims();
+        let [keys, _] = self.keys.dims();
+        let [asked, others] = &self.exclusion;
+        let values = asked.dims()[1];
+        assert!(
+            features > 0 && values > 0,
+            "there is nothing to multiply: {features} features, and {values} values of `exclusion`"
+        );
+        for (name, dims, expected) in [
+            ("keys", self.keys.dims(), [keys, features]),
+            ("exclusion[0]", asked.dims(), [queries, values]),
+            ("exclusion[1]", others.dims(), [keys, values]),
+        ] {
+            assert_eq!(expected, dims, "the shape of {name} must be as expected");
+        }
+        assert_eq!(
+            self.own.len(),
+            queries,
+            "each of the {queries} queries needs its own key, got {}",
+            self.own.len()
+        );
+        if let Some(own) = self.own.iter().find(|&&own| own >= keys) {
+            panic!("own keys must be among the {keys} keys, got {own}");
+        }
+    }
+}

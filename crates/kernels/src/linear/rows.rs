@@ -1,0 +1,198 @@
+//! Every row of a matrix times another matrix: the output of a linear map, and its input's gradient.
+//!
+//! The matrix is laid out in tiles, of which each stays in the nearest cache while it meets the rows of
+//! many tokens.
+
+use crate::matrix::Matrix;
+use crate::product::{LANE_MULTIPLE, Onto, product};
+use crate::scratch::with_scratch;
+use crate::vectors;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Values of a row in a tile: as many as `product` sums at once in registers, where there are 32 of 512
+/// bits.
+pub(super) const PANEL: usize = 64;
+
+/// Summands in a tile: with [`PANEL`], 32 KiB.
+pub(super) const DEPTH: usize = 128;
+
+/// Tokens that a thread takes at a time: their output fits the second cache.
+const TOKENS: usize = 96;
+
+/// So many threads have something to do with few tokens too.
+const PIECES: usize = 16;
+
+/// With fewer multiplications than this, waking a thread takes longer than doing its share.
+pub(super) const LEAST_PARALLEL: usize = 1 << 20;
+
+/// `x weight + bias`, row after row.
+pub(super) fn output(x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+    let d_out = bias.len();
+    let d_in = weight.len().checked_div(d_out).unwrap_or(0);
+    let panels = Panels::new(Matrix {
+        data: weight,
+        rows: d_out,
+        columns: d_in,
+        row_stride: 1,
+        column_stride: d_out,
+    });
+    map_rows(x, &panels, bias)
+}
+
+/// `gradient weight^T`, row after row.
+pub(super) fn input_gradient(
+    gradient: &[f32],
+    weight: &[f32],
+    [d_in, d_out]: [usize; 2],
+) -> Vec<f32> {
+    let panels = Panels::new(Matrix {
+        data: weight,
+        rows: d_in,
+        columns: d_out,
+        row_stride: d_out,
+        column_stride: 1,
+    });
+    map_rows(gradient, &panels, &vec![0.0; d_in])
+}
+
+/// A matrix in tiles as `product` wants them on its left.
+struct Panels {
+    /// Panel after panel, each tile after tile: columns of [`Panels::height`].
+    values: Vec<f32>,
+    width: usize,
+    depth: usize,
+}
+
+impl Panels {
+    /// Of a matrix whose columns are the summands.
+    fn new(matrix: Matrix) -> Self {
+        let [width, depth] = [matrix.rows, matrix.columns];
+        let mut panels = Self {
+            values: vec![0.0; width.next_multiple_of(LANE_MULTIPLE) * depth],
+            width,
+            depth,
+        };
+        let fill = |(panel, values): (usize, &mut [f32])| {
+            let start = panel * PANEL;
+            let rows = matrix.rows(start..(start + PANEL).min(width));
+            copy_columns(rows, values);
+        };
+        let values = &mut panels.values;
+        if width * depth >= LEAST_PARALLEL {
+            let values = values.par_chunks_mut(PANEL * depth);
+            values.enumerate().for_each(fill);
+        } else {
+            values.chunks_mut(PANEL * depth).enumerate().for_each(fill);
+        }
+        panels
+    }
+
+    /// The panels, with the values of a row that each stands for.
+    fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[f32])> {
+        let panels = self.values.chunks(PANEL * self.depth).enumerate();
+        panels.map(|(panel, values)| {
+            let start = panel * PANEL;
+            (start..(start + PANEL).min(self.width), values)
+        })
+    }
+}
+
+/// Writes `matrix` column after column, each as long as `destination` has room for.
+pub(super) fn copy_columns(matrix: Matrix, destination: &mut [f32]) {
+    let height = destination.len() / matrix.columns;
+    if matrix.row_stride != 1 {
+        matrix.copy_columns(1.0, height, destination);
+        return;
+    }
+    for (j, to) in destination.chunks_exact_mut(height).enumerate() {
+        let from = &matrix.data[j * matrix.column_stride..];
+        let (to, below) = to.split_at_mut(matrix.rows);
+        to.copy_from_slice(&from[..matrix.rows]);
+        below.fill(0.0);
+    }
+}
+
+/// Of every row of `x`, the sum of the panels' columns times its values, and `bias`.
+fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
+    let Panels { width, depth, .. } = *panels;
+    let tokens = x.len() / depth;
+    let mut output = vec![0.0; tokens * width];
+    let map = |(x, output): (&[f32], &mut [f32])| map_chunk(x, panels, bias, output);
+    if x.len() * width >= LEAST_PARALLEL {
+        // Few tokens are spread over the threads too.
+        let tokens = tokens.div_ceil(PIECES).clamp(6, TOKENS).next_multiple_of(6);
+        let output = output.par_chunks_mut(tokens * width);
+        x.par_chunks(tokens * depth).zip(output).for_each(map);
+    } else {
+        let output = output.chunks_mut(TOKENS * width);
+        x.chunks(TOKENS * depth).zip(output).for_each(map);
+    }
+    output
+}
+
+fn map_chunk(x: &[f32], panels: &Panels, bias: &[f32], output: &mut [f32]) {
+    let Panels { width, depth, .. } = *panels;
+    let tokens = x.len() / depth;
+    with_scratch([PANEL * tokens], |[sums]| {
+        for (range, panel) in panels.iter() {
+            let height = panel.len() / depth;
+            let sums = &mut sums[..height * tokens];
+            for (i, tile) in panel.chunks(height * DEPTH).enumerate() {
+                let start = i * DEPTH;
+                let right = Matrix {
+                    data: &x[start..],
+                    rows: tile.len() / height,
+                    columns: tokens,
+                    row_stride: 1,
+                    column_stride: depth,
+                };
+                product(sums, onto(i), tile, right, 1.0);
+            }
+            let bias = &bias[range.clone()];
+            Arch::new().dispatch(Finish {
+                sums,
+                height,
+                bias,
+                output,
+                width,
+                range,
+            });
+        }
+    });
+}
+
+/// Writes sums to where they belong in the rows of the output, the bias added.
+struct Finish<'a> {
+    sums: &'a [f32],
+    height: usize,
+    bias: &'a [f32],
+    output: &'a mut [f32],
+    width: usize,
+    range: Range<usize>,
+}
+
+impl WithSimd for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let rows = self.output.chunks_exact_mut(self.width);
+        for (row, sums) in rows.zip(self.sums.chunks_exact(self.height)) {
+            let inputs = [&sums[..self.range.len()], self.bias];
+            vectors::map(
+                simd,
+                inputs,
+                &mut row[self.range.clone()],
+                #[inline(always)]
+                |[sum, bias]| simd.add_f32s(sum, bias),
+            );
+        }
+    }
+}
+
+/// The first tile of summands is written, the others are added.
+pub(super) fn onto(i: usize) -> Onto {
+    if i == 0 { Onto::Nothing } else { Onto::Sum }
+}

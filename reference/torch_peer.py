@@ -1,0 +1,333 @@
+"""PyTorch on the work of one benchmark case: the other side of `cargo xtask bench --peer`.
+
+    pip install torch            (any 2.x; made with 2.15)
+    python reference/torch_peer.py '{"name": "attention", "pass": "step", "work": {"kind": "attention",
+        "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' --threads 2 --repeats 3
+
+The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. Prints
+one line of JSON: the parameters of the model, the milliseconds of each timed call, the peak of memory, the version.
+
+A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
+sum), backward and, of a model, AdamW in its default form. Models are those of the crates `unet1d` and `transformer`,
+layer by layer: whoever runs this compares the numbers of parameters. Data are random, so nothing else is compared.
+
+Memory is the largest resident set while data and model are made and all calls are done, above what the process held
+before; by then the libraries are loaded and a small network has made a step, so that code and threads don't count.
+It is read from Linux's /proc and null elsewhere.
+"""
+
+import argparse
+import json
+import math
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+# Short work is repeated for so long; as in benches/src/bin/peer/measure.rs.
+AT_LEAST_S = 1.0
+# Speed doesn't depend on it.
+LR = 1e-4
+
+
+# ---------------------------------------------------------------------------------------------------------------- U-Net
+
+
+def same_conv(c_in, c_out, taps):
+    return nn.Conv1d(c_in, c_out, taps, padding=taps // 2)
+
+
+class PlainBlock(nn.Module):
+    def __init__(self, c_in, c_out, groups):
+        super().__init__()
+        self.conv_1, self.norm_1 = same_conv(c_in, c_out, 3), nn.GroupNorm(groups, c_out)
+        self.conv_2, self.norm_2 = same_conv(c_out, c_out, 3), nn.GroupNorm(groups, c_out)
+
+    def forward(self, x):
+        h = F.silu(self.norm_1(self.conv_1(x)))
+        return F.silu(self.norm_2(self.conv_2(h)))
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, c_in, c_out, groups):
+        super().__init__()
+        self.norm_1, self.conv_1 = nn.GroupNorm(groups, c_in), same_conv(c_in, c_out, 3)
+        self.norm_2, self.conv_2 = nn.GroupNorm(groups, c_out), same_conv(c_out, c_out, 3)
+        self.shortcut = nn.Identity() if c_in == c_out else same_conv(c_in, c_out, 1)
+
+    def forward(self, x):
+        h = self.conv_1(F.silu(self.norm_1(x)))
+        h = self.conv_2(F.silu(self.norm_2(h)))
+        return self.shortcut(x) + h
+
+
+MIDDLE_BLOCKS = 2
+
+
+class UNet(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        if c["attention_levels"]:
+            raise SystemExit("a U-Net with attention has no peer yet: clear unet.attention_levels")
+        kind = {"plain": PlainBlock, "residual": ResidualBlock}[c["block"]]
+        bins, base, groups, blocks = c["in_channels"], c["base_channels"], c["norm_groups"], c["blocks_per_level"]
+        channels = [base * mult for mult in c["channel_mults"]]
+
+        def level(c_in, c_out, n_blocks):
+            return nn.Sequential(*[kind(c_in if i == 0 else c_out, c_out, groups) for i in range(n_blocks)])
+
+        self.stem = same_conv(bins, base, 3)
+        self.encoder = nn.ModuleList(level(c_in, c_out, blocks) for c_in, c_out in zip([base] + channels, channels))
+        self.down = nn.ModuleList(nn.Conv1d(c, c, 4, stride=2, padding=1) for c in channels[:-1])
+        self.middle = level(channels[-1], channels[-1], MIDDLE_BLOCKS)
+        self.up = nn.ModuleList(nn.ConvTranspose1d(c, c, 4, stride=2, padding=1) for c in channels[1:])
+        below = channels[1:] + channels[-1:]
+        self.decoder = nn.ModuleList(level(under + c_out, c_out, blocks) for under, c_out in zip(below, channels))
+        self.head_norm = nn.GroupNorm(groups, channels[0])
+        self.head = same_conv(channels[0], bins, 3)
+
+    def forward(self, x):
+        h, skips = self.stem(x), []
+        for i, level in enumerate(self.encoder):
+            h = level(h)
+            skips.append(h)
+            if i < len(self.down):
+                h = self.down[i](h)
+        h = self.middle(h)
+        for i in reversed(range(len(self.decoder))):
+            if i < len(self.up):
+                h = self.up[i](h)
+                # A level with an odd number of frames gets its last one back as zeros.
+                h = F.pad(h, (0, skips[i].shape[-1] - h.shape[-1]))
+            h = self.decoder[i](torch.cat([h, skips[i]], 1) * math.sqrt(0.5))
+        return self.head(F.silu(self.head_norm(h)))
+
+
+# ---------------------------------------------------------------------------------------------------------- Transformer
+
+
+class Block(nn.Module):
+    """Pre-norm, exact GELU, keys without a bias, on the fused attention of PyTorch."""
+
+    def __init__(self, c):
+        super().__init__()
+        d, self.heads = c["d_model"], c["n_heads"]
+        self.self_norm, self.ff_norm = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(d, d, bias=False), nn.Linear(d, d)
+        self.out = nn.Linear(d, d)
+        self.ff_in, self.ff_out = nn.Linear(d, c["d_ff"]), nn.Linear(c["d_ff"], d)
+        self.dropout = nn.Dropout(c["dropout"])
+
+    def forward(self, x):
+        batch, tokens, d = x.shape
+        h = self.self_norm(x)
+        heads = [f(h).view(batch, tokens, self.heads, d // self.heads).transpose(1, 2) for f in (self.query, self.key, self.value)]
+        mixed = F.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(batch, tokens, d)
+        x = x + self.dropout(self.out(mixed))
+        return x + self.dropout(self.ff_out(F.gelu(self.ff_in(self.ff_norm(x)))))
+
+
+def sin_cos(rows, columns, d):
+    def waves(n):
+        angle = torch.arange(n)[:, None] * 10_000.0 ** (-torch.arange(d // 4) / (d // 4))
+        return torch.cat([angle.sin(), angle.cos()], 1)
+
+    of_columns, of_rows = waves(columns), waves(rows)
+    return torch.cat([of_columns[None].expand(rows, -1, -1), of_rows[:, None].expand(-1, columns, -1)], 2)
+
+
+class Encoder(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        rows, columns = (-(-c[size] // c[patch]) for size, patch in (("bins", "patch_bins"), ("max_frames", "patch_frames")))
+        d = c["d_model"]
+        self.embed = nn.Linear(c["patch_bins"] * c["patch_frames"], d)
+        if c["tokens"] == "all":
+            self.mask_token = nn.Parameter(torch.randn(d) * 0.02)
+        if c["position"] == "learned":
+            self.positions = nn.Parameter(torch.randn(rows, columns, d) * 0.02)
+        else:
+            self.register_buffer("positions", sin_cos(rows, columns, d))
+        self.dropout = nn.Dropout(c["dropout"])
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c["n_layers"]))
+        self.norm = nn.LayerNorm(d)
+        self.visible_only = c["tokens"] == "visible"
+
+    def forward(self, patches, hidden, kept):
+        positions = self.positions.flatten(0, 1)
+        if self.visible_only:
+            batch, places = kept.shape
+            seen = patches.gather(1, kept[:, :, None].expand(-1, -1, patches.shape[2]))
+            x = self.embed(seen) + positions[kept.flatten()].view(batch, places, -1)
+        else:
+            x = torch.where(hidden[:, :, None], self.mask_token, self.embed(patches)) + positions
+        x = self.dropout(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+# ------------------------------------------------------------------------------------------------------------------ work
+
+
+def trained(model, inputs, target, optimizer, is_step):
+    """One call on a model, and its number of parameters."""
+    if not is_step:
+        model.eval()
+
+        def forward():
+            with torch.no_grad():
+                model(*inputs)
+
+        return forward, count(model)
+
+    named = list(model.named_parameters())
+    undecayed = [p for name, p in named if p.ndim == 1 or "positions" in name]
+    decayed = [p for name, p in named if not (p.ndim == 1 or "positions" in name)]
+    groups = [{"params": decayed, "weight_decay": optimizer["weight_decay"]}, {"params": undecayed, "weight_decay": 0.0}]
+    betas = (optimizer["beta_1"], optimizer["beta_2"])
+    adamw = torch.optim.AdamW(groups, lr=LR, betas=betas, eps=optimizer["epsilon"])
+
+    def step():
+        adamw.zero_grad()
+        loss = F.mse_loss(model(*inputs), target)
+        loss.backward()
+        adamw.step()
+        assert math.isfinite(loss.item())
+
+    return step, count(model)
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def unet(w, is_step):
+    x = torch.rand(w["batch"], w["model"]["in_channels"], w["frames"])
+    return trained(UNet(w["model"]), [x], x, w["optimizer"], is_step)
+
+
+def transformer(w, is_step):
+    c = w["encoder"]
+    tokens = -(-c["bins"] // c["patch_bins"]) * -(-w["frames"] // c["patch_frames"])
+    patches = torch.rand(w["batch"], tokens, c["patch_bins"] * c["patch_frames"])
+    # As many tokens of each item, evenly spread, in each item at other places.
+    hidden = (torch.arange(tokens)[None] + torch.arange(w["batch"])[:, None]) * w["hidden"] % tokens < w["hidden"]
+    kept = (~hidden).nonzero()[:, 1].view(w["batch"], -1)
+    places = kept.shape[1] if c["tokens"] == "visible" else tokens
+    target = torch.rand(w["batch"], places, c["d_model"])
+    return trained(Encoder({**c, "max_frames": w["frames"] if c["position"] == "sin_cos" else c["max_frames"]}),
+                   [patches, hidden, kept], target, w["optimizer"], is_step)
+
+
+def attention(w, is_step):
+    shape = (w["batch"], w["heads"], w["tokens"], w["head_dim"])
+    operands = [torch.rand(shape, requires_grad=is_step) for _ in range(3)]
+
+    def call():
+        if is_step:
+            for operand in operands:
+                operand.grad = None
+            F.scaled_dot_product_attention(*operands).sum().backward()
+        else:
+            with torch.no_grad():
+                F.scaled_dot_product_attention(*operands)
+
+    return call, 0
+
+
+def stft(w, is_step):
+    x, window = torch.rand(w["clips"], w["samples"]) * 2 - 1, torch.hann_window(w["n_fft"])
+
+    def call():
+        with torch.no_grad():
+            torch.log1p(torch.stft(x, w["n_fft"], w["hop_length"], window=window, return_complex=True).abs())
+
+    return call, 0
+
+
+def infonce(w, is_step):
+    queries = torch.rand(w["batch"] * w["hidden"], w["features"], requires_grad=True)
+    keys = torch.rand(w["batch"] * w["tokens"], w["features"])
+    # The first tokens of each item are the hidden ones.
+    answers = (torch.arange(w["batch"])[:, None] * w["tokens"] + torch.arange(w["hidden"])).flatten()
+
+    def call():
+        queries.grad = None
+        cosines = F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).t()
+        F.cross_entropy(cosines / w["temperature"], answers).backward()
+
+    return call, 0
+
+
+def product(w, is_step):
+    a, b = torch.rand(w["size"], w["size"]), torch.rand(w["size"], w["size"])
+
+    def call():
+        with torch.no_grad():
+            a @ b
+
+    return call, 0
+
+
+WORK = {f.__name__: f for f in (unet, transformer, attention, stft, infonce, product)}
+
+
+# ------------------------------------------------------------------------------------------------------------ measurement
+
+
+def rehearse():
+    """Loads what PyTorch loads when it is first used: convolution, norms, attention, transforms, the optimizer."""
+    x = torch.rand(2, 8, 16)
+    model = nn.Sequential(nn.Conv1d(8, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU(), nn.ConvTranspose1d(8, 8, 4, 2, 1),
+                          nn.Linear(32, 16), nn.LayerNorm(16), nn.GELU())
+    optimizer = torch.optim.AdamW(model.parameters())
+    y = model(x)
+    heads = y.view(2, 2, 4, 16)
+    loss = F.mse_loss(F.scaled_dot_product_attention(heads, heads, heads), heads.detach()) + F.cross_entropy(y[:, 0], torch.zeros(2, dtype=torch.long))
+    loss.backward()
+    optimizer.step()
+    torch.stft(torch.rand(2, 64), 16, 4, window=torch.hann_window(16), return_complex=True).abs()
+
+
+def reset_peak():
+    """What is resident now, from where the peak counts on; None where there is no such thing."""
+    try:
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+    except OSError:
+        return None
+    return peak()
+
+
+def peak():
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("case", type=json.loads, help="a case as JSON")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    rehearse()
+
+    baseline = reset_peak()
+    work = arguments.case["work"]
+    call, parameters = WORK[work["kind"]](work, arguments.case["pass"] == "step")
+    call()
+    times_ms, start = [], time.perf_counter()
+    while len(times_ms) < arguments.repeats or time.perf_counter() - start < AT_LEAST_S:
+        begin = time.perf_counter()
+        call()
+        times_ms.append((time.perf_counter() - begin) * 1e3)
+    peak_bytes = None if baseline is None else max(0, peak() - baseline)
+    print(json.dumps({"parameters": parameters, "times_ms": times_ms, "peak_bytes": peak_bytes,
+                      "version": f"torch {torch.__version__}"}))
+
+
+main()
