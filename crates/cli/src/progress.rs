@@ -96,7 +96,8 @@ impl Observer for Progress {
             }
             Event::Validated { step, scalars, .. } => {
                 self.valid_loss = value(scalars, "valid/loss");
-                if self.plain {
+                // A test has no steps.
+                if self.plain && self.steps > 0 {
                     eprintln!("step {step}/{}  {}", self.steps, self.losses());
                 }
             }

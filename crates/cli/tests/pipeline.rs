@@ -33,6 +33,116 @@ fn summary(desk: &Desk, run: &str, name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
+/// Runs a stage and kills it when it has left its first checkpoint.
+fn kill_in_training(desk: &Desk, run: &str, name: &str, more: &[&str]) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
+        .args(arguments("stage", run, more))
+        .current_dir(desk.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let directory = stage(desk, run, name);
+    let checkpoint = directory.join("checkpoints/last/state.json");
+    let started = Instant::now();
+    while !checkpoint.exists() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(checkpoint.exists());
+    assert!(!directory.join("summary.json").exists());
+}
+
+#[test]
+fn one_call_runs_every_stage_and_the_tests_look_at_held_out_sounds() {
+    let desk = desk();
+    desk.says(&arguments("all", "mine", &[]));
+    for (name, tested, earlier) in [
+        (
+            "test_autoencoder",
+            "train_autoencoder_nomask_finetune",
+            "pretrain_autoencoder_mae",
+        ),
+        (
+            "test_transformer",
+            "train_full_transformer",
+            "train_transformer_decoder",
+        ),
+    ] {
+        let test = summary(&desk, "mine", name);
+        let trained = summary(&desk, "mine", tested);
+        assert_eq!(test["weights_sha256"], best_weights(&trained), "{name}");
+        assert!(test["mask"]["ratio"].as_f64().unwrap() > 0.0);
+        let rows = test["rows"].as_array().unwrap();
+        let scored: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                (
+                    row["scored"].as_str().unwrap(),
+                    row["model"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        let models = [tested, earlier, "mean spectrogram"];
+        let expected: Vec<_> = ["hidden", "everything"]
+            .into_iter()
+            .flat_map(|scored| models.map(|model| (scored, model)))
+            .collect();
+        assert_eq!(scored, expected);
+        let metrics = stage(&desk, "mine", name).join("metrics.jsonl");
+        let metrics = fs::read_to_string(metrics).unwrap();
+        assert!(metrics.contains("test/avg_loss"), "{metrics}");
+    }
+    let said = desk.says(&arguments("test", "mine", &[]));
+    assert!(
+        said.contains("test_transformer is finished already"),
+        "{said}"
+    );
+}
+
+/// The run is so short and its loss falls so steadily that the last weights are the best ones.
+fn best_weights(trained: &Value) -> Value {
+    assert_eq!(trained["valid_loss"], trained["best_valid_loss"]);
+    trained["weights_sha256"].clone()
+}
+
+#[test]
+fn an_interrupted_stage_goes_on_from_itself_whatever_it_once_started_from() {
+    let desk = desk();
+    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+    let steps = "stages.train_transformer_decoder.training.steps=40";
+    let decoder = "train_transformer_decoder";
+    let from = ["--stage", decoder, "--from", "runs/first", "--set", steps];
+    desk.says(&arguments("stage", "whole", &from));
+    kill_in_training(&desk, "killed", decoder, &from);
+    // Neither a path nor the earlier stage is needed any more.
+    let alone = ["--stage", decoder, "--set", steps];
+    desk.says(&arguments("stage", "killed", &alone));
+    let weights = |run| summary(&desk, run, decoder)["weights_sha256"].clone();
+    assert_eq!(weights("killed"), weights("whole"));
+
+    // With the decoder's stage finished, the next one goes on in the same run.
+    desk.says(&arguments(
+        "stage",
+        "whole",
+        &["--stage", "train_full_transformer", "--set", steps],
+    ));
+}
+
+#[test]
+fn no_stage_starts_from_one_that_was_interrupted() {
+    let desk = desk();
+    let steps = "stages.pretrain_transformer_contrastive.training.steps=4000";
+    let more = ["--stage", CONTRASTIVE, "--set", steps];
+    kill_in_training(&desk, "mine", CONTRASTIVE, &more);
+    let decoder = ["--stage", "train_transformer_decoder", "--set", steps];
+    let said = [
+        "train_transformer_decoder starts from pretrain_transformer_contrastive, which was interrupted",
+    ];
+    desk.refuses(&arguments("stage", "mine", &decoder), &said);
+}
+
 #[test]
 fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
     let desk = desk();
@@ -147,25 +257,7 @@ fn a_killed_run_goes_on_and_ends_as_if_nothing_had_happened() {
     let more = ["--stage", CONTRASTIVE, "--set", steps];
     desk.says(&arguments("stage", "whole", &more));
 
-    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
-        .args(arguments("stage", "killed", &more))
-        .current_dir(desk.path(""))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let checkpoint = stage(&desk, "killed", CONTRASTIVE).join("checkpoints/last/state.json");
-    let started = Instant::now();
-    while !checkpoint.exists() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(
-        !stage(&desk, "killed", CONTRASTIVE)
-            .join("summary.json")
-            .exists()
-    );
+    kill_in_training(&desk, "killed", CONTRASTIVE, &more);
 
     let output = desk.inversynth(&arguments("stage", "killed", &more));
     assert!(output.status.success(), "{}", stderr(&output));

@@ -14,7 +14,7 @@ use crate::order::EVALUATION_EPOCH;
 use crate::source::Source;
 use crate::spectrogram::Spectrogram;
 use crate::split::{Split, SplitConfig};
-use crate::statistics::{LogSpectrogram, Statistics};
+use crate::statistics::{LogSpectrogram, Statistics, TrainStatistics};
 use crate::stft::Stft;
 
 /// Labels the stream of [`keyed_rng`] that masks are drawn from.
@@ -62,7 +62,7 @@ struct Shared {
     stft: Stft,
     splits: [Vec<usize>; 3],
     cache: MemoryCache,
-    statistics: Statistics,
+    statistics: TrainStatistics,
 }
 
 impl Dataset {
@@ -78,6 +78,46 @@ impl Dataset {
         config: &DataConfig,
         seed: u64,
     ) -> Result<Dataset, DataError> {
+        Self::assemble(source, config, seed, |splits, chain| {
+            let train = &splits[Split::Train as usize];
+            let statistics = Statistics::over(train, [config.bins(), config.frames()], |index| {
+                chain.log_spectrogram(index, EVALUATION_EPOCH)
+            })?;
+            statistics.finish().ok_or(DataError::NoVariation {
+                examples: train.len(),
+            })
+        })
+    }
+
+    /// Splits the source's sounds and takes the statistics of a training split that was looked at
+    /// before: no sound is loaded here.
+    ///
+    /// # Errors
+    /// If the configuration is impossible, there are too few different sounds to split, or the
+    /// statistics belong to spectrograms of another size.
+    pub fn open_with(
+        source: Arc<dyn Source>,
+        config: &DataConfig,
+        seed: u64,
+        statistics: TrainStatistics,
+    ) -> Result<Dataset, DataError> {
+        let Spectrogram { bins, frames, .. } = statistics.mean_log1p;
+        if [bins, frames] != [config.bins(), config.frames()] {
+            return Err(DataError::Config {
+                field: "stft",
+                expected: format!("one of {bins} bins and {frames} frames, as in the statistics"),
+                got: format!("{} and {}", config.bins(), config.frames()),
+            });
+        }
+        Self::assemble(source, config, seed, |_, _| Ok(statistics))
+    }
+
+    fn assemble(
+        source: Arc<dyn Source>,
+        config: &DataConfig,
+        seed: u64,
+        statistics: impl FnOnce(&[Vec<usize>; 3], Chain) -> Result<TrainStatistics, DataError>,
+    ) -> Result<Dataset, DataError> {
         config.validate()?;
         let stft = Stft::new(&config.stft)?;
         let splits = split_indices(&*source, &config.split)?;
@@ -89,17 +129,11 @@ impl Dataset {
             stft: &stft,
             cache: &cache,
         };
-        let train = &splits[Split::Train as usize];
-        let statistics = Statistics::over(train, [config.bins(), config.frames()], |index| {
-            chain.log_spectrogram(index, EVALUATION_EPOCH)
-        })?;
-        let normalization = statistics.normalization().ok_or(DataError::NoVariation {
-            examples: train.len(),
-        })?;
+        let statistics = statistics(&splits, chain)?;
         Ok(Dataset {
             config: *config,
             seed,
-            normalization,
+            normalization: statistics.normalization,
             shared: Arc::new(Shared {
                 source,
                 stft,
@@ -137,6 +171,11 @@ impl Dataset {
     /// Mean and standard deviation of the training split's log1p magnitudes.
     pub fn normalization(&self) -> Normalization {
         self.normalization
+    }
+
+    /// What is known of the training split as a whole.
+    pub fn statistics(&self) -> &TrainStatistics {
+        &self.shared.statistics
     }
 
     /// Indices in the source of the examples of a split, ascending. Empty only for a split whose

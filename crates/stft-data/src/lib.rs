@@ -143,4 +143,5 @@ pub use sound_files::{Rejected, SoundFile};
 pub use source::{Fingerprint, Source};
 pub use spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
 pub use split::{Split, SplitConfig};
+pub use statistics::TrainStatistics;
 pub use stft::Stft;

@@ -7,7 +7,31 @@ use crate::spectrogram::Spectrogram;
 /// Spectrograms that are in memory at the same time.
 const EXAMPLES_PER_BLOCK: usize = 32;
 
-/// What is known about the training split as a whole, in log1p magnitudes of valid frames.
+/// What a training split says of the data as a whole: all that a model that was trained on it has to
+/// know of it.
+///
+/// Kept beside the model, it opens the other splits without a look at the training sounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainStatistics {
+    /// Mean and standard deviation of all log1p magnitudes of valid frames.
+    pub normalization: Normalization,
+    /// Mean log1p magnitude at each bin and frame, not normalised; the mean of the whole bin in frames
+    /// that no example reaches.
+    pub mean_log1p: Spectrogram,
+}
+
+impl TrainStatistics {
+    /// The mean spectrogram on the scale of `normalization`.
+    pub(crate) fn mean_spectrogram(&self, normalization: Normalization) -> Spectrogram {
+        let mut mean = self.mean_log1p.clone();
+        for value in &mut mean.values {
+            *value = normalization.apply(*value);
+        }
+        mean
+    }
+}
+
+/// Sums over the examples of a training split, of log1p magnitudes in valid frames.
 #[derive(Clone, Debug)]
 pub(crate) struct Statistics {
     moments: Moments,
@@ -73,13 +97,8 @@ impl Statistics {
         }
     }
 
-    pub(crate) fn normalization(&self) -> Option<Normalization> {
-        self.moments.normalization()
-    }
-
-    /// The mean at each bin and frame, normalised; the mean of the whole bin in frames that no example
-    /// reaches.
-    pub(crate) fn mean_spectrogram(&self, normalization: Normalization) -> Spectrogram {
+    /// What they come to; nothing if all values are the same.
+    pub(crate) fn finish(&self) -> Option<TrainStatistics> {
         let frames = self.counts.len();
         let total = self.counts.iter().sum::<u64>() as f64;
         let mut values = Vec::with_capacity(self.sums.len());
@@ -91,14 +110,17 @@ impl Statistics {
                 } else {
                     bin_mean
                 };
-                normalization.apply(mean as f32)
+                mean as f32
             }));
         }
-        Spectrogram {
-            values,
-            bins: self.bins,
-            frames,
-        }
+        Some(TrainStatistics {
+            normalization: self.moments.normalization()?,
+            mean_log1p: Spectrogram {
+                values,
+                bins: self.bins,
+                frames,
+            },
+        })
     }
 }
 

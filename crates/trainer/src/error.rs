@@ -118,14 +118,34 @@ pub enum TrainerError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// The U-Net's configuration can't work.
-    #[error("[unet]: {0}")]
-    UNet(#[from] UNetConfigError),
+    #[error("{}[unet]: {source}", set_by(origin))]
+    UNet {
+        /// The file and line, or the `--set`, that the setting came with; empty for the default.
+        origin: String,
+        /// What is wrong.
+        source: UNetConfigError,
+    },
     /// A loss can't be used as it is configured.
     #[error(transparent)]
     Loss(#[from] losses::LossError),
     /// The Transformer's configuration can't work.
-    #[error("[transformer]: {0}")]
-    Transformer(#[from] TransformerConfigError),
+    #[error("{}[transformer]: {source}", set_by(origin))]
+    Transformer {
+        /// The file and line, or the `--set`, that the setting came with; empty for the default.
+        origin: String,
+        /// What is wrong.
+        source: TransformerConfigError,
+    },
+    /// The stage that another one starts from was interrupted.
+    #[error("{stage} starts from {needs}, which was interrupted at {path}; run {needs} to its end first, or name its run with --from to take the weights as they are", path = path.display())]
+    StartUnfinished {
+        /// The stage that was to run.
+        stage: &'static str,
+        /// The stage it starts from.
+        needs: &'static str,
+        /// The directory of the latter.
+        path: PathBuf,
+    },
     /// The stage that another one starts from hasn't left its weights.
     #[error("{stage} starts from {needs}, but there is no checkpoint at {path}; run {needs} first, or name a run that has it with --from", path = path.display())]
     NoStart {
@@ -193,6 +213,20 @@ impl TrainerError {
     pub(crate) fn write(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Write { path, source }
+    }
+}
+
+impl From<UNetConfigError> for TrainerError {
+    fn from(source: UNetConfigError) -> Self {
+        let origin = String::new();
+        Self::UNet { origin, source }
+    }
+}
+
+impl From<TransformerConfigError> for TrainerError {
+    fn from(source: TransformerConfigError) -> Self {
+        let origin = String::new();
+        Self::Transformer { origin, source }
     }
 }
 

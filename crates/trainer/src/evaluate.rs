@@ -17,7 +17,8 @@ pub struct Evaluation {
     pub dataset: Arc<Dataset>,
     /// Which of them.
     pub split: Split,
-    /// Examples in a batch; the means don't depend on it.
+    /// Examples in a batch; the means don't depend on it, but for that of a contrastive loss whose wrong answers are
+    /// taken from the whole batch.
     pub batch_size: usize,
     /// Loader threads; the means don't depend on it.
     pub workers: usize,

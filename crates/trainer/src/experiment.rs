@@ -103,6 +103,8 @@ pub struct Stages {
     pub train_transformer_decoder: DecoderStage,
     /// Training of encoder and decoder together.
     pub train_full_transformer: FullStage,
+    /// Finetuning of the U-Net, with nothing hidden.
+    pub train_autoencoder_nomask_finetune: FinetuneStage,
 }
 
 /// Settings of a stage that trains the U-Net to reconstruct.
@@ -111,6 +113,20 @@ pub struct Stages {
 pub struct AutoencoderStage {
     /// Distance between reconstruction and target: `"l1"` or `"l2"`.
     pub loss: Norm,
+    /// The loop.
+    pub training: Training,
+}
+
+/// Settings of the stage that finetunes the U-Net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinetuneStage {
+    /// Distance between reconstruction and target: `"l1"` or `"l2"`.
+    pub loss: Norm,
+    /// Weight of the composite beside that distance; 0 leaves it out.
+    pub composite_weight: f32,
+    /// Distances between whole spectrograms, on magnitudes.
+    pub composite: CompositeConfig,
     /// The loop.
     pub training: Training,
 }
@@ -285,17 +301,32 @@ impl Experiment {
             .loss
             .validate()
             .map_err(in_loss(&format!("{table}.loss")))?;
+        let ratio = contrastive.mask.ratio;
+        let tokens = self.transformer.encoder.grid(self.data.frames()).tokens();
+        if ratio * (tokens as f32) < 2.0 {
+            let expected = format!(
+                "a share of the {tokens} patches that hides two or more: one has no wrong answers"
+            );
+            return Err(TrainerError::value(
+                format!("{table}.mask.ratio"),
+                expected,
+                ratio,
+            ));
+        }
         let decoder = &stages.train_transformer_decoder;
         let full = &stages.train_full_transformer;
-        let composite = "stages.train_full_transformer";
-        if !(full.composite_weight.is_finite() && full.composite_weight >= 0.0) {
-            let key = format!("{composite}.composite_weight");
-            let got = full.composite_weight;
-            return Err(TrainerError::value(key, "a number from 0", got));
-        }
-        full.composite
-            .init(Domain::Magnitude)
-            .map_err(in_loss(&format!("{composite}.composite")))?;
+        let finetuning = &stages.train_autoencoder_nomask_finetune;
+        let full_table = "stages.train_full_transformer";
+        let finetuning_table = "stages.train_autoencoder_nomask_finetune";
+        validate_composite(full_table, full.composite_weight, &full.composite)?;
+        validate_composite(
+            finetuning_table,
+            finetuning.composite_weight,
+            &finetuning.composite,
+        )?;
+        finetuning
+            .training
+            .validate(&format!("{finetuning_table}.training"))?;
         for (table, mask, training) in [
             (table, &contrastive.mask, &contrastive.training),
             (
@@ -303,7 +334,7 @@ impl Experiment {
                 &decoder.mask,
                 &decoder.training,
             ),
-            (composite, &full.mask, &full.training),
+            (full_table, &full.mask, &full.training),
         ] {
             self.validate_token_mask(mask, table)?;
             training.validate(&format!("{table}.training"))?;
@@ -333,7 +364,23 @@ impl Experiment {
                 ));
             }
         }
-        Ok(self.transformer.validate()?)
+        self.transformer.validate()?;
+        for (name, got, most, whole) in [
+            ("patch_bins", encoder.patch_bins, encoder.bins, "bins"),
+            (
+                "patch_frames",
+                encoder.patch_frames,
+                self.data.frames(),
+                "frames",
+            ),
+        ] {
+            if got > most {
+                let expected = format!("at most {most}, the {whole} of a spectrogram");
+                let key = format!("transformer.encoder.{name}");
+                return Err(TrainerError::value(key, expected, got));
+            }
+        }
+        Ok(())
     }
 
     fn validate_token_mask(&self, mask: &TokenMask, table: &str) -> Result<(), TrainerError> {
@@ -492,6 +539,21 @@ fn derive_sizes(table: &mut toml::Table) {
             .and_then(|table| table.get_mut("encoder"));
         fill(encoder, key, value);
     }
+}
+
+/// A composite and its weight, which stand in `table`.
+fn validate_composite(
+    table: &str,
+    weight: f32,
+    composite: &CompositeConfig,
+) -> Result<(), TrainerError> {
+    if !(weight.is_finite() && weight >= 0.0) {
+        let key = format!("{table}.composite_weight");
+        return Err(TrainerError::value(key, "a number from 0", weight));
+    }
+    let checked = composite.init(Domain::Magnitude);
+    checked.map_err(in_loss(&format!("{table}.composite")))?;
+    Ok(())
 }
 
 /// A loss's own complaint, under the key that it has in an experiment.
@@ -661,7 +723,22 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_work_names_the_line_that_set_it() {
-        let message = message("seed = 1\n[data.split]\n\nvalid = 0.0\n");
-        assert!(message.contains("mine.toml, line 4"), "{message}");
+        for (text, line) in [
+            ("seed = 1\n[data.split]\n\nvalid = 0.0\n", 4),
+            ("[transformer.encoder]\nn_heads = 3\n", 2),
+            ("[transformer.encoder]\n\npatch_bins = 300\n", 3),
+            ("[unet]\n\n\nnorm_groups = 7\n", 4),
+        ] {
+            let message = message(text);
+            let place = format!("mine.toml, line {line}: ");
+            assert!(message.contains(&place), "{message}");
+        }
+    }
+
+    #[test]
+    fn contrast_needs_two_hidden_patches() {
+        let set = "stages.pretrain_transformer_contrastive.mask.ratio=0.001".to_owned();
+        let message = Experiment::load(None, &[set]).unwrap_err().to_string();
+        assert!(message.contains("mask.ratio"), "{message}");
     }
 }

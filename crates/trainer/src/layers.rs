@@ -104,32 +104,34 @@ impl Layers {
     }
 
     /// Says of a value that can't work which layer set it.
-    pub fn trace(&self, error: TrainerError) -> TrainerError {
-        let TrainerError::Value {
-            key, expected, got, ..
-        } = error
-        else {
-            return error;
-        };
+    pub fn trace(&self, mut error: TrainerError) -> TrainerError {
+        match &mut error {
+            TrainerError::Value { origin, key, .. } => *origin = self.origin(key),
+            TrainerError::UNet { origin, source } => {
+                *origin = self.origin(&format!("unet.{}", source.field()));
+            }
+            TrainerError::Transformer { origin, source } => {
+                *origin = self.origin(&format!("transformer.{}", source.field()));
+            }
+            _ => {}
+        }
+        error
+    }
+
+    /// Which layer set `key`; empty for the default, which works until another one contradicts it.
+    fn origin(&self, key: &str) -> String {
         let parts = key.split('.').count();
-        // The first layer is the default, which works until another one contradicts it.
-        let origin = self.layers[1..]
+        self.layers[1..]
             .iter()
             .rev()
             .find_map(|layer| match &layer.content {
                 Content::Key(set) => (*set == key).then(|| layer.origin.clone()),
                 Content::Text(_) => layer
-                    .line_of(&key)
+                    .line_of(key)
                     .filter(|(found, _)| *found == parts)
                     .map(|(_, line)| format!("{}, line {line}", layer.origin)),
             })
-            .unwrap_or_default();
-        TrainerError::Value {
-            origin,
-            key,
-            expected,
-            got,
-        }
+            .unwrap_or_default()
     }
 }
 

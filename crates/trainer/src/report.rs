@@ -6,8 +6,29 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use stft_data::MaskConfig;
+
 use crate::error::TrainerError;
 use crate::memory::MemoryEstimate;
+use crate::tasks::Scored;
+
+/// What a stage came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StageReport {
+    /// It has trained a model.
+    Trained(Summary),
+    /// It has tested one.
+    Tested(TestSummary),
+}
+
+impl fmt::Display for StageReport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trained(summary) => summary.fmt(out),
+            Self::Tested(summary) => summary.fmt(out),
+        }
+    }
+}
 
 /// What training came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,8 +79,7 @@ impl Summary {
     /// # Errors
     /// The file can't be written.
     pub fn write(&self, path: &Path) -> Result<(), TrainerError> {
-        let text = serde_json::to_string_pretty(self).expect("plain fields serialise");
-        std::fs::write(path, text + "\n").map_err(TrainerError::write(path))
+        write_json(self, path)
     }
 }
 
@@ -113,6 +133,130 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
+}
+
+/// What a test came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestSummary {
+    /// The stage's name.
+    pub stage: String,
+    /// The run's name.
+    pub run: String,
+    /// The device as the user named it.
+    pub device: String,
+    /// The experiment's seed.
+    pub seed: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Examples tested on; no other stage sees them.
+    pub test_examples: usize,
+    /// What is hidden where something is.
+    pub mask: MaskConfig,
+    /// Which of the two the tested model was trained for.
+    pub trained_for: Scored,
+    /// The tested model's scores come first of their kind.
+    pub rows: Vec<TestRow>,
+    /// Numbers that the model learned.
+    pub parameters: usize,
+    /// Largest resident set of the process, where the system tells.
+    pub peak_rss_bytes: Option<u64>,
+    /// Hash over the sorted names and bytes of the weights.
+    pub weights_sha256: String,
+}
+
+/// One model's means over the test examples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TestRow {
+    /// The stage that left the model, or `mean spectrogram`.
+    pub model: String,
+    /// What is scored: what the mask hides, or, with nothing hidden, everything.
+    pub scored: Scored,
+    /// Means by name; `loss` is what the stage of that kind minimises.
+    pub measures: BTreeMap<String, f64>,
+}
+
+impl TestSummary {
+    /// Writes the summary as one JSON object.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn write(&self, path: &Path) -> Result<(), TrainerError> {
+        write_json(self, path)
+    }
+
+    /// The tested model's means by tag: `test/avg_loss` and `test/avg_patch_mse` of what it was trained for, and
+    /// all of them as `test/hidden/...` and `test/everything/...`.
+    pub fn scalars(&self) -> Vec<(String, f32)> {
+        let mut scalars = Vec::new();
+        for scored in [Scored::Hidden, Scored::Everything] {
+            let Some(row) = self.rows.iter().find(|row| row.scored == scored) else {
+                continue;
+            };
+            if scored == self.trained_for {
+                for (measure, tag) in [("loss", "avg_loss"), ("patch_mse", "avg_patch_mse")] {
+                    if let Some(&value) = row.measures.get(measure) {
+                        scalars.push((format!("test/{tag}"), value as f32));
+                    }
+                }
+            }
+            let kind = match scored {
+                Scored::Hidden => "hidden",
+                Scored::Everything => "everything",
+            };
+            for (measure, &value) in &row.measures {
+                scalars.push((format!("test/{kind}/{measure}"), value as f32));
+            }
+        }
+        scalars
+    }
+}
+
+impl fmt::Display for TestSummary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} finished: {} held-out examples in {:.0} s on {}",
+            self.stage, self.test_examples, self.seconds, self.device
+        )?;
+        let MaskConfig {
+            patch_bins,
+            patch_frames,
+            ratio,
+            ..
+        } = self.mask;
+        let hidden = format!(
+            "{:.0} % of the {patch_bins} x {patch_frames} patches hidden, scored on those",
+            100.0 * ratio
+        );
+        let whole = "nothing hidden, scored on everything".to_owned();
+        for (scored, title) in [(Scored::Hidden, hidden), (Scored::Everything, whole)] {
+            let rows: Vec<_> = self
+                .rows
+                .iter()
+                .filter(|row| row.scored == scored)
+                .collect();
+            let Some(first) = rows.first() else { continue };
+            write!(out, "\n  {title}\n    {:<34}", "")?;
+            for measure in first.measures.keys() {
+                write!(out, " {measure:>13}")?;
+            }
+            for row in &rows {
+                write!(out, "\n    {:<34}", row.model)?;
+                for measure in first.measures.keys() {
+                    match row.measures.get(measure) {
+                        Some(value) => write!(out, " {value:>13.4}")?,
+                        None => write!(out, " {:>13}", "")?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_json(value: &impl Serialize, path: &Path) -> Result<(), TrainerError> {
+    let text = serde_json::to_string_pretty(value).expect("plain fields serialise");
+    std::fs::write(path, text + "\n").map_err(TrainerError::write(path))
 }
 
 /// What a stage is going to train, and what it takes.

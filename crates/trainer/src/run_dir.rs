@@ -4,10 +4,13 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use stft_data::TrainStatistics;
+
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
 use crate::settings::first_difference;
+use crate::statistics;
 
 /// The directory of a run: `<out>/<name>`, with one directory for each stage in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct RunDir {
 
 /// The resolved settings of a run, in its directory.
 const EXPERIMENT_FILE: &str = "experiment.toml";
+
+/// What was measured of the training split, in the run's directory.
+const STATISTICS_FILE: &str = "statistics.safetensors";
 
 /// Held by the process that works on a run, in its directory.
 const LOCK_FILE: &str = ".lock";
@@ -77,13 +83,18 @@ impl RunDir {
         }
     }
 
-    /// Takes the run for this process until the lock is dropped, and writes down the settings. A run goes on only
+    /// Takes the run for this process until the lock is dropped, and writes down the settings and what was measured of
+    /// the training split. A run goes on only
     /// with those that it began with; the settings of a stage that hasn't begun may still change, and so may
     /// what decides on speed alone.
     ///
     /// # Errors
     /// [`TrainerError::RunBusy`], [`TrainerError::RunDiffers`], or files that can't be read or written.
-    pub fn begin(&self, experiment: &Experiment) -> Result<RunLock, TrainerError> {
+    pub fn begin(
+        &self,
+        experiment: &Experiment,
+        statistics: &TrainStatistics,
+    ) -> Result<RunLock, TrainerError> {
         let path = self.path.join(LOCK_FILE);
         let file = File::create(&path).map_err(TrainerError::write(&path))?;
         match file.try_lock() {
@@ -99,10 +110,14 @@ impl RunDir {
         if path.exists() {
             self.compare(&Experiment::load(Some(&path), &[])?, experiment)?;
         }
-        // Beside it and renamed: a run without its settings would be none.
-        let new = path.with_extension("new");
-        fs::write(&new, experiment.to_toml()).map_err(TrainerError::write(&new))?;
-        fs::rename(&new, &path).map_err(TrainerError::write(&path))?;
+        let statistics_path = self.path.join(STATISTICS_FILE);
+        if !statistics_path.is_file() {
+            replace(&statistics_path, |new| statistics::write(new, statistics))?;
+        }
+        // Last of all: a directory without settings is no run.
+        replace(&path, |new| {
+            fs::write(new, experiment.to_toml()).map_err(TrainerError::write(new))
+        })?;
         Ok(RunLock { _file: file })
     }
 
@@ -126,6 +141,18 @@ impl RunDir {
                 there,
                 here,
             }),
+        }
+    }
+
+    /// What an earlier call measured of the training split, if there was one.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn statistics(&self) -> Result<Option<TrainStatistics>, TrainerError> {
+        let path = self.path.join(STATISTICS_FILE);
+        match path.is_file() {
+            true => statistics::read(&path).map(Some),
+            false => Ok(None),
         }
     }
 
@@ -163,6 +190,16 @@ impl RunDir {
             Err(source) => Err(TrainerError::Write { path, source }),
         }
     }
+}
+
+/// Writes a file beside `path` and renames it, so that nobody finds half of one.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), TrainerError>,
+) -> Result<(), TrainerError> {
+    let new = path.with_extension("new");
+    write(&new)?;
+    fs::rename(&new, path).map_err(TrainerError::write(path))
 }
 
 /// Keeps other processes from a run as long as it is held.
@@ -247,6 +284,21 @@ impl StageDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stft_data::{Normalization, Spectrogram};
+
+    fn statistics() -> TrainStatistics {
+        TrainStatistics {
+            normalization: Normalization {
+                mean: 0.5,
+                std: 2.0,
+            },
+            mean_log1p: Spectrogram {
+                values: vec![0.25; 6],
+                bins: 3,
+                frames: 2,
+            },
+        }
+    }
 
     fn experiment(overrides: &[&str]) -> Experiment {
         let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
@@ -277,20 +329,22 @@ mod tests {
     fn a_run_goes_on_with_the_settings_it_began_with() {
         let out = tempfile::tempdir().unwrap();
         let open = || RunDir::open(out.path(), Some("mine"), "stage").unwrap();
-        drop(open().begin(&experiment(&[])).unwrap());
-        let differs = open().begin(&experiment(&["seed=5"])).unwrap_err();
+        drop(open().begin(&experiment(&[]), &statistics()).unwrap());
+        let differs = open()
+            .begin(&experiment(&["seed=5"]), &statistics())
+            .unwrap_err();
         assert!(differs.to_string().contains("`seed` = 0, not 5"));
         // Speed may change, and the settings of a stage that hasn't begun.
         let steps = "stages.train_full_transformer.training.steps=7";
         drop(
             open()
-                .begin(&experiment(&["loader.workers=0", steps]))
+                .begin(&experiment(&["loader.workers=0", steps]), &statistics())
                 .unwrap(),
         );
         let begun = open().stage("train_full_transformer");
         begun.create().unwrap();
         fs::write(begun.summary(), "{}").unwrap();
-        let differs = open().begin(&experiment(&[])).unwrap_err();
+        let differs = open().begin(&experiment(&[]), &statistics()).unwrap_err();
         assert!(
             matches!(differs, TrainerError::RunDiffers { key, .. } if key == "stages.train_full_transformer.training.steps")
         );
@@ -300,11 +354,11 @@ mod tests {
     fn two_processes_never_work_on_one_run() {
         let out = tempfile::tempdir().unwrap();
         let run = RunDir::open(out.path(), Some("mine"), "stage").unwrap();
-        let lock = run.begin(&experiment(&[])).unwrap();
-        let second = run.begin(&experiment(&[]));
+        let lock = run.begin(&experiment(&[]), &statistics()).unwrap();
+        let second = run.begin(&experiment(&[]), &statistics());
         assert!(matches!(second, Err(TrainerError::RunBusy { .. })));
         drop(lock);
-        assert!(run.begin(&experiment(&[])).is_ok());
+        assert!(run.begin(&experiment(&[]), &statistics()).is_ok());
     }
 
     #[test]

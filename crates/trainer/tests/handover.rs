@@ -43,7 +43,7 @@ impl Observer for Quiet {
 fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_next() {
     let settings = SETTINGS.map(str::to_owned);
     let experiment = Experiment::load(None, &settings).unwrap();
-    let opened = OpenExperiment::open(experiment, None).unwrap();
+    let opened = OpenExperiment::open(experiment, None, None).unwrap();
     let out = tempfile::tempdir().unwrap();
     let run = RunDir::open(out.path(), Some("run"), "run").unwrap();
     let devices = Devices {
@@ -57,7 +57,7 @@ fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_nex
         Stage::TrainFullTransformer,
     ] {
         let prepared = opened.stage(stage, StartsIn::Run(&run)).unwrap();
-        prepared.train(&run, &devices, &mut Quiet).unwrap();
+        prepared.run(&run, &devices, &mut Quiet).unwrap();
     }
 
     let config = &opened.experiment().transformer;

@@ -2,8 +2,9 @@
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, MaskedAutoencoder, Observer,
-    OpenExperiment, Progress, RunDir, StageDir, TrainerError, Training, weights_sha256,
+    Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, Observer, OpenExperiment,
+    Progress, RunDir, Scored, SpectrogramAutoencoder, StageDir, TrainerError, Training,
+    weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -32,7 +33,7 @@ impl Bench {
         let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
         let experiment = Experiment::load(None, &settings).unwrap();
         Self {
-            opened: OpenExperiment::open(experiment, None).unwrap(),
+            opened: OpenExperiment::open(experiment, None, None).unwrap(),
             out: tempfile::tempdir().unwrap(),
         }
     }
@@ -76,9 +77,12 @@ impl Bench {
                 experiment: experiment.clone(),
             },
         };
-        let task = MaskedAutoencoder {
+        let task = SpectrogramAutoencoder {
             model: experiment.unet.clone(),
+            start: None,
             loss: experiment.stages.pretrain_autoencoder_mae.loss,
+            scored: Scored::Hidden,
+            spectral: None,
         };
         let Fitted {
             model, progress, ..

@@ -306,6 +306,22 @@ pub enum TransformerConfigError {
     NoPredictor,
 }
 
+impl TransformerConfigError {
+    /// The field of the configuration that is wrong, with the part it belongs to: `encoder.n_heads`.
+    pub fn field(&self) -> String {
+        match self {
+            Self::Zero { field } => (*field).to_owned(),
+            Self::ZeroIn { part, field } => format!("{part}.{field}"),
+            Self::Bins => "encoder.bins".to_owned(),
+            Self::MaxFrames => "encoder.max_frames".to_owned(),
+            Self::Heads { part, .. } => format!("{part}.n_heads"),
+            Self::SinCos { part, .. } => format!("{part}.d_model"),
+            Self::Dropout { part, .. } => format!("{part}.dropout"),
+            Self::NoPredictor => "contrastive.predictor_layers".to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

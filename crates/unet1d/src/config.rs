@@ -144,6 +144,20 @@ impl UNet1dConfig {
     }
 }
 
+impl UNetConfigError {
+    /// The field of the configuration that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Zero { field } => field,
+            Self::InChannels => "in_channels",
+            Self::NoLevels => "channel_mults",
+            Self::NormGroups { .. } => "norm_groups",
+            Self::AttentionLevel { .. } | Self::AttentionLevelTwice { .. } => "attention_levels",
+            Self::AttentionHeads { .. } => "attention_heads",
+        }
+    }
+}
+
 /// What can be wrong with a [`UNet1dConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use trainer::{Experiment, OpenExperiment, RunDir, Stage, StageState, StartsIn, Summary};
+use stft_data::TrainStatistics;
+use trainer::{Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, StartsIn};
 
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
@@ -45,8 +46,12 @@ pub struct RunArguments {
 enum Scope {
     /// Both kinds of pretraining, from nothing
     Pretrain,
-    /// The Transformer's decoder, then encoder and decoder together
+    /// The Transformer's decoder, then encoder and decoder together, then the U-Net with nothing hidden
     Train,
+    /// What was trained, on sounds that were held out
+    Test,
+    /// All of these in this order
+    All,
     /// The stage that --stage names
     Stage,
 }
@@ -78,6 +83,14 @@ impl RunArguments {
                 stages: Stage::TRAIN.to_vec(),
                 label: "train",
             },
+            Scope::Test => Plan {
+                stages: Stage::TEST.to_vec(),
+                label: "test",
+            },
+            Scope::All => Plan {
+                stages: Stage::ALL.to_vec(),
+                label: "all",
+            },
             Scope::Stage => {
                 let stage: Stage = self.stage.as_deref().unwrap_or_default().parse()?;
                 Plan {
@@ -89,6 +102,37 @@ impl RunArguments {
     }
 }
 
+impl RunArguments {
+    /// Where the weights are that the stage at `place` of the plan starts from.
+    fn starts<'a>(&'a self, place: usize, stage: Stage, run: &'a RunDir) -> StartsIn<'a> {
+        match (run.stage(stage.name()).state(), &self.from) {
+            (StageState::Interrupted, _) => StartsIn::Itself(run),
+            (_, Some(path)) if place == 0 => StartsIn::Path(path),
+            _ => StartsIn::Run(run),
+        }
+    }
+}
+
+/// What is known of the training split without a look at it: from an earlier call of the same run, or, where
+/// nothing is trained, from the run that is tested.
+fn known_statistics(
+    arguments: &RunArguments,
+    plan: &Plan,
+    named: Option<&RunDir>,
+) -> anyhow::Result<Option<TrainStatistics>> {
+    let tested = arguments.from.as_deref().map(RunDir::at);
+    let only_tests = plan.stages.iter().all(|stage| stage.is_test());
+    for run in named
+        .into_iter()
+        .chain(tested.as_ref().filter(|_| only_tests))
+    {
+        if let Some(statistics) = run.statistics()? {
+            return Ok(Some(statistics));
+        }
+    }
+    Ok(None)
+}
+
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Everything that can be wrong is looked at before a run is made.
     let plan = arguments.plan()?;
@@ -97,10 +141,15 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
     let devices = device_name.open()?;
 
+    let named = arguments
+        .name
+        .as_ref()
+        .map(|name| RunDir::at(&arguments.out.join(name)));
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
-    let opened = OpenExperiment::open(experiment, cache.as_deref())?;
+    let statistics = known_statistics(arguments, &plan, named.as_ref())?;
+    let opened = OpenExperiment::open(experiment, cache.as_deref(), statistics)?;
     report_data(&opened);
     if arguments.dry_run {
         print(opened.experiment().to_toml())?;
@@ -112,42 +161,36 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    let named = arguments
-        .name
-        .as_ref()
-        .map(|name| RunDir::at(&arguments.out.join(name)));
-    // What a first stage starts from has to be there already.
-    let starts = match (&arguments.from, &named) {
-        (Some(path), _) => StartsIn::Path(path),
-        (None, Some(run)) => StartsIn::Run(run),
-        (None, None) => StartsIn::Path(&arguments.out),
-    };
-    opened.stage(plan.stages[0], starts)?;
+    // What the first stage that is left starts from has to be there already.
+    let missing = RunDir::at(&arguments.out);
+    let there = named.as_ref().unwrap_or(&missing);
+    let left = plan.stages.iter().copied().enumerate();
+    if let Some((place, stage)) = left
+        .clone()
+        .find(|(_, stage)| there.stage(stage.name()).state() != StageState::Finished)
+    {
+        opened.stage(stage, arguments.starts(place, stage, there))?;
+    }
 
     let run = RunDir::open(&arguments.out, arguments.name.as_deref(), plan.label)?;
-    let _lock = run.begin(opened.experiment())?;
+    let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
     eprintln!("run {} in {}", run.name(), run.path().display());
-    for (place, &stage) in plan.stages.iter().enumerate() {
+    for (place, stage) in left {
         let directory = run.stage(stage.name());
-        if directory.state() == StageState::Finished {
-            print(format_args!(
-                "{stage} is finished already: {}",
-                directory.summary().display()
-            ))?;
-            continue;
+        match directory.state() {
+            StageState::Finished => {
+                print(format_args!(
+                    "{stage} is finished already: {}",
+                    directory.summary().display()
+                ))?;
+                continue;
+            }
+            StageState::Interrupted => eprintln!("{stage} was interrupted, and goes on"),
+            StageState::Fresh => eprintln!("{stage}"),
         }
-        let starts = match &arguments.from {
-            Some(path) if place == 0 => StartsIn::Path(path),
-            _ => StartsIn::Run(&run),
-        };
-        let prepared = opened.stage(stage, starts)?;
-        if directory.state() == StageState::Interrupted {
-            eprintln!("{stage} was interrupted, and goes on");
-        } else {
-            eprintln!("{stage}");
-        }
+        let prepared = opened.stage(stage, arguments.starts(place, stage, &run))?;
         let mut progress = Progress::new();
-        let summary = prepared.train(&run, &devices, &mut progress)?;
+        let summary = prepared.run(&run, &devices, &mut progress)?;
         drop(progress);
         report(&run, stage, &summary)?;
     }
@@ -157,7 +200,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     ))
 }
 
-fn report(run: &RunDir, stage: Stage, summary: &Summary) -> anyhow::Result<()> {
+fn report(run: &RunDir, stage: Stage, summary: &StageReport) -> anyhow::Result<()> {
     let directory = run.stage(stage.name());
     print(format_args!(
         "{summary}\n  picture           {}\n  numbers           {}",

@@ -63,6 +63,13 @@ warmup_steps = 2
 validate_every = 2
 log_every = 2
 pictured_examples = 1
+[stages.train_autoencoder_nomask_finetune.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
+pictured_examples = 1
 "#;
 
 /// A temporary directory that is the program's working directory.

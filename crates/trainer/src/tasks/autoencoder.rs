@@ -1,28 +1,46 @@
-//! Masked autoencoding with the U-Net: guess the hidden bins from the visible ones.
+//! Reconstruction with the U-Net: of hidden bins from the visible ones, or of everything.
 
 use burn::tensor::{Device, Tensor};
-use losses::{MagnitudeLoss, Norm, SpectrogramLoss};
+use losses::{MagnitudeLoss, Norm, SpectrogramLoss, valid_weights};
 use unet1d::{UNet1d, UNet1dConfig};
 
 use crate::batch::TensorBatch;
+use crate::checkpoint::Checkpoint;
+use crate::error::TrainerError;
 use crate::task::{Scores, Task};
 use crate::tasks::MEAN_SPECTROGRAM;
+use crate::tasks::spectral::{Scored, SpectralObjective};
 
-/// Hidden bins are set to 0, the training data's mean, and the loss is taken on them alone
-/// (He et al. 2022, §3, with a U-Net in place of the Transformer).
-#[derive(Clone, Debug)]
-pub struct MaskedAutoencoder {
+/// Hidden bins are set to 0, the training data's mean; the loss is taken on them alone (He et al. 2022, §3, with
+/// a U-Net in place of the Transformer), or on the whole spectrogram where nothing is hidden.
+///
+/// Stage `pretrain_autoencoder_mae` does the former, stage `train_autoencoder_nomask_finetune` goes on with the
+/// latter.
+pub struct SpectrogramAutoencoder {
     /// The network.
     pub model: UNet1dConfig,
-    /// Distance that is minimised.
+    /// Pretrained weights; none to begin with new ones.
+    pub start: Option<Checkpoint>,
+    /// Distance that is minimised, between normalised log1p magnitudes.
     pub loss: Norm,
+    /// Where that distance is taken.
+    pub scored: Scored,
+    /// What is minimised besides.
+    pub spectral: Option<SpectralObjective>,
 }
 
-impl Task for MaskedAutoencoder {
+impl Task for SpectrogramAutoencoder {
     type Model = UNet1d;
 
     fn init(&self, device: &Device) -> UNet1d {
         self.model.init(device)
+    }
+
+    fn inherit(&self, model: UNet1d, _device: &Device) -> Result<UNet1d, TrainerError> {
+        match &self.start {
+            Some(checkpoint) => checkpoint.load_model(model),
+            None => Ok(model),
+        }
     }
 
     fn scores(&self, model: &UNet1d, batch: &TensorBatch) -> Scores {
@@ -51,21 +69,37 @@ impl Task for MaskedAutoencoder {
     }
 }
 
-impl MaskedAutoencoder {
-    /// The configured distance over the hidden bins as the loss, and both as terms.
+impl SpectrogramAutoencoder {
+    /// The configured distance, and what is asked for besides, as the loss; each distance as a term.
     fn score(&self, prediction: Tensor<3>, batch: &TensorBatch) -> Scores {
-        let weights = batch.hidden_weights();
+        let target = &batch.spectrogram;
+        let (weights, [l1, l2]) = match self.scored {
+            Scored::Hidden => (batch.hidden_weights(), ["spec_l1", "spec_l2"]),
+            // The composite has terms of the other names, which are of magnitudes.
+            Scored::Everything => (
+                valid_weights(target.dims(), &batch.valid_frames, &target.device()),
+                ["normalized_l1", "normalized_l2"],
+            ),
+        };
         let distance = |norm, prediction| {
-            MagnitudeLoss { norm }.per_item(prediction, batch.spectrogram.clone(), weights.clone())
+            MagnitudeLoss { norm }.per_item(prediction, target.clone(), weights.clone())
         };
         // Terms are only read, so they stay off the graph that the loss hangs on.
         let detached = prediction.clone().detach();
+        let mut terms = vec![
+            (l1, distance(Norm::L1, detached.clone())),
+            (l2, distance(Norm::L2, detached)),
+        ];
+        let mut loss = distance(self.loss, prediction.clone());
+        if let Some(spectral) = &self.spectral {
+            let scores = spectral.scores(prediction, batch);
+            terms.extend(scores.terms);
+            loss = loss + scores.total * spectral.weight;
+            terms.push(("total_loss", loss.clone().detach()));
+        }
         Scores {
-            loss: distance(self.loss, prediction),
-            terms: vec![
-                ("spec_l1", distance(Norm::L1, detached.clone())),
-                ("spec_l2", distance(Norm::L2, detached)),
-            ],
+            loss,
+            terms,
             counted: None,
         }
     }

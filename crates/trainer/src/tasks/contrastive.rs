@@ -50,8 +50,8 @@ impl Task for ContrastivePretraining {
         self.score(&tokens, vectors, batch)
     }
 
-    /// Context vectors that are all the same: the loss is then ln(candidates), and the right key is found by
-    /// chance.
+    /// Context vectors that are all the same: the loss is then ln(candidates), and no key is found, since one that
+    /// is no nearer than others doesn't count.
     fn baseline(&self, _mean: Tensor<2>, batch: &TensorBatch) -> Scores {
         let tokens = Tokens::of(&self.model, batch);
         let [n_items, n_tokens, _] = tokens.patches.values.dims();
@@ -68,14 +68,17 @@ impl Task for ContrastivePretraining {
     }
 
     /// The spectrogram with each hidden patch replaced by the hidden patch of the same clip that its context
-    /// vector finds nearest: where it is the right one, nothing changes.
+    /// vector finds nearest: where it is the right one, nothing changes. Silent patches, which training never asks
+    /// for, stay as they are.
     fn reconstruct(&self, model: &ContrastiveTransformer, batch: &TensorBatch) -> Tensor<3> {
         let tokens = Tokens::of(&self.model, batch);
         let QueriesAndKeys { queries, keys } =
             model.forward(&tokens.patches, tokens.hidden.clone());
         let [n_items, n_tokens, _] = tokens.patches.values.dims();
+        let asked = tokens.sounding(self.silence());
         let hidden: Vec<bool> = tokens
             .hidden
+            .bool_and(asked)
             .into_data()
             .try_to_vec()
             .expect("a mask is of booleans");

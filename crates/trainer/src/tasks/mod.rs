@@ -3,10 +3,12 @@
 mod autoencoder;
 mod contrastive;
 mod patches;
+mod spectral;
 
-pub use autoencoder::MaskedAutoencoder;
+pub use autoencoder::SpectrogramAutoencoder;
 pub use contrastive::ContrastivePretraining;
-pub use patches::{PatchReconstruction, SpectralObjective, Start};
+pub use patches::{PatchReconstruction, Trained};
+pub use spectral::{Scored, SpectralObjective};
 
 /// What models that reconstruct have to beat.
 const MEAN_SPECTROGRAM: &str = "mean spectrogram";

@@ -1,8 +1,7 @@
 //! Reconstruction by the Transformer: guess hidden patches from the visible ones.
 
 use burn::tensor::{Bool, Device, Tensor};
-use losses::{Composite, MagnitudeLoss, Norm, SpectrogramLoss, valid_weights};
-use stft_data::Normalization;
+use losses::{MagnitudeLoss, Norm, SpectrogramLoss};
 use transformer::{MaskedTransformer, Patches, StepSize, TransformerConfig};
 
 use crate::batch::TensorBatch;
@@ -10,10 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::task::{Scores, Task};
 use crate::tasks::MEAN_SPECTROGRAM;
-
-/// Largest log1p magnitude that a prediction is taken at: a magnitude of 22,000, beyond what a clip at full scale
-/// has. It keeps the exponential of a young network finite.
-const LARGEST_LOG1P: f32 = 10.0;
+use crate::tasks::spectral::{Scored, SpectralObjective};
 
 /// The squared error of hidden patches, and with [`SpectralObjective`] that of the spectrogram they make
 /// (He et al. 2022, §3).
@@ -23,32 +19,25 @@ const LARGEST_LOG1P: f32 = 10.0;
 pub struct PatchReconstruction {
     /// The network.
     pub model: TransformerConfig,
-    /// Where the weights come from.
-    pub start: Start,
-    /// What is minimised besides the error of hidden patches.
+    /// What is trained, and thereby what is taken over: an encoder, or encoder and decoder.
+    pub trained: Trained,
+    /// Where the weights come from; none to begin with new ones.
+    pub start: Option<Checkpoint>,
+    /// Which patches' error is minimised.
+    pub scored: Scored,
+    /// What is minimised besides.
     pub spectral: Option<SpectralObjective>,
     /// Share of the tokens that is hidden; for the estimate of memory.
     pub hidden_ratio: f32,
 }
 
-/// What a stage of reconstruction takes over.
-pub enum Start {
-    /// The encoder of contrastive pretraining; it stays as it is.
-    Encoder(Checkpoint),
-    /// Encoder and decoder; both are trained.
-    Full(Checkpoint),
-    /// Nothing, for a look at sizes only.
-    Nowhere,
-}
-
-/// The distances between whole spectrograms, on magnitudes.
-pub struct SpectralObjective {
-    /// The distances and their weights.
-    pub composite: Composite,
-    /// Weight of all of them beside the error of hidden patches.
-    pub weight: f32,
-    /// What leads from the model's domain back to magnitudes.
-    pub normalization: Normalization,
+/// What a stage of reconstruction trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trained {
+    /// The decoder, on the encoder of contrastive pretraining, which stays as it is.
+    Decoder,
+    /// Encoder and decoder.
+    Everything,
 }
 
 impl Task for PatchReconstruction {
@@ -63,29 +52,33 @@ impl Task for PatchReconstruction {
         model: MaskedTransformer,
         device: &Device,
     ) -> Result<MaskedTransformer, TrainerError> {
-        match &self.start {
-            Start::Encoder(checkpoint) => {
-                let pretrained = checkpoint.load_model(self.model.init_contrastive(device))?;
+        let Some(checkpoint) = &self.start else {
+            return Ok(model);
+        };
+        match self.trained {
+            Trained::Decoder => {
+                // The network that the earlier stage trained; of it the encoder alone is taken over.
+                let theirs = &checkpoint.context.experiment.transformer;
+                let pretrained = checkpoint.load_model(theirs.init_contrastive(device))?;
                 let mut model = model;
                 model.encoder = pretrained.encoder;
                 Ok(model)
             }
-            Start::Full(checkpoint) => checkpoint.load_model(model),
-            Start::Nowhere => Ok(model),
+            Trained::Everything => checkpoint.load_model(model),
         }
     }
 
     fn freeze(&self, model: MaskedTransformer) -> MaskedTransformer {
-        match self.start {
-            Start::Encoder(_) => model.freeze_encoder(),
-            Start::Full(_) | Start::Nowhere => model,
+        match self.trained {
+            Trained::Decoder => model.freeze_encoder(),
+            Trained::Everything => model,
         }
     }
 
     fn scores(&self, model: &MaskedTransformer, batch: &TensorBatch) -> Scores {
         let (patches, hidden) = self.patches(batch);
         let predicted = model.forward(&patches, hidden.clone());
-        let weights = patches.hidden_weights(hidden);
+        let weights = self.weights(&patches, hidden);
         let patch_loss = L2.per_item(predicted.clone(), model.targets(&patches), weights.clone());
         // In the domain of the spectrogram, so that figures of different targets can be compared.
         let raw = self
@@ -120,7 +113,7 @@ impl Task for PatchReconstruction {
         let (patches, hidden) = self.patches(batch);
         let mean = mean.unsqueeze::<3>().expand(batch.spectrogram.dims());
         let predicted = patches.grid.patchify(mean.clone());
-        let weights = patches.hidden_weights(hidden);
+        let weights = self.weights(&patches, hidden);
         let targets = self.model.targets.of(&patches);
         let as_target = self.model.targets.of(&Patches {
             values: predicted.clone(),
@@ -134,7 +127,9 @@ impl Task for PatchReconstruction {
             Some(spectral) => {
                 let scores = spectral.scores(mean, batch);
                 terms.extend(scores.terms);
-                patch_loss + scores.total * spectral.weight
+                let total = patch_loss + scores.total * spectral.weight;
+                terms.push(("total_loss", total.clone()));
+                total
             }
         };
         Scores {
@@ -148,15 +143,18 @@ impl Task for PatchReconstruction {
         MEAN_SPECTROGRAM
     }
 
-    /// Hidden patches as the model predicts them, among the visible ones as they are.
+    /// Patches as the model predicts them; where hidden ones are scored, among the visible ones as they are.
     fn reconstruct(&self, model: &MaskedTransformer, batch: &TensorBatch) -> Tensor<3> {
         let (patches, hidden) = self.patches(batch);
         let predicted = model.forward(&patches, hidden);
         let predicted = model.unpatchify(predicted, &patches);
-        batch
-            .spectrogram
-            .clone()
-            .mask_where(batch.hidden.clone(), predicted)
+        match self.scored {
+            Scored::Everything => predicted,
+            Scored::Hidden => batch
+                .spectrogram
+                .clone()
+                .mask_where(batch.hidden.clone(), predicted),
+        }
     }
 
     fn parts(&self, model: &MaskedTransformer) -> Vec<(String, usize)> {
@@ -169,9 +167,9 @@ impl Task for PatchReconstruction {
             frames,
             hidden_ratio: f64::from(self.hidden_ratio),
         };
-        match self.spectral {
-            None => self.model.decoder_activation_elements(step),
-            Some(_) => self.model.masked_activation_elements(step),
+        match self.trained {
+            Trained::Decoder => self.model.decoder_activation_elements(step),
+            Trained::Everything => self.model.masked_activation_elements(step),
         }
     }
 }
@@ -186,19 +184,15 @@ impl PatchReconstruction {
         let hidden = grid.hidden_tokens(batch.hidden.clone(), &batch.valid_frames);
         (patches, hidden)
     }
-}
 
-impl SpectralObjective {
-    /// The composite of a normalised prediction and its target, over all valid frames.
-    fn scores(&self, prediction: Tensor<3>, batch: &TensorBatch) -> losses::CompositeScores {
-        let Normalization { mean, std } = self.normalization;
-        let magnitude = |normalised: Tensor<3>| {
-            let log1p = normalised * std + mean;
-            log1p.clamp(0.0, LARGEST_LOG1P).exp() - 1.0
-        };
-        let target = batch.spectrogram.clone();
-        let weights = valid_weights(target.dims(), &batch.valid_frames, &target.device());
-        self.composite
-            .scores(magnitude(prediction), magnitude(target), weights)
+    /// 1 at the values that are scored, else 0: `[batch, tokens, patch_len]`.
+    fn weights(&self, patches: &Patches, hidden: Tensor<2, Bool>) -> Tensor<3> {
+        match self.scored {
+            Scored::Hidden => patches.hidden_weights(hidden),
+            Scored::Everything => {
+                let all = hidden.clone().bool_or(hidden.bool_not());
+                patches.hidden_weights(all)
+            }
+        }
     }
 }

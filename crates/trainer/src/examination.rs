@@ -1,0 +1,187 @@
+//! The work of a stage that tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use stft_data::Split;
+
+use crate::checkpoint::Checkpoint;
+use crate::devices::Devices;
+use crate::error::TrainerError;
+use crate::evaluate::Evaluation;
+use crate::fit::notify;
+use crate::job::Job;
+use crate::memory::{MemoryEstimate, peak_rss_bytes};
+use crate::observe::{Event, Illustration, MetricsFile, Observer};
+use crate::open::nothing_hidden;
+use crate::prepared::PreparedStage;
+use crate::report::{DryRun, Plan, StageReport, TestRow, TestSummary};
+use crate::run_dir::RunDir;
+use crate::task::Task;
+use crate::tasks::Scored;
+use crate::tensorboard::TensorBoard;
+use crate::weights::weights_sha256;
+
+/// Scores trained models on the test split: what they make of a spectrogram with something hidden, and of
+/// a whole one.
+pub(crate) struct Examination<T> {
+    /// Guessing what is hidden.
+    pub(crate) hidden: T,
+    /// Reproducing what is in plain sight.
+    pub(crate) whole: T,
+    /// Which of the two the first contender was trained for.
+    pub(crate) trained_for: Scored,
+    /// The model that is tested, then those it is compared with.
+    pub(crate) contenders: Vec<Contender>,
+}
+
+/// A trained model.
+pub(crate) struct Contender {
+    /// The stage that left it.
+    name: String,
+    checkpoint: Checkpoint,
+}
+
+impl Contender {
+    pub(crate) fn new(checkpoint: Checkpoint) -> Self {
+        Self {
+            name: checkpoint.context.stage.clone(),
+            checkpoint,
+        }
+    }
+}
+
+impl<T: Task> Job for Examination<T> {
+    fn run(
+        &self,
+        prepared: &PreparedStage,
+        run: &RunDir,
+        devices: &Devices,
+        progress: &mut dyn Observer,
+    ) -> Result<StageReport, TrainerError> {
+        let started = Instant::now();
+        let directory = run.stage(prepared.stage.name());
+        directory.create()?;
+        let mut metrics = MetricsFile::open(&directory.metrics(), None)?;
+        let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
+
+        let tested = self.contenders.first().expect("a test has weights to test");
+        let model = self.load(tested, &devices.compute)?;
+        let mut rows = Vec::new();
+        for scored in [Scored::Hidden, Scored::Everything] {
+            let evaluation = self.evaluation(scored, prepared, devices)?;
+            let task = self.task(scored);
+            let mut row = |model: &str, scores: Vec<(&'static str, f64)>| {
+                rows.push(TestRow {
+                    model: model.to_owned(),
+                    scored,
+                    measures: named(scores),
+                });
+            };
+            row(&tested.name, evaluation.scores(task, &model)?);
+            for other in &self.contenders[1..] {
+                let model = self.load(other, &devices.compute)?;
+                row(&other.name, evaluation.scores(task, &model)?);
+            }
+            row(task.baseline_name(), evaluation.baseline(task)?);
+        }
+
+        let shown = prepared.training().pictured_examples.max(1);
+        let evaluation = self.evaluation(self.trained_for, prepared, devices)?;
+        let illustrations = evaluation.illustrate(self.task(self.trained_for), &model, shown)?;
+        if let Some(canvas) = Illustration::draw(&illustrations) {
+            let path = directory.picture();
+            std::fs::write(&path, canvas.to_png()).map_err(TrainerError::write(&path))?;
+        }
+        let opened = prepared.opened;
+        let summary = TestSummary {
+            stage: prepared.stage.name().into(),
+            run: run.name().into(),
+            device: devices.name.clone(),
+            seed: opened.experiment().seed,
+            seconds: started.elapsed().as_secs_f64(),
+            test_examples: prepared.dataset.indices(Split::Test).len(),
+            mask: prepared.dataset.config().mask,
+            trained_for: self.trained_for,
+            rows,
+            parameters: model.num_params(),
+            peak_rss_bytes: peak_rss_bytes(),
+            weights_sha256: weights_sha256(&model),
+        };
+        notify(
+            &mut [&mut metrics, &mut tensorboard, progress],
+            &Event::Validated {
+                step: tested.checkpoint.progress.step,
+                scalars: &summary.scalars(),
+                best: false,
+                illustrations: &illustrations,
+            },
+        )?;
+        summary.write(&directory.summary())?;
+        Ok(StageReport::Tested(summary))
+    }
+
+    fn plan(&self, prepared: &PreparedStage, devices: &Devices) -> Plan {
+        let model = self.hidden.init(&devices.host);
+        Plan {
+            stage: prepared.stage.name().into(),
+            // Nothing is kept for a backward pass.
+            memory: MemoryEstimate::new(model.num_params(), 0),
+            blocks: self.hidden.parts(&model),
+        }
+    }
+
+    fn dry_run(&self, prepared: &PreparedStage, devices: &Devices) -> Result<DryRun, TrainerError> {
+        let started = Instant::now();
+        let evaluation = self.evaluation(self.trained_for, prepared, devices)?;
+        let task = self.task(self.trained_for);
+        let model = task.init(&devices.compute);
+        let loss = |scores| named(scores)["loss"];
+        Ok(DryRun {
+            valid_loss: loss(evaluation.scores(task, &model)?),
+            baseline: task.baseline_name().into(),
+            baseline_loss: loss(evaluation.baseline(task)?),
+            seconds: started.elapsed().as_secs_f64(),
+            peak_rss_bytes: peak_rss_bytes(),
+        })
+    }
+}
+
+impl<T: Task> Examination<T> {
+    fn task(&self, scored: Scored) -> &T {
+        match scored {
+            Scored::Hidden => &self.hidden,
+            Scored::Everything => &self.whole,
+        }
+    }
+
+    fn load(&self, contender: &Contender, device: &Device) -> Result<T::Model, TrainerError> {
+        contender.checkpoint.load_model(self.hidden.init(device))
+    }
+
+    /// The test split, under the stage's mask or under none.
+    fn evaluation(
+        &self,
+        scored: Scored,
+        prepared: &PreparedStage,
+        devices: &Devices,
+    ) -> Result<Evaluation, TrainerError> {
+        let mut evaluation = prepared.fit(prepared.training(), devices).evaluation();
+        evaluation.split = Split::Test;
+        if scored == Scored::Everything {
+            let mask = nothing_hidden(evaluation.dataset.config().mask);
+            evaluation.dataset = Arc::new(evaluation.dataset.with_mask(mask)?);
+        }
+        Ok(evaluation)
+    }
+}
+
+/// `total_loss` is left out: `loss` says the same.
+fn named(scores: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
+    let owned = |(name, value): (&str, f64)| (name.to_owned(), value);
+    let once = scores.into_iter().filter(|(name, _)| *name != "total_loss");
+    once.map(owned).collect()
+}

@@ -1,0 +1,148 @@
+//! The work of a stage that trains.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use stft_data::Split;
+
+use crate::checkpoint::Checkpoint;
+use crate::devices::Devices;
+use crate::error::TrainerError;
+use crate::experiment::Training;
+use crate::fit::{Fitted, notify};
+use crate::job::Job;
+use crate::memory::{MemoryEstimate, peak_rss_bytes};
+use crate::observe::{Event, Illustration, MetricsFile, Observer};
+use crate::prepared::PreparedStage;
+use crate::report::{DryRun, Plan, StageReport, Summary};
+use crate::run_dir::{RunDir, StageState};
+use crate::task::Task;
+use crate::tensorboard::TensorBoard;
+use crate::weights::weights_sha256;
+
+/// Tag of the loss that a model has to beat.
+pub const BASELINE_TAG: &str = "valid/baseline_loss";
+
+/// Trains a task's model.
+pub(crate) struct Fitting<T>(pub(crate) T);
+
+impl<T: Task> Job for Fitting<T> {
+    fn run(
+        &self,
+        prepared: &PreparedStage,
+        run: &RunDir,
+        devices: &Devices,
+        progress: &mut dyn Observer,
+    ) -> Result<StageReport, TrainerError> {
+        let started = Instant::now();
+        let directory = run.stage(prepared.stage.name());
+        let resume = match directory.state() {
+            StageState::Interrupted => Some(Checkpoint::open(&directory.last())?),
+            StageState::Fresh | StageState::Finished => None,
+        };
+        directory.create()?;
+        let first_step = resume.as_ref().map(|checkpoint| checkpoint.progress.step);
+        let mut metrics = MetricsFile::open(&directory.metrics(), first_step)?;
+        let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
+
+        let training = prepared.training();
+        let fit = prepared.fit(training, devices);
+        let baseline = fit.evaluation().baseline(&self.0)?;
+        let baseline_loss = loss(&baseline);
+        let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];
+        if first_step.is_none() {
+            let scalars = [(BASELINE_TAG.to_string(), baseline_loss as f32)];
+            notify(
+                observers,
+                &Event::Logged {
+                    step: 0,
+                    scalars: &scalars,
+                },
+            )?;
+        }
+        let Fitted {
+            model,
+            progress,
+            scores: measures,
+        } = fit.run(&self.0, Some(&directory), resume, observers)?;
+
+        let shown = training.pictured_examples.max(1);
+        let illustrations = fit.evaluation().illustrate(&self.0, &model, shown)?;
+        if let Some(canvas) = Illustration::draw(&illustrations) {
+            let path = directory.picture();
+            std::fs::write(&path, canvas.to_png()).map_err(TrainerError::write(&path))?;
+        }
+        let named = |scores: &[(&'static str, f64)], suffix: &str| {
+            let terms = scores.iter().filter(|(name, _)| *name != "loss");
+            let name = |(name, value): &(&'static str, f64)| (format!("{name}{suffix}"), *value);
+            terms.map(name).collect::<Vec<_>>()
+        };
+        let opened = prepared.opened;
+        let summary = Summary {
+            stage: prepared.stage.name().into(),
+            run: run.name().into(),
+            device: devices.name.clone(),
+            seed: opened.experiment().seed,
+            steps: progress.step,
+            seconds: started.elapsed().as_secs_f64(),
+            train_examples: prepared.dataset.indices(Split::Train).len(),
+            valid_examples: prepared.dataset.indices(Split::Valid).len(),
+            files_used: opened.files_used(),
+            files_rejected: opened.rejected().len(),
+            valid_loss: loss(&measures),
+            best_valid_loss: progress
+                .best_valid_loss
+                .expect("the last step is validated"),
+            baseline: self.0.baseline_name().into(),
+            baseline_loss,
+            measures: named(&measures, "")
+                .into_iter()
+                .chain(named(&baseline, "_baseline"))
+                .collect(),
+            parameters: model.num_params(),
+            peak_rss_bytes: peak_rss_bytes(),
+            weights_sha256: weights_sha256(&model),
+        };
+        summary.write(&directory.summary())?;
+        Ok(StageReport::Trained(summary))
+    }
+
+    fn plan(&self, prepared: &PreparedStage, devices: &Devices) -> Plan {
+        let model = self.0.init(&devices.host);
+        let batch = prepared.training().batch_size;
+        let kept = self.0.activation_elements(batch, prepared.dataset.frames());
+        Plan {
+            stage: prepared.stage.name().into(),
+            memory: MemoryEstimate::new(model.num_params(), kept),
+            blocks: self.0.parts(&model),
+        }
+    }
+
+    fn dry_run(&self, prepared: &PreparedStage, devices: &Devices) -> Result<DryRun, TrainerError> {
+        let training = Training {
+            steps: 1,
+            warmup_steps: 0,
+            ..prepared.training().clone()
+        };
+        let started = Instant::now();
+        let fit = prepared.fit(&training, devices);
+        let fitted = fit.run(&self.0, None, None, &mut [])?;
+        Ok(DryRun {
+            valid_loss: fitted
+                .progress
+                .valid_loss
+                .expect("the last step is validated"),
+            baseline: self.0.baseline_name().into(),
+            baseline_loss: loss(&fit.evaluation().baseline(&self.0)?),
+            seconds: started.elapsed().as_secs_f64(),
+            peak_rss_bytes: peak_rss_bytes(),
+        })
+    }
+}
+
+fn loss(scores: &[(&'static str, f64)]) -> f64 {
+    scores
+        .iter()
+        .find_map(|(name, value)| (*name == "loss").then_some(*value))
+        .expect("scores begin with the loss")
+}

@@ -1,0 +1,359 @@
+//! An experiment whose sounds are open, and how a stage is prepared on it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use losses::{CompositeConfig, Domain};
+use stft_data::{Dataset, FileSource, MaskConfig, Rejected, Source, TrainStatistics};
+use transformer::PositionKind;
+
+use crate::checkpoint::{Checkpoint, Context};
+use crate::error::TrainerError;
+use crate::examination::{Contender, Examination};
+use crate::experiment::Experiment;
+use crate::fitting::Fitting;
+use crate::job::Job;
+use crate::prepared::PreparedStage;
+use crate::run_dir::{RunDir, StageState};
+use crate::settings::first_difference;
+use crate::source::OpenedSource;
+use crate::stage::Stage;
+use crate::tasks::{
+    ContrastivePretraining, PatchReconstruction, Scored, SpectralObjective, SpectrogramAutoencoder,
+    Trained,
+};
+
+/// Where the weights are that a stage starts from.
+#[derive(Clone, Copy, Debug)]
+pub enum StartsIn<'a> {
+    /// In the same run, whose directory this is; the stage that left them is finished.
+    Run(&'a RunDir),
+    /// In the stage itself, which was interrupted in this run.
+    Itself(&'a RunDir),
+    /// In another run, the directory of one of its stages, or that of a checkpoint.
+    Path(&'a Path),
+    /// Nowhere: the weights stay as they are drawn. For a look at sizes and speed.
+    Nowhere,
+}
+
+/// An experiment with its sounds open: what all of its stages have in common.
+pub struct OpenExperiment {
+    experiment: Experiment,
+    dataset: Dataset,
+    files: Option<Arc<FileSource>>,
+}
+
+impl OpenExperiment {
+    /// Opens the data of `experiment`. The training split is measured, unless its `statistics` are known
+    /// from an earlier call. Decoded sound files are kept in the folder `cache`, if one is given.
+    ///
+    /// # Errors
+    /// The data can't be used.
+    pub fn open(
+        experiment: Experiment,
+        cache: Option<&Path>,
+        statistics: Option<TrainStatistics>,
+    ) -> Result<Self, TrainerError> {
+        let OpenedSource { source, files } = OpenedSource::open(&experiment, cache)?;
+        let opened = Self::over(source, experiment, statistics)?;
+        Ok(Self { files, ..opened })
+    }
+
+    /// The same on sounds of your own, whatever `experiment` says of their source.
+    ///
+    /// # Errors
+    /// The data can't be used.
+    pub fn over(
+        source: Arc<dyn Source>,
+        experiment: Experiment,
+        statistics: Option<TrainStatistics>,
+    ) -> Result<Self, TrainerError> {
+        let (data, seed) = (&experiment.data, experiment.seed);
+        let dataset = match statistics {
+            Some(statistics) => Dataset::open_with(source, data, seed, statistics)?,
+            None => Dataset::open(source, data, seed)?,
+        };
+        Ok(Self {
+            experiment,
+            dataset,
+            files: None,
+        })
+    }
+
+    /// Settings, resolved.
+    pub fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// The sounds, masked as the U-Net's stages see them.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// Sound files in use; 0 for the synthesizer.
+    pub fn files_used(&self) -> usize {
+        self.files.as_ref().map_or(0, |files| files.files().len())
+    }
+
+    /// Files that can't be used, each with its reason.
+    pub fn rejected(&self) -> &[Rejected] {
+        self.files.as_ref().map_or(&[], |files| files.rejected())
+    }
+
+    /// A stage, with the weights that it starts from looked up.
+    ///
+    /// # Errors
+    /// [`TrainerError::NoStart`] and [`TrainerError::StartDiffers`], if what it starts from isn't there or
+    /// belongs to other settings.
+    pub fn stage(&self, stage: Stage, starts: StartsIn) -> Result<PreparedStage<'_>, TrainerError> {
+        let start = match (starts, stage.starts_from()) {
+            (StartsIn::Itself(_), _) | (_, None) => None,
+            (_, Some(needs)) => self.start(stage, needs, starts)?,
+        };
+        let mut dataset = self.dataset.with_mask(self.mask(stage))?;
+        // The scale that the weights know.
+        if let StartsIn::Itself(run) = starts {
+            let last = Checkpoint::open(&run.stage(stage.name()).last())?;
+            dataset = dataset.with_normalization(last.context.normalization);
+        } else if let Some(start) = &start {
+            dataset = dataset.with_normalization(start.context.normalization);
+        }
+        Ok(PreparedStage {
+            stage,
+            job: self.job(stage, &dataset, start, starts)?,
+            opened: self,
+            dataset: Arc::new(dataset),
+        })
+    }
+
+    /// What a stage hides.
+    fn mask(&self, stage: Stage) -> MaskConfig {
+        let Experiment {
+            data,
+            transformer,
+            stages,
+            ..
+        } = &self.experiment;
+        match stage {
+            Stage::PretrainAutoencoderMae | Stage::TestAutoencoder => data.mask,
+            Stage::TrainAutoencoderNomaskFinetune => nothing_hidden(data.mask),
+            Stage::PretrainTransformerContrastive => stages
+                .pretrain_transformer_contrastive
+                .mask
+                .over(transformer),
+            Stage::TrainTransformerDecoder => {
+                stages.train_transformer_decoder.mask.over(transformer)
+            }
+            Stage::TrainFullTransformer | Stage::TestTransformer => {
+                stages.train_full_transformer.mask.over(transformer)
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        stage: Stage,
+        needs: Stage,
+        starts: StartsIn,
+    ) -> Result<Option<Checkpoint>, TrainerError> {
+        let candidates = match starts {
+            StartsIn::Nowhere | StartsIn::Itself(_) => return Ok(None),
+            StartsIn::Run(run) => {
+                let earlier = run.stage(needs.name());
+                if earlier.state() == StageState::Interrupted {
+                    return Err(TrainerError::StartUnfinished {
+                        stage: stage.name(),
+                        needs: needs.name(),
+                        path: earlier.path().to_owned(),
+                    });
+                }
+                vec![earlier.best()]
+            }
+            StartsIn::Path(path) => vec![
+                RunDir::at(path).stage(needs.name()).best(),
+                path.join("checkpoints").join("best"),
+                path.to_owned(),
+            ],
+        };
+        let found = candidates.iter().find(|path| Checkpoint::is_at(path));
+        let path = found.ok_or_else(|| TrainerError::NoStart {
+            stage: stage.name(),
+            needs: needs.name(),
+            path: candidates[0].clone(),
+        })?;
+        let checkpoint = Checkpoint::open(path)?;
+        let Context {
+            stage: left_by,
+            experiment: theirs,
+            ..
+        } = &checkpoint.context;
+        let differs = |key: &str, there: String, here: String| TrainerError::StartDiffers {
+            path: path.clone(),
+            key: key.to_owned(),
+            there,
+            here,
+        };
+        if left_by != needs.name() {
+            return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
+        }
+        let same = |key: &str| decides(stage, &self.experiment, key);
+        match first_difference(theirs, &self.experiment, same) {
+            Some((key, there, here)) => Err(differs(&key, there, here)),
+            None => Ok(Some(checkpoint)),
+        }
+    }
+
+    fn job(
+        &self,
+        stage: Stage,
+        dataset: &Dataset,
+        start: Option<Checkpoint>,
+        starts: StartsIn,
+    ) -> Result<Box<dyn Job>, TrainerError> {
+        let Experiment {
+            seed,
+            data,
+            transformer,
+            stages,
+            ..
+        } = &self.experiment;
+        Ok(match stage {
+            Stage::PretrainAutoencoderMae => {
+                Box::new(Fitting(self.autoencoder(Scored::Hidden, None, dataset)?))
+            }
+            Stage::TrainAutoencoderNomaskFinetune => Box::new(Fitting(self.autoencoder(
+                Scored::Everything,
+                start,
+                dataset,
+            )?)),
+            Stage::PretrainTransformerContrastive => Box::new(Fitting(ContrastivePretraining {
+                model: transformer.clone(),
+                loss: stages.pretrain_transformer_contrastive.loss,
+                hidden_ratio: dataset.config().mask.ratio,
+                normalization: dataset.normalization(),
+                n_fft: data.stft.n_fft,
+                seed: *seed,
+            })),
+            Stage::TrainTransformerDecoder => Box::new(Fitting(PatchReconstruction {
+                trained: Trained::Decoder,
+                start,
+                spectral: None,
+                ..self.patches(Scored::Hidden, dataset)?
+            })),
+            Stage::TrainFullTransformer => Box::new(Fitting(PatchReconstruction {
+                start,
+                ..self.patches(Scored::Hidden, dataset)?
+            })),
+            Stage::TestAutoencoder => Box::new(Examination {
+                hidden: self.autoencoder(Scored::Hidden, None, dataset)?,
+                whole: self.autoencoder(Scored::Everything, None, dataset)?,
+                trained_for: Scored::Everything,
+                contenders: self.contenders(start, Stage::PretrainAutoencoderMae, starts)?,
+            }),
+            Stage::TestTransformer => Box::new(Examination {
+                hidden: self.patches(Scored::Hidden, dataset)?,
+                whole: self.patches(Scored::Everything, dataset)?,
+                trained_for: Scored::Hidden,
+                contenders: self.contenders(start, Stage::TrainTransformerDecoder, starts)?,
+            }),
+        })
+    }
+
+    /// The U-Net's task: that of pretraining, or that of finetuning.
+    fn autoencoder(
+        &self,
+        scored: Scored,
+        start: Option<Checkpoint>,
+        dataset: &Dataset,
+    ) -> Result<SpectrogramAutoencoder, TrainerError> {
+        let stages = &self.experiment.stages;
+        let finetuning = &stages.train_autoencoder_nomask_finetune;
+        let (loss, spectral) = match scored {
+            Scored::Hidden => (stages.pretrain_autoencoder_mae.loss, None),
+            Scored::Everything => (
+                finetuning.loss,
+                spectral(&finetuning.composite, finetuning.composite_weight, dataset)?,
+            ),
+        };
+        Ok(SpectrogramAutoencoder {
+            model: self.experiment.unet.clone(),
+            start,
+            loss,
+            scored,
+            spectral,
+        })
+    }
+
+    /// The whole Transformer's task, from new weights.
+    fn patches(
+        &self,
+        scored: Scored,
+        dataset: &Dataset,
+    ) -> Result<PatchReconstruction, TrainerError> {
+        let settings = &self.experiment.stages.train_full_transformer;
+        Ok(PatchReconstruction {
+            model: self.experiment.transformer.clone(),
+            trained: Trained::Everything,
+            start: None,
+            scored,
+            spectral: spectral(&settings.composite, settings.composite_weight, dataset)?,
+            hidden_ratio: dataset.config().mask.ratio,
+        })
+    }
+
+    /// What is tested, and the earlier stage of the same run that it is compared with, if it is there.
+    fn contenders(
+        &self,
+        start: Option<Checkpoint>,
+        earlier: Stage,
+        starts: StartsIn,
+    ) -> Result<Vec<Contender>, TrainerError> {
+        let mut contenders: Vec<Contender> = start.into_iter().map(Contender::new).collect();
+        let earlier_path = match starts {
+            StartsIn::Run(run) => Some(run.stage(earlier.name()).best()),
+            StartsIn::Path(path) => Some(RunDir::at(path).stage(earlier.name()).best()),
+            StartsIn::Itself(_) | StartsIn::Nowhere => None,
+        };
+        if let Some(path) = earlier_path.filter(|path| Checkpoint::is_at(path)) {
+            contenders.push(Contender::new(Checkpoint::open(&path)?));
+        }
+        Ok(contenders)
+    }
+}
+
+/// Whether the setting `key` decides on the shape or the meaning of the inputs and weights that `stage` takes
+/// over.
+fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
+    let weights = match stage {
+        Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => &["unet."][..],
+        Stage::TrainFullTransformer | Stage::TestTransformer => &[
+            "transformer.encoder.",
+            "transformer.decoder.",
+            "transformer.targets",
+        ],
+        _ => &["transformer.encoder."],
+    };
+    let learned = experiment.transformer.encoder.position == PositionKind::Learned;
+    let of_weights = weights.iter().any(|table| key.starts_with(table))
+        && !key.ends_with(".dropout")
+        && (learned || key != "transformer.encoder.max_frames");
+    of_weights || key.starts_with("data.stft.") || key == "data.clip.sample_rate_hz"
+}
+
+/// The same mask with nothing under it.
+pub(crate) fn nothing_hidden(mask: MaskConfig) -> MaskConfig {
+    MaskConfig { ratio: 0.0, ..mask }
+}
+
+fn spectral(
+    composite: &CompositeConfig,
+    weight: f32,
+    dataset: &Dataset,
+) -> Result<Option<SpectralObjective>, TrainerError> {
+    let composite = composite.init(Domain::Magnitude)?;
+    Ok((weight > 0.0).then_some(SpectralObjective {
+        composite,
+        weight,
+        normalization: dataset.normalization(),
+    }))
+}

@@ -1,0 +1,99 @@
+//! A stage that is ready, and what can be done with it.
+
+use std::sync::Arc;
+
+use stft_data::Dataset;
+
+use crate::checkpoint::Context;
+use crate::devices::Devices;
+use crate::error::TrainerError;
+use crate::experiment::Training;
+use crate::fit::Fit;
+use crate::job::Job;
+use crate::observe::Observer;
+use crate::open::OpenExperiment;
+use crate::report::{DryRun, Plan, StageReport};
+use crate::run_dir::RunDir;
+use crate::stage::Stage;
+
+/// A stage that is ready to run: everything that a user can get wrong has been checked, and
+/// nothing has been written.
+pub struct PreparedStage<'a> {
+    pub(crate) stage: Stage,
+    pub(crate) opened: &'a OpenExperiment,
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) job: Box<dyn Job>,
+}
+
+impl PreparedStage<'_> {
+    /// The stage.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The sounds as the stage will see them.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
+    /// Trains, from where an earlier call was interrupted if there was one, or tests; leaves checkpoints, metrics,
+    /// TensorBoard files, the picture and `summary.json` in `run`.
+    ///
+    /// # Errors
+    /// Data that can't be read, files that can't be written, a loss that isn't finite.
+    pub fn run(
+        &self,
+        run: &RunDir,
+        devices: &Devices,
+        progress: &mut dyn Observer,
+    ) -> Result<StageReport, TrainerError> {
+        self.job.run(self, run, devices, progress)
+    }
+
+    /// The model block by block, and the memory that training is expected to hold. Draws no
+    /// weights, so that a model that is too large can be looked at.
+    pub fn plan(&self, devices: &Devices) -> Plan {
+        self.job.plan(self, devices)
+    }
+
+    /// Runs one step of training and a validation, or a test of new weights. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn dry_run(&self, devices: &Devices) -> Result<DryRun, TrainerError> {
+        self.job.dry_run(self, devices)
+    }
+
+    /// The loop's settings; for a test those of what is tested, whose batches it takes.
+    pub fn training(&self) -> &Training {
+        let stages = &self.opened.experiment().stages;
+        match self.stage {
+            Stage::PretrainAutoencoderMae => &stages.pretrain_autoencoder_mae.training,
+            Stage::PretrainTransformerContrastive => {
+                &stages.pretrain_transformer_contrastive.training
+            }
+            Stage::TrainTransformerDecoder => &stages.train_transformer_decoder.training,
+            Stage::TrainFullTransformer | Stage::TestTransformer => {
+                &stages.train_full_transformer.training
+            }
+            Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => {
+                &stages.train_autoencoder_nomask_finetune.training
+            }
+        }
+    }
+
+    pub(crate) fn fit<'a>(&self, training: &'a Training, devices: &Devices) -> Fit<'a> {
+        let experiment = self.opened.experiment();
+        Fit {
+            training,
+            dataset: self.dataset.clone(),
+            workers: experiment.loader.workers,
+            devices: devices.clone(),
+            context: Context {
+                stage: self.stage.name().into(),
+                normalization: self.dataset.normalization(),
+                experiment: experiment.clone(),
+            },
+        }
+    }
+}

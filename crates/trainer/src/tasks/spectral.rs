@@ -1,0 +1,50 @@
+//! Distances between whole spectrograms, beside or in place of the error of what was hidden.
+
+use burn::tensor::Tensor;
+use losses::{Composite, CompositeScores, valid_weights};
+use serde::{Deserialize, Serialize};
+use stft_data::Normalization;
+
+use crate::batch::TensorBatch;
+
+/// Largest log1p magnitude that a prediction is taken at: a magnitude of 22,000, beyond what a clip at full scale
+/// has. It keeps the exponential of a young network finite.
+const LARGEST_LOG1P: f32 = 10.0;
+
+/// What a score is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scored {
+    /// What the model had to guess.
+    Hidden,
+    /// The whole spectrogram, but for padding.
+    Everything,
+}
+
+/// The distances between whole spectrograms, on magnitudes.
+pub struct SpectralObjective {
+    /// The distances and their weights.
+    pub composite: Composite,
+    /// Weight of all of them beside the model's own error.
+    pub weight: f32,
+    /// What leads from the model's domain back to magnitudes.
+    pub normalization: Normalization,
+}
+
+impl SpectralObjective {
+    /// The composite of a normalised prediction and its target, over all valid frames.
+    pub(crate) fn scores(&self, prediction: Tensor<3>, batch: &TensorBatch) -> CompositeScores {
+        let Normalization { mean, std } = self.normalization;
+        let magnitude = |normalised: Tensor<3>| {
+            let log1p = (normalised * std + mean).clamp_max(LARGEST_LOG1P);
+            // Below silence is silence, but the gradient passes: else a bin that is once predicted below it
+            // could never come back.
+            let below = log1p.clone().clamp_max(0.0).detach();
+            (log1p - below).exp() - 1.0
+        };
+        let target = batch.spectrogram.clone();
+        let weights = valid_weights(target.dims(), &batch.valid_frames, &target.device());
+        self.composite
+            .scores(magnitude(prediction), magnitude(target), weights)
+    }
+}
