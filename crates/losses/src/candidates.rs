@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Where the wrong answers come from; `{ from = "batch" }` or `{ from = "clip" }` in a configuration
 /// file, the latter with `sampled = N` where not all shall take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "from")]
+#[serde(rename_all = "lowercase", tag = "from", from = "Written")]
 pub enum Negatives {
     /// All valid tokens of the batch, hidden and visible.
     #[default]
@@ -17,9 +17,30 @@ pub enum Negatives {
     Clip {
         /// How many, drawn anew for each query without repetition; all of them if `None`, or if there
         /// are fewer.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         sampled: Option<usize>,
     },
+}
+
+/// [`Negatives`] as a file says it. Serde passes over what stands beside the tag of a variant without fields, so
+/// here each variant has some.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "from")]
+enum Written {
+    Batch {},
+    Clip {
+        #[serde(default)]
+        sampled: Option<usize>,
+    },
+}
+
+impl From<Written> for Negatives {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Batch {} => Self::Batch,
+            Written::Clip { sampled } => Self::Clip { sampled },
+        }
+    }
 }
 
 /// Masks of a batch of token sequences, row by row.
@@ -121,6 +142,25 @@ fn below(bound: u64, rng: &mut ChaCha8Rng) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_no_kind_of_negatives_has_is_refused() {
+        for negatives in [
+            Negatives::Batch,
+            Negatives::Clip { sampled: None },
+            Negatives::Clip { sampled: Some(3) },
+        ] {
+            let text = serde_json::to_string(&negatives).unwrap();
+            assert_eq!(serde_json::from_str::<Negatives>(&text).unwrap(), negatives);
+        }
+        for text in [
+            r#"{"from":"batch","sampled":3}"#,
+            r#"{"from":"clip","sampeld":3}"#,
+            r#"{"from":"set"}"#,
+        ] {
+            assert!(serde_json::from_str::<Negatives>(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_draw_has_the_asked_number_of_different_others() {

@@ -76,6 +76,11 @@
 //! | padding | counts as signal: a sound of 4,000 samples costs 0.51 alone and 0.37 with as much padding | 0.51 both times |
 //! | high-pass `1 - 0.85 z^-1` | runs backwards in time, and makes 107 samples out of 9 | a causal filter; lengths stay |
 //! | A-weighting at 44.1 kHz | through a bilinear transform: 6.7 dB low at 15 kHz, 24.1 dB low at 20 kHz | within 0.01 dB at both |
+//!
+//! # Features
+//!
+//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name; on the CPU, InfoNCE
+//! is one of them.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

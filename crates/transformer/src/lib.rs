@@ -65,6 +65,11 @@
 //!
 //! Absent, with the reason: no class token (features are pooled over tokens), no losses (they know no
 //! models, and models no losses), no dropout on attention weights (a tiled attention never holds them).
+//!
+//! # Features
+//!
+//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name. Name the one you
+//! train on: without it, attention keeps a score for each pair of tokens as soon as a gradient is wanted.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

@@ -39,6 +39,11 @@
 //! Absent, with the reason: no dropout (the objective hides input already), no time or class
 //! embedding (nothing to condition on), no padding mask (the loss leaves padded frames out; a
 //! convolution cannot).
+//!
+//! # Features
+//!
+//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name; without it they are
+//! Burn's own, which on the CPU take several times as long.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
