@@ -101,7 +101,7 @@ fn unet_layers(size: &UNetSize) -> Vec<Layer> {
     };
     let mut layers = vec![conv(config.in_channels, config.base_channels, 3, 0)];
     let mut c_in = config.base_channels;
-    for level in 0..=deepest {
+    for (level, &c_out) in channels.iter().enumerate() {
         layers.extend(blocks(
             config,
             config.blocks_per_level,
@@ -109,7 +109,7 @@ fn unet_layers(size: &UNetSize) -> Vec<Layer> {
             level,
             &frames,
         ));
-        c_in = channels[level];
+        c_in = c_out;
         if level < deepest {
             layers.push(conv(c_in, c_in, 4, level + 1));
         }

@@ -12,6 +12,8 @@ cargo xtask <command> [arguments]
 
   pretrain [ARGS]                 run both pretraining stages; ARGS go to `inversynth run`
   train [ARGS]                    run the stages that go on from there (name the run: --name NAME)
+  evaluate [ARGS]                 test on sounds that were held out (name the run: --name NAME)
+  all [ARGS]                      run all of these
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     match command.as_deref() {
         Some("pretrain") => run("pretrain", &rest),
         Some("train") => run("train", &rest),
+        Some("evaluate") => run("test", &rest),
+        Some("all") => run("all", &rest),
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
         Some("bench") => bench(rest),

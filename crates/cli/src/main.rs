@@ -40,6 +40,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    kernels::keep_freed_memory();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

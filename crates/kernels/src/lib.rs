@@ -34,6 +34,7 @@
 #![warn(missing_docs)]
 
 mod adamw;
+mod allocator;
 mod attention;
 #[cfg(feature = "flex")]
 mod backend;
@@ -64,6 +65,7 @@ mod sigmoid;
 mod vectors;
 
 pub use adamw::{AdamWStep, adamw};
+pub use allocator::keep_freed_memory;
 pub use attention::attention;
 pub use conv::{Conv1dOptions, conv_transpose1d, conv1d};
 pub use gelu::gelu;

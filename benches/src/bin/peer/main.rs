@@ -60,6 +60,8 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    // As the program itself does.
+    kernels::keep_freed_memory();
     let done = match Arguments::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Scaling(options) => scaling::run(&options),

@@ -134,7 +134,7 @@ mod tests {
         assert!((row.ours_gflop_per_s - 100.0).abs() < 1e-9);
         assert!((row.torch_gflop_per_s - 50.0).abs() < 1e-9);
         assert!((row.ours_share_of_peak - 0.5).abs() < 1e-12);
-        let text = table(&[row.clone()], false);
+        let text = table(std::slice::from_ref(&row), false);
         assert!(text.contains("50 %") && text.contains("25 %"), "{text}");
         let json = serde_json::to_value(row).unwrap();
         assert_eq!(json["name"], "product");
