@@ -48,6 +48,23 @@ pub(crate) fn filled<S>(
     values
 }
 
+/// So many zeros, to be written over by tasks that own parts of them. Memory that was used before has to be
+/// cleared, and one thread alone would keep the others waiting for it.
+pub(crate) fn zeros(length: usize) -> Vec<f32> {
+    if length < 2 * LEAST_SHARE {
+        return vec![0.0; length];
+    }
+    let mut lines = Vec::new();
+    (0..length.div_ceil(LINE))
+        .into_par_iter()
+        .with_min_len(LEAST_SHARE / LINE)
+        .map(|_| [0.0; LINE])
+        .collect_into_vec(&mut lines);
+    let mut values = lines.into_flattened();
+    values.truncate(length);
+    values
+}
+
 /// As many values as rayon collects at a time: so many that collecting takes no time, and few enough for
 /// the nearest cache.
 const LINE: usize = 1024;
@@ -161,6 +178,21 @@ pub(crate) fn total(parts: &[f32], length: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zeros_are_as_many_as_asked_for() {
+        for length in [
+            0,
+            1,
+            2 * LEAST_SHARE - 1,
+            2 * LEAST_SHARE,
+            3 * LEAST_SHARE + 77,
+        ] {
+            let zeros = zeros(length);
+            assert_eq!(zeros.len(), length);
+            assert!(zeros.iter().all(|&value| value == 0.0));
+        }
+    }
 
     #[test]
     fn every_value_is_filled_in_whatever_the_sizes() {

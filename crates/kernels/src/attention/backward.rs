@@ -2,6 +2,7 @@
 
 use super::columns::{add_column_products, weights_and_score_gradients};
 use super::heads::{Head, KEY_TILE, KeyTile, KeyTiles, Operands, QUERY_TILE, padded};
+use crate::blocks::zeros;
 use crate::matrix::{Matrices, Matrix};
 use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
@@ -23,7 +24,7 @@ pub(super) fn backward(
 ) -> [Vec<f32>; 3] {
     let [batch, heads, queries, head_dim] = operands.query.shape();
     let [_, _, keys, _] = operands.key.shape();
-    let zeros = |len: usize| vec![0.0; batch * heads * len];
+    let zeros = |len: usize| zeros(batch * heads * len);
     if batch * heads * queries * keys * head_dim == 0 {
         return [queries, keys, keys].map(|count| zeros(count * head_dim));
     }

@@ -2,6 +2,7 @@
 
 use super::columns::Running;
 use super::heads::{Head, KEY_TILE, KeyTile, KeyTiles, Operands, QUERY_TILE, padded};
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
@@ -12,7 +13,7 @@ use std::f32::consts::{LN_2, LOG2_E};
 /// `[batch, heads, queries]`: infinite where no key is visible.
 pub(super) fn forward(operands: Operands) -> (Vec<f32>, Vec<f32>) {
     let [batch, heads, queries, head_dim] = operands.query.shape();
-    let mut output = vec![0.0; batch * heads * queries * head_dim];
+    let mut output = zeros(batch * heads * queries * head_dim);
     let mut log_sum = vec![f32::INFINITY; batch * heads * queries];
     if output.is_empty() {
         return (output, log_sum);

@@ -2,6 +2,7 @@
 //! `stride`-th frame.
 
 use super::signal::{Signal, copy_strided};
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use crate::scratch::with_scratch;
@@ -50,7 +51,7 @@ pub(super) struct Steps<T> {
 /// The output `[batch, c_out, frames]` that the phases write, a bias for each of its channels.
 pub(super) fn correlate(x: Signal, phases: &[Phase], bias: &[f32], frames: usize) -> Vec<f32> {
     let c_out = bias.len();
-    let mut y = vec![0.0; x.batch * c_out * frames];
+    let mut y = zeros(x.batch * c_out * frames);
     if y.is_empty() {
         return y;
     }

@@ -2,6 +2,7 @@
 
 use super::correlate::tasks_wanted;
 use super::signal::Signal;
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use crate::scratch::with_scratch;
@@ -39,7 +40,7 @@ pub(super) struct Meeting {
 /// other way round. Returns `[near.channels, far.channels, taps]`.
 pub(super) fn weight_gradient(near: Signal, far: Signal, meeting: Meeting) -> Vec<f32> {
     let row_length = far.channels * meeting.taps;
-    let mut gradient = vec![0.0; near.channels * row_length];
+    let mut gradient = zeros(near.channels * row_length);
     if gradient.is_empty() {
         return gradient;
     }
@@ -188,7 +189,7 @@ pub(super) fn transposed(
     /// Rows that are written at once: what is read for them is a few cache lines without gaps.
     const ROWS: usize = 16;
     let of_phase = (first..taps).step_by(stride);
-    let mut result = vec![0.0; outer * inner * of_phase.len()];
+    let mut result = zeros(outer * inner * of_phase.len());
     if result.is_empty() {
         return result;
     }

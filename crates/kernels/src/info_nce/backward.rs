@@ -2,6 +2,7 @@
 
 use super::columns::slopes;
 use super::tile::{KEY_TILE, Operands, QUERY_TILE, QueryTile, padded, tiles};
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
@@ -27,7 +28,7 @@ pub(super) struct Known<'a> {
 /// ```
 pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
     let (keys, features) = (operands.keys.rows, operands.keys.columns);
-    let mut gradient = vec![0.0; keys * features];
+    let mut gradient = zeros(keys * features);
     if gradient.is_empty() {
         return gradient;
     }

@@ -3,6 +3,7 @@
 //! The matrix is laid out in tiles, of which each stays in the nearest cache while it meets the rows of
 //! many tokens.
 
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use crate::scratch::with_scratch;
@@ -118,7 +119,7 @@ pub(super) fn copy_columns(matrix: Matrix, destination: &mut [f32]) {
 fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
     let Panels { width, depth, .. } = *panels;
     let tokens = x.len() / depth;
-    let mut output = vec![0.0; tokens * width];
+    let mut output = zeros(tokens * width);
     let map = |(x, output): (&[f32], &mut [f32])| map_chunk(x, panels, bias, output);
     if x.len() * width >= LEAST_PARALLEL {
         // Few tokens are spread over the threads too.

@@ -1,6 +1,7 @@
 //! The gradient of a linear map's weight: sums over all tokens.
 
 use super::rows::{DEPTH, LEAST_PARALLEL, PANEL, copy_columns, onto};
+use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, product};
 use crate::scratch::with_scratch;
@@ -24,7 +25,7 @@ pub(super) fn weight_gradient(
     [d_in, d_out]: [usize; 2],
 ) -> (Vec<f32>, Vec<f32>) {
     let cut = Cut::new(gradient.len() / d_out, [d_in, d_out]);
-    let mut parts = vec![0.0; cut.parts() * cut.part_len()];
+    let mut parts = zeros(cut.parts() * cut.part_len());
     let add_up = |(part, sums): (usize, &mut [f32])| cut.part(part).add_up(x, gradient, sums);
     if gradient.len() * d_in >= LEAST_PARALLEL {
         let parts = parts.par_chunks_mut(cut.part_len());
@@ -34,7 +35,7 @@ pub(super) fn weight_gradient(
         parts.enumerate().for_each(add_up);
     }
 
-    let mut weight = vec![0.0; d_in * d_out];
+    let mut weight = zeros(d_in * d_out);
     let mut bias = vec![0.0; d_out];
     for (i, sums) in parts.chunks_exact(cut.part_len()).enumerate() {
         let part = cut.part(i);
