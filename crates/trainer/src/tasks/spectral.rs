@@ -36,11 +36,10 @@ impl SpectralObjective {
     pub(crate) fn scores(&self, prediction: Tensor<3>, batch: &TensorBatch) -> CompositeScores {
         let Normalization { mean, std } = self.normalization;
         let magnitude = |normalised: Tensor<3>| {
-            let log1p = (normalised * std + mean).clamp_max(LARGEST_LOG1P);
-            // Below silence is silence, but the gradient passes: else a bin that is once predicted below it
-            // could never come back.
-            let below = log1p.clone().clamp_max(0.0).detach();
-            (log1p - below).exp() - 1.0
+            let log1p = normalised * std + mean;
+            // Below silence is silence, and has no gradient: where it had one, the logarithm's slope at silence
+            // drowned the others.
+            log1p.clamp(0.0, LARGEST_LOG1P).exp() - 1.0
         };
         let target = batch.spectrogram.clone();
         let weights = valid_weights(target.dims(), &batch.valid_frames, &target.device());
