@@ -126,7 +126,7 @@ fn assert_close(got: &Results, expected: &Results) {
         let largest = expected[i].iter().fold(0.0_f32, |max, x| max.max(x.abs()));
         for (j, (got, expected)) in got[i].iter().zip(&expected[i]).enumerate() {
             assert!(
-                (got - expected).abs() <= tolerance * largest.max(1e-3),
+                (got - expected).abs() <= tolerance * largest.max(0.1),
                 "result {i}, value {j}: {got}, expected {expected}, the largest being {largest}"
             );
         }
