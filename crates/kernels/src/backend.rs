@@ -1,7 +1,7 @@
 //! Which backend a tensor lies on, and its values there.
 
-use burn::backend::DispatchTensorKind;
 use burn::backend::flex::FlexTensor;
+use burn::backend::{DispatchTensorKind, TensorMetadata};
 use burn::tensor::{DType, Tensor, TensorData};
 
 /// Whether the fused versions take the tensor: f32 on the CPU backend, with gradients or without.
@@ -42,4 +42,9 @@ pub(crate) fn mutable(tensor: &mut FlexTensor) -> &mut [f32] {
 /// A tensor of the CPU backend that owns `values`, row after row.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// The sizes of a tensor's three axes, on whatever backend it is.
+pub(crate) fn shape<T: TensorMetadata>(tensor: &T) -> [usize; 3] {
+    tensor.shape().dims()
 }

@@ -1,6 +1,7 @@
 //! Fused tensor operations for spectrogram models.
 //!
-//! Each operation is one function on Burn tensors, which any backend runs, and knows its own gradient:
+//! Each operation is one function on Burn tensors, which any backend runs ([`info_nce`] alone is fused or not at
+//! all: [`has_info_nce`] tells), and knows its own gradient:
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -57,6 +58,8 @@ mod matrix;
 mod moments;
 #[cfg(feature = "flex")]
 mod product;
+#[cfg(feature = "flex")]
+mod rows;
 #[cfg(feature = "flex")]
 mod scratch;
 #[cfg(feature = "flex")]

@@ -35,23 +35,7 @@ pub(crate) struct Examination<T> {
     /// Which of the two the first contender was trained for.
     pub(crate) trained_for: Scored,
     /// The model that is tested, then those it is compared with.
-    pub(crate) contenders: Vec<Contender>,
-}
-
-/// A trained model.
-pub(crate) struct Contender {
-    /// The stage that left it.
-    name: String,
-    checkpoint: Checkpoint,
-}
-
-impl Contender {
-    pub(crate) fn new(checkpoint: Checkpoint) -> Self {
-        Self {
-            name: checkpoint.context.stage.clone(),
-            checkpoint,
-        }
-    }
+    pub(crate) contenders: Vec<Checkpoint>,
 }
 
 impl<T: Task> Job for Examination<T> {
@@ -81,10 +65,10 @@ impl<T: Task> Job for Examination<T> {
                     measures: named(scores),
                 });
             };
-            row(&tested.name, evaluation.scores(task, &model)?);
+            row(&tested.context.stage, evaluation.scores(task, &model)?);
             for other in &self.contenders[1..] {
                 let model = self.load(other, &devices.compute)?;
-                row(&other.name, evaluation.scores(task, &model)?);
+                row(&other.context.stage, evaluation.scores(task, &model)?);
             }
             row(task.baseline_name(), evaluation.baseline(task)?);
         }
@@ -114,7 +98,7 @@ impl<T: Task> Job for Examination<T> {
         notify(
             &mut [&mut metrics, &mut tensorboard, progress],
             &Event::Validated {
-                step: tested.checkpoint.progress.step,
+                step: tested.progress.step,
                 scalars: &summary.scalars(),
                 best: false,
                 illustrations: &illustrations,
@@ -158,8 +142,8 @@ impl<T: Task> Examination<T> {
         }
     }
 
-    fn load(&self, contender: &Contender, device: &Device) -> Result<T::Model, TrainerError> {
-        contender.checkpoint.load_model(self.hidden.init(device))
+    fn load(&self, checkpoint: &Checkpoint, device: &Device) -> Result<T::Model, TrainerError> {
+        checkpoint.load_model(self.hidden.init(device))
     }
 
     /// The test split, under the stage's mask or under none.

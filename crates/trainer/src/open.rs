@@ -9,7 +9,7 @@ use transformer::PositionKind;
 
 use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
-use crate::examination::{Contender, Examination};
+use crate::examination::Examination;
 use crate::experiment::Experiment;
 use crate::fitting::Fitting;
 use crate::job::Job;
@@ -307,15 +307,15 @@ impl OpenExperiment {
         start: Option<Checkpoint>,
         earlier: Stage,
         starts: StartsIn,
-    ) -> Result<Vec<Contender>, TrainerError> {
-        let mut contenders: Vec<Contender> = start.into_iter().map(Contender::new).collect();
+    ) -> Result<Vec<Checkpoint>, TrainerError> {
+        let mut contenders = Vec::from_iter(start);
         let earlier_path = match starts {
             StartsIn::Run(run) => Some(run.stage(earlier.name()).best()),
             StartsIn::Path(path) => Some(RunDir::at(path).stage(earlier.name()).best()),
             StartsIn::Itself(_) | StartsIn::Nowhere => None,
         };
         if let Some(path) = earlier_path.filter(|path| Checkpoint::is_at(path)) {
-            contenders.push(Contender::new(Checkpoint::open(&path)?));
+            contenders.push(Checkpoint::open(&path)?);
         }
         Ok(contenders)
     }

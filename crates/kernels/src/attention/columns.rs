@@ -4,6 +4,7 @@
 //! vector, so that the arithmetic of a query doesn't depend on the width of the machine's vectors.
 
 use crate::exponential::exp2;
+use crate::rows::scale_rows;
 use pulp::{Arch, Simd, WithSimd};
 
 /// What is known of each query's softmax after some of the keys (Milakov & Gimelshein 2018). In powers
@@ -33,10 +34,7 @@ impl Running<'_> {
 
     /// Shrinks the rows, which were summed with the weights of earlier keys, to the present maximum.
     pub(super) fn shrink(&self, rows: &mut [f32]) {
-        Arch::new().dispatch(ScaleRows {
-            rows,
-            factor: self.shrink,
-        });
+        scale_rows(rows, self.shrink);
     }
 }
 
@@ -129,26 +127,6 @@ impl<S: Simd> Columns<'_, S> {
         }
         self.max[at..at + N].copy_from_slice(&max);
         self.sum[at..at + N].copy_from_slice(&sum);
-    }
-}
-
-struct ScaleRows<'a> {
-    rows: &'a mut [f32],
-    factor: &'a [f32],
-}
-
-impl WithSimd for ScaleRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let factor = S::as_simd_f32s(self.factor).0;
-        let rows = S::as_mut_simd_f32s(self.rows).0;
-        for row in rows.chunks_exact_mut(factor.len()) {
-            for (value, &factor) in row.iter_mut().zip(factor) {
-                *value = simd.mul_f32s(*value, factor);
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::correlate::{Phase, Steps, correlate};
 use super::signal::{Signal, channel_sums};
 use super::weights::{Meeting, transposed, weight_gradient};
-use crate::backend::{tensor, values};
+use crate::backend::{shape, tensor, values};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -286,8 +286,4 @@ impl<B: ConvolutionGradients> Backward<B, 3> for Node {
             grads.register::<B>(node.id, B::bias_gradient(gradient));
         }
     }
-}
-
-fn shape<T: burn::backend::TensorMetadata>(tensor: &T) -> [usize; 3] {
-    tensor.shape().dims()
 }

@@ -1,7 +1,7 @@
 //! Group normalisation of the CPU backend, and its node in the graph.
 
 use super::{Settings, backward, forward};
-use crate::backend::{contiguous, is_fused, mutable, tensor, values};
+use crate::backend::{contiguous, is_fused, mutable, shape, tensor, values};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -78,10 +78,6 @@ impl GroupNormOps for Flex {
         let channels = [shape[1]];
         (gradient, tensor(gamma, channels), tensor(beta, channels))
     }
-}
-
-fn shape(x: &FlexTensor) -> [usize; 3] {
-    std::array::from_fn(|axis| x.layout().shape()[axis])
 }
 
 impl<B: GroupNormOps, C: CheckpointStrategy> GroupNormOps for Autodiff<B, C> {

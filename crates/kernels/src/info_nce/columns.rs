@@ -4,6 +4,7 @@
 //! that the arithmetic of a query doesn't depend on the width of the machine's vectors.
 
 use crate::exponential::exp2;
+use crate::rows::scale_rows;
 use pulp::{Arch, Simd, WithSimd};
 
 /// What is known of each query's negatives after some of the keys. Scores are logarithms to base 2.
@@ -49,10 +50,7 @@ impl Running<'_> {
     pub(super) fn shrink(&self, rows: &mut [f32]) {
         // A factor of 1 changes nothing.
         if self.shrink.iter().any(|&shrink| shrink != 1.0) {
-            Arch::new().dispatch(ScaleRows {
-                rows,
-                factor: self.shrink,
-            });
+            scale_rows(rows, self.shrink);
         }
     }
 }
@@ -161,26 +159,6 @@ impl<S: Simd> Columns<'_, S> {
         }
         self.reference[at..at + N].copy_from_slice(&reference);
         self.sum[at..at + N].copy_from_slice(&sum);
-    }
-}
-
-struct ScaleRows<'a> {
-    rows: &'a mut [f32],
-    factor: &'a [f32],
-}
-
-impl WithSimd for ScaleRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let factor = S::as_simd_f32s(self.factor).0;
-        let rows = S::as_mut_simd_f32s(self.rows).0;
-        for row in rows.chunks_exact_mut(factor.len()) {
-            for (value, &factor) in row.iter_mut().zip(factor) {
-                *value = simd.mul_f32s(*value, factor);
-            }
-        }
     }
 }
 

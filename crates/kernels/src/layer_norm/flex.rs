@@ -1,7 +1,7 @@
 //! Layer normalisation of the CPU backend, and its node in the graph.
 
 use super::{backward, forward};
-use crate::backend::{contiguous, is_fused, mutable, tensor, values};
+use crate::backend::{contiguous, is_fused, mutable, shape, tensor, values};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -74,10 +74,6 @@ impl LayerNormOps for Flex {
         let features = [gamma.len()];
         (gradient, tensor(gamma, features), tensor(beta, features))
     }
-}
-
-fn shape(x: &FlexTensor) -> [usize; 3] {
-    std::array::from_fn(|axis| x.layout().shape()[axis])
 }
 
 impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {

@@ -1,0 +1,29 @@
+//! Tiles of rows that have a value per query.
+
+use pulp::{Arch, Simd, WithSimd};
+
+/// `row *= factor` for each of `rows`, value by value. A row is as long as `factor`, which is a multiple of
+/// the widest vectors.
+pub(crate) fn scale_rows(rows: &mut [f32], factor: &[f32]) {
+    Arch::new().dispatch(ScaleRows { rows, factor });
+}
+
+struct ScaleRows<'a> {
+    rows: &'a mut [f32],
+    factor: &'a [f32],
+}
+
+impl WithSimd for ScaleRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let factor = S::as_simd_f32s(self.factor).0;
+        let rows = S::as_mut_simd_f32s(self.rows).0;
+        for row in rows.chunks_exact_mut(factor.len()) {
+            for (value, &factor) in row.iter_mut().zip(factor) {
+                *value = simd.mul_f32s(*value, factor);
+            }
+        }
+    }
+}
