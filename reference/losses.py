@@ -10,9 +10,9 @@ repeats, so that they need not be stored.
 The reference goes another way than the crate: it picks the selected elements of each item out by indexing, cuts each sound
 to its valid samples and hands it to torch.stft, filters by scipy.signal.lfilter's definition as a plain sum, and makes
 InfoNCE out of F.cross_entropy on one dense matrix. A fault in weighting, framing or chunking cannot be shared.
-Tolerance in the test: 1e-5 relative to the largest value (1e-6 for L1, L2), since the crate computes in float32 what is
-float64 here. Gradients through an STFT: 5e-3 in float32, since a nearly silent bin has hardly a phase and ln is steep there,
-and 5e-5 in float64, where only the basis is rounded.
+Tolerance in the test: 1e-5 relative to the largest value of its kind (1e-6 for L1, L2), since the crate computes in float32
+what is float64 here. Gradients through an STFT: 5e-3 of the largest slope in float32, since a nearly silent bin has hardly a
+phase and ln is steep there, and 1e-6 of it in float64. InfoNCE is compared fused and in chunks.
 
 reference/losses_auraloss.py compares with the PyPI package auraloss and measures where it differs.
 """

@@ -6,7 +6,7 @@
 Writes crates/losses/tests/golden/auraloss.json: values of auraloss for one sound at a time, where it is right and the crate
 has to agree. Prints the measurements behind the table in the crate's documentation. Deterministic; the sounds come from
 integer arithmetic that the test repeats.
-Tolerance in the test: 1e-4 relative. auraloss floors magnitudes at 1e-4, the crate adds an epsilon (1e-7 in this test) instead;
+Tolerance in the test: 1e-4 relative to the largest value. auraloss floors magnitudes at 1e-4, the crate adds an epsilon (1e-7 in this test) instead;
 they differ at the few bins near the floor.
 """
 import json

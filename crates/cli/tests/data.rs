@@ -448,12 +448,45 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
 }
 
 #[test]
-fn sounds_below_the_rates_of_the_panel_are_compared_without_it() {
+fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
+    const PANEL: [&str; 5] = ["mss", "wmfcc", "sot", "rms_cosine", "logmel_l1"];
     let desk = desk();
-    wav(&desk, "a.wav", 2_500, 1, &tone(440.0, 2_500, 2_500, 0.5));
+    for (rate_hz, weighted) in [(3_999, true), (1_500, false)] {
+        let sound = tone(440.0, rate_hz, rate_hz as usize, 0.5);
+        wav(&desk, "a.wav", rate_hz, 1, &sound);
+        let found = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
+        let distances = found["distances"].as_object().unwrap();
+        assert_eq!(distances.len(), 17);
+        let mut none: Vec<&str> = PANEL.to_vec();
+        if !weighted {
+            none.push("esr_a_weighted");
+        }
+        for (name, value) in distances {
+            let left_out = none.contains(&name.as_str());
+            assert_eq!(value.is_null(), left_out, "{rate_hz} Hz, {name}: {value}");
+            assert!(left_out || *value == 0.0, "{rate_hz} Hz, {name}: {value}");
+        }
+        let mut said: Vec<&str> = Vec::new();
+        for left_out in found["left_out"].as_array().unwrap() {
+            let names = left_out["distances"].as_array().unwrap();
+            said.extend(names.iter().map(|name| name.as_str().unwrap()));
+            let reason = left_out["reason"].as_str().unwrap();
+            assert!(reason.contains(&format!("{rate_hz} Hz")), "{reason}");
+        }
+        none.sort_unstable();
+        said.sort_unstable();
+        assert_eq!(said, none, "{rate_hz} Hz");
+
+        let text = desk.says(&["compare", "a.wav", "a.wav"]);
+        let line = "left out: mss, wmfcc, sot, rms_cosine, logmel_l1: \
+                    their filters need a sample rate from 4000 to 655360 Hz";
+        assert!(text.contains(line), "{text}");
+        assert_eq!(text.contains("left out: esr_a_weighted"), !weighted);
+    }
+    wav(&desk, "a.wav", 4_000, 1, &tone(440.0, 4_000, 4_000, 0.5));
     let found = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
-    assert_eq!(found["distances"]["spec_l1"], 0.0);
-    assert!(found["distances"]["mss"].is_null());
+    assert_eq!(found["left_out"], Value::Array(Vec::new()));
+    assert_eq!(found["distances"]["mss"], 0.0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Time and memory of InfoNCE at the size of the paper preset: 25,000 queries, 56,000 keys of 256
-//! features, forward and backward, once with detached keys and once with keys on the graph.
+//! features, forward and backward, fused and in chunks, each with detached keys and with keys on the graph.
 //!
 //! ```text
 //! cargo run -p losses --example info_nce_memory
@@ -11,7 +11,7 @@
 //! where a run takes 2 GiB or more above its inputs.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
-use losses::{ContrastiveTokens, InfoNce, mean_over_batch};
+use losses::{ContrastiveScores, ContrastiveTokens, InfoNce, mean_over_batch};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -29,12 +29,29 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let within = [false, true].map(|keys_on_graph| run(sizes, keys_on_graph));
-    ExitCode::from(u8::from(within.contains(&false)))
+    let ways: [(&str, Way); 2] = [
+        ("fused", InfoNce::per_item),
+        ("in chunks", InfoNce::per_item_in_chunks),
+    ];
+    let mut within = true;
+    for (name, way) in ways {
+        for keys_on_graph in [false, true] {
+            let keys = if keys_on_graph {
+                "on the graph"
+            } else {
+                "detached"
+            };
+            println!("{name}, keys {keys}:");
+            within &= run(sizes, way, keys_on_graph);
+        }
+    }
+    ExitCode::from(u8::from(!within))
 }
 
+type Way = fn(&InfoNce, ContrastiveTokens) -> ContrastiveScores;
+
 /// Whether the memory stays below the limit, as far as it is known.
-fn run([tokens, hidden, features]: [usize; 3], keys_on_graph: bool) -> bool {
+fn run([tokens, hidden, features]: [usize; 3], way: Way, keys_on_graph: bool) -> bool {
     let device = Device::flex().autodiff();
     device.seed(0);
     let random = |width: usize| {
@@ -61,12 +78,12 @@ fn run([tokens, hidden, features]: [usize; 3], keys_on_graph: bool) -> bool {
         scored: mask(&|_| true),
         draw_keys: vec![],
     };
-    // The peak starts anew; where it can't, it is that of both runs.
+    // The peak starts anew; where it can't, it is that of all runs so far.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = memory_mib("VmRSS");
 
     let start = Instant::now();
-    let scores = InfoNce::default().per_item(batch);
+    let scores = way(&InfoNce::default(), batch);
     let loss = mean_over_batch(scores.loss);
     let value = loss.clone().into_scalar::<f32>();
     let forward_s = start.elapsed().as_secs_f64();
@@ -76,14 +93,6 @@ fn run([tokens, hidden, features]: [usize; 3], keys_on_graph: bool) -> bool {
 
     let asked = scores.queries.sum().into_scalar::<f32>();
     let candidates = mean_over_batch(scores.candidates).into_scalar::<f32>();
-    println!(
-        "keys {}:",
-        if keys_on_graph {
-            "on the graph"
-        } else {
-            "detached"
-        }
-    );
     println!("  queries {asked}, candidates {candidates}, loss {value:.4}, |gradient| {slope:.4}");
     println!("  forward {forward_s:.1} s, forward and backward {total_s:.1} s");
     let (Some(before), Some(peak)) = (before, memory_mib("VmHWM")) else {

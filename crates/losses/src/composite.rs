@@ -124,10 +124,15 @@ impl CompositeConfig {
 /// a_i  the configured weights,  b  item
 /// ```
 ///
-/// The objective of the stages that reconstruct whole spectrograms; each term cites its own source,
-/// their sum has none.
+/// The objective of the stages that reconstruct whole spectrograms. Spectral convergence plus the L1 of
+/// log magnitudes is the sum of Yamamoto, Song and Kim, "Parallel WaveGAN", ICASSP 2020, section 2.2; each
+/// term cites its own source.
 ///
 /// Domain: the one it was made for, on which all its terms are defined.
+///
+/// Differs from the paper: the spectrogram is the network's own, at one resolution, and no sound is
+/// transformed ([`MultiResolutionStft`](crate::MultiResolutionStft) does that); L1, L2, the weights and the
+/// low-magnitude loss with its share are this project's additions.
 pub struct Composite {
     domain: Domain,
     spectral: Vec<(f64, Box<dyn SpectrogramLoss>)>,

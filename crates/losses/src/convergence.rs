@@ -2,8 +2,8 @@
 
 use crate::domain::Domain;
 use crate::error::{LossError, positive};
-use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
-use crate::reduction::{at_least_f32, sum_per_item};
+use crate::loss::{Loss, SpectrogramLoss, counted};
+use crate::reduction::sum_per_item;
 use crate::root::root;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Arik, Jun and Diamos, "Fast Spectrogram Inversion Using Multi-Head Convolutional Neural
-/// Networks", IEEE Signal Processing Letters 26(1), 2019 ("spectral convergence").
+/// Networks", IEEE Signal Processing Letters 26(1), 2019, on audio losses ("spectral convergence").
 ///
 /// Domain: magnitude. 0 for an exact prediction, 1 for a prediction of silence, whatever the level.
 ///
@@ -29,7 +29,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectralConvergence {
-    /// Norm that is added to the target's, in the unit of the spectrogram.
+    /// Norm that is added to the target's in quadrature, `sqrt(||S||_F^2 + epsilon^2)`. It has the unit of
+    /// `||S||_F`, the spectrogram's own, and stands for a whole item: a target whose counted bins together
+    /// have this norm counts as `sqrt(2)` times as large as it is, and one that is ten times larger as 0.5 %
+    /// larger.
     pub epsilon: f64,
 }
 
@@ -55,12 +58,9 @@ impl Loss for SpectralConvergence {
 
 impl SpectrogramLoss for SpectralConvergence {
     fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-        assert_same_shape(&prediction, &target);
-        let prediction = at_least_f32(prediction);
-        let target = at_least_f32(target);
-        let weights = weights.cast(target.dtype());
-        let error = sum_per_item(((prediction - target.clone()) * weights.clone()).square());
-        let size = sum_per_item((target * weights).square());
+        let [prediction, target] = counted(prediction, target, &weights);
+        let error = sum_per_item((prediction - target.clone()).square());
+        let size = sum_per_item(target.square());
         root(error) / (size + self.epsilon * self.epsilon).sqrt()
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::domain::Domain;
 use crate::error::{LossError, positive};
-use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
-use crate::reduction::{at_least_f32, mean_per_item};
+use crate::loss::{Loss, SpectrogramLoss, counted};
+use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -55,12 +55,9 @@ impl Loss for ItakuraSaito {
 
 impl SpectrogramLoss for ItakuraSaito {
     fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-        assert_same_shape(&prediction, &target);
-        let power = |x: Tensor<3>| {
-            let x = at_least_f32(x).clamp_min(0.0);
-            x.square().clamp_min(self.floor)
-        };
-        let ratio = power(target) / power(prediction);
+        let power = |x: Tensor<3>| x.clamp_min(0.0).square().clamp_min(self.floor);
+        let [prediction, target] = counted(prediction, target, &weights).map(power);
+        let ratio = target / prediction;
         mean_per_item(ratio.clone() - ratio.log() - 1.0, weights)
     }
 }

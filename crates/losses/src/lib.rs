@@ -7,7 +7,8 @@
 //!
 //! Which elements count is said by a tensor of 0 and 1 made by [`valid_weights`] (everything but
 //! padding) or [`hidden_weights`] (what a masked autoencoder has to guess); of sounds, by the number of
-//! valid samples.
+//! valid samples. The others may hold anything, NaN and infinity included: they change neither a value nor
+//! a gradient.
 //!
 //! | loss | compares | domain |
 //! |---|---|---|
@@ -79,8 +80,9 @@
 //!
 //! # Features
 //!
-//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name; on the CPU, InfoNCE
-//! is one of them.
+//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name. In f32 on the CPU,
+//! InfoNCE is one of them; everywhere else it runs in chunks ([`InfoNce::per_item_in_chunks`]), and the tests hold
+//! one against the other.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

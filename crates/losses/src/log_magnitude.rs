@@ -2,9 +2,8 @@
 
 use crate::domain::Domain;
 use crate::error::{LossError, positive};
-use crate::loss::{Loss, SpectrogramLoss};
+use crate::loss::{Loss, SpectrogramLoss, counted};
 use crate::magnitude::{MagnitudeLoss, Norm};
-use crate::reduction::at_least_f32;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +59,8 @@ impl Loss for LogMagnitudeLoss {
 
 impl SpectrogramLoss for LogMagnitudeLoss {
     fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-        let log = |x: Tensor<3>| (at_least_f32(x).clamp_min(0.0) + self.epsilon).log();
-        MagnitudeLoss { norm: self.norm }.per_item(log(prediction), log(target), weights)
+        let log = |x: Tensor<3>| (x.clamp_min(0.0) + self.epsilon).log();
+        let [prediction, target] = counted(prediction, target, &weights).map(log);
+        MagnitudeLoss { norm: self.norm }.per_item(prediction, target, weights)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::Domain;
 use crate::error::LossError;
-use crate::reduction::mean_over_batch;
+use crate::reduction::{at_least_f32, mean_over_batch};
 use burn::tensor::Tensor;
 
 /// A loss with a name and the domains that it is defined on.
@@ -41,7 +41,8 @@ pub trait Loss {
 /// A loss between spectrograms.
 ///
 /// Every one of them keeps the same laws, which `tests/laws.rs` checks for all: an item's loss
-/// depends on that item alone and on its selected bins alone; an item with nothing selected gives
+/// depends on that item alone and on its selected bins alone, and the others may hold anything, NaN
+/// and infinity included; an item with nothing selected gives
 /// 0 and a gradient of 0; exact reconstruction gives 0 and a gradient of 0; values and gradients are
 /// finite at silence.
 pub trait SpectrogramLoss: Loss {
@@ -71,7 +72,8 @@ pub trait SpectrogramLoss: Loss {
 
 /// A loss between sounds.
 pub trait WaveformLoss: Loss {
-    /// The loss of each item. What comes after the valid samples of an item never matters.
+    /// The loss of each item. What comes after the valid samples of an item never matters, not even if
+    /// it is NaN or infinite.
     ///
     /// # Shapes
     /// - prediction, target: `[batch, samples]`
@@ -104,6 +106,23 @@ pub trait WaveformLoss: Loss {
     ) -> Tensor<1> {
         mean_over_batch(self.per_item(prediction, target, valid_samples))
     }
+}
+
+/// Prediction and target as a loss computes with them: at least f32, and 0 where nothing counts. There a
+/// NaN would outlive a multiplication by 0, in the value and in the gradient.
+pub(crate) fn counted(
+    prediction: Tensor<3>,
+    target: Tensor<3>,
+    weights: &Tensor<3>,
+) -> [Tensor<3>; 2] {
+    assert_same_shape(&prediction, &target);
+    assert_eq!(
+        weights.dims(),
+        target.dims(),
+        "the weights need the shape of the spectrograms they select from"
+    );
+    let ignored = weights.clone().equal_elem(0.0);
+    [prediction, target].map(|x| at_least_f32(x).mask_fill(ignored.clone(), 0.0))
 }
 
 pub(crate) fn assert_same_shape<const D: usize>(prediction: &Tensor<D>, target: &Tensor<D>) {

@@ -2,8 +2,8 @@
 
 use crate::domain::Domain;
 use crate::error::{LossError, in_range, positive};
-use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
-use crate::reduction::{at_least_f32, mean_per_item};
+use crate::loss::{Loss, SpectrogramLoss, counted};
+use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,16 @@ use serde::{Deserialize, Serialize};
 /// mean over an item is 1 before the cap, so that an item's loudness doesn't change how much it
 /// counts.
 ///
-/// A term of this project's own objective, without a paper; [`Composite`](crate::Composite) mixes it with
-/// the spectral ones.
+/// A squared error over what was expected is the statistic of Pearson, "On the Criterion that a Given
+/// System of Deviations ... Can Be Reasonably Supposed to Have Arisen from Random Sampling",
+/// Philosophical Magazine 50(302), 1900. [`Composite`](crate::Composite) mixes it with the spectral
+/// losses.
 ///
 /// Domain: magnitude or log1p (not negative; on normalised data 1 / (x + eps) changes sign).
+///
+/// Differs from the paper: `eps` makes a silent bin finite; the weights are scaled to a mean of 1 and
+/// capped, so that this is a loss in squared units of the spectrogram and no statistic with a
+/// distribution; each item is averaged first. As a term beside spectral losses it is this project's own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LowMagnitudeLoss {
@@ -64,9 +70,7 @@ impl Loss for LowMagnitudeLoss {
 
 impl SpectrogramLoss for LowMagnitudeLoss {
     fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-        assert_same_shape(&prediction, &target);
-        let prediction = at_least_f32(prediction);
-        let target = at_least_f32(target).detach();
+        let [prediction, target] = counted(prediction, target.detach(), &weights);
         let [batch, _, _] = target.dims();
         let quietness = (target.clone().clamp_min(0.0) + self.epsilon).recip();
         // An item with nothing counted has a mean of 0; the cap takes the infinity away.

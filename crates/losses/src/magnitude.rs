@@ -1,8 +1,8 @@
 //! L1 and L2 distance between spectrograms.
 
 use crate::domain::Domain;
-use crate::loss::{Loss, SpectrogramLoss, assert_same_shape};
-use crate::reduction::{at_least_f32, mean_per_item};
+use crate::loss::{Loss, SpectrogramLoss, counted};
+use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +59,8 @@ impl Loss for MagnitudeLoss {
 
 impl SpectrogramLoss for MagnitudeLoss {
     fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
-        assert_same_shape(&prediction, &target);
-        let error = at_least_f32(prediction) - at_least_f32(target);
+        let [prediction, target] = counted(prediction, target, &weights);
+        let error = prediction - target;
         let size = match self.norm {
             Norm::L1 => error.abs(),
             Norm::L2 => error.square(),

@@ -9,8 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A filter that is put on prediction and target before they are compared.
 ///
+/// ```text
+/// y[n] = sum_k h[k] x[n - k]
+///
+/// x  sound, silent outside its samples n,  y  what is compared
+/// h  taps of the filter, whose transform H(z) is given for each kind below
+/// ```
+///
 /// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
-/// 2020.
+/// 2020, on pre-emphasis in the loss function.
 ///
 /// Differs from the paper: A-weighting is a linear-phase FIR filter, centred so that it delays
 /// nothing. It is the least-squares fit of the analogue curve of IEC 61672-1 at the given rate, so it
@@ -127,14 +134,14 @@ fn convolve(signal: Tensor<2>, taps: &Taps) -> Tensor<2> {
     let before = memory - taps.present;
     let padding = [(0, 0), (before, length - before - samples)];
     let padded = signal.clone().pad(padding, 0.0);
-    let mut band = vec![0.0_f32; input * block];
+    let mut band = vec![0.0; input * block];
     for n in 0..block {
         for (k, tap) in taps.values.iter().enumerate() {
-            band[(n + memory - k) * block + n] = *tap as f32;
+            band[(n + memory - k) * block + n] = *tap;
         }
     }
     let band = TensorData::new(band, [input, block]);
-    let band = Tensor::<2>::from_data(band, &signal.device().inner()).cast(signal.dtype());
+    let band = Tensor::<2>::from_data(band, (&signal.device().inner(), signal.dtype()));
     frames(padded, input, block, count)
         .reshape([batch * count, input])
         .matmul(band)

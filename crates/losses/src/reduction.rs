@@ -12,11 +12,12 @@ use burn::tensor::{DType, Tensor};
 /// ```
 ///
 /// An example with nothing selected (a clip that is all padding, a mask that hides nothing) gives 0
-/// and a gradient of 0, never 0/0. Half-precision values are summed in f32: in bf16 a count stalls
-/// at 256.
+/// and a gradient of 0, never 0/0. A value that doesn't count may be anything, NaN and infinity
+/// included: it is left out, not multiplied by 0, and its gradient is 0. Half-precision values are
+/// summed in f32: in bf16 a count stalls at 256.
 ///
 /// # Shapes
-/// - values, weights: `[batch, ...]`, equal; values finite, weights 0 or 1
+/// - values, weights: `[batch, ...]`, equal; weights 0 or 1
 /// - output: `[batch]`
 ///
 /// # Panics
@@ -28,8 +29,9 @@ pub fn mean_per_item<const D: usize>(values: Tensor<D>, weights: Tensor<D>) -> T
         "the weights need the shape of the values they select from"
     );
     let values = at_least_f32(values);
-    let weights = weights.cast(values.dtype());
-    sum_per_item(values * weights.clone()) / sum_per_item(weights).clamp_min(1.0)
+    let counted = values.mask_fill(weights.clone().equal_elem(0.0), 0.0);
+    let weights = weights.cast(counted.dtype());
+    sum_per_item(counted) / sum_per_item(weights).clamp_min(1.0)
 }
 
 /// Mean over the batch of the losses of its items.
@@ -84,6 +86,24 @@ mod tests {
         );
         let gradient = values.grad(&mean_over_batch(items).backward()).unwrap();
         assert_eq!(gradient.into_data().try_to_vec::<f32>().unwrap(), [0.0; 24]);
+    }
+
+    #[test]
+    fn what_does_not_count_may_be_anything() {
+        let device = Device::flex().autodiff();
+        let values = [
+            [1.0, f32::NAN, 3.0],
+            [f32::INFINITY, f32::NEG_INFINITY, 5.0],
+        ];
+        let values = Tensor::<2>::from_data(values, &device).require_grad();
+        let weights = Tensor::<2>::from_data([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], &device);
+        let items = mean_per_item(values.clone(), weights);
+        let gradient = values.grad(&mean_over_batch(items.clone()).backward());
+        assert_eq!(items.into_data().try_to_vec::<f32>().unwrap(), [2.0, 5.0]);
+        assert_eq!(
+            gradient.unwrap().into_data().try_to_vec::<f32>().unwrap(),
+            [0.25, 0.0, 0.25, 0.0, 0.0, 0.5]
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@ use crate::error::{LossError, in_range};
 use crate::framing::{frames, samples_needed};
 use crate::reduction::at_least_f32;
 use crate::root::root;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use crate::selection::before_end;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 
@@ -55,8 +56,7 @@ impl Resolution {
         in_range("win_length", win_length as f64, fits, "from 1 to n_fft")?;
         Ok(Stft {
             resolution: *self,
-            cosine: self.basis(f64::cos, device),
-            sine: self.basis(f64::sin, device),
+            bases: WAVES.map(|wave| self.basis(wave, DType::F32, device)),
         })
     }
 
@@ -64,19 +64,23 @@ impl Resolution {
     ///
     /// The window stands in the middle of the transform, so its first sample has another phase there;
     /// a magnitude does not know the difference.
-    fn basis(&self, wave: fn(f64) -> f64, device: &Device) -> Tensor<2> {
+    fn basis(&self, wave: fn(f64) -> f64, dtype: DType, device: &Device) -> Tensor<2> {
         let circle: Vec<f64> = (0..self.n_fft)
             .map(|i| wave(TAU * i as f64 / self.n_fft as f64))
             .collect();
         let mut values = Vec::with_capacity(self.win_length * self.bins());
         for n in 0..self.win_length {
             let window = 0.5 - 0.5 * (TAU * n as f64 / self.win_length as f64).cos();
-            values.extend((0..self.bins()).map(|k| (window * circle[k * n % self.n_fft]) as f32));
+            values.extend((0..self.bins()).map(|k| window * circle[k * n % self.n_fft]));
         }
         let shape = [self.win_length, self.bins()];
-        Tensor::from_data(TensorData::new(values, shape), &device.clone().inner())
+        let device = device.clone().inner();
+        Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
     }
 }
+
+/// Real and imaginary part of a basis, the latter up to its sign.
+const WAVES: [fn(f64) -> f64; 2] = [f64::cos, f64::sin];
 
 /// A short-time Fourier transform with its basis on a device.
 ///
@@ -94,8 +98,8 @@ impl Resolution {
 #[derive(Clone, Debug)]
 pub struct Stft {
     resolution: Resolution,
-    cosine: Tensor<2>,
-    sine: Tensor<2>,
+    /// Computed in f64 and rounded to f32, which every device has.
+    bases: [Tensor<2>; 2],
 }
 
 impl Stft {
@@ -111,8 +115,9 @@ impl Stft {
     /// them hold is finite and unspecified. An item that is shorter than half a transform is reflected
     /// as often as it takes.
     ///
-    /// The gradient is finite everywhere, and 0 where a magnitude is 0. Half precision is computed in f32,
-    /// and comes out as f32.
+    /// What stands after an item's valid samples may be anything, NaN and infinity included. The gradient is
+    /// finite everywhere, and 0 where a magnitude is 0. Half precision is computed in f32, and comes out as
+    /// f32. Sounds in f64 are transformed with a basis of f64, which is made anew in each call.
     ///
     /// # Shapes
     /// - waveform: `[batch, samples]`
@@ -123,7 +128,7 @@ impl Stft {
     /// If there are no samples, `valid_samples` doesn't have one entry for each item, or one exceeds the
     /// samples there are.
     pub fn magnitude(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Tensor<3> {
-        let waveform = at_least_f32(waveform);
+        let waveform = silenced(at_least_f32(waveform), valid_samples);
         let [batch, samples] = waveform.dims();
         let Resolution {
             hop_length,
@@ -134,19 +139,25 @@ impl Stft {
         let reflected = self.reflect(waveform, valid_samples, count);
         let framed = frames(reflected, win_length, hop_length, count);
         let framed = framed.reshape([batch * count, win_length]);
-        let part = |basis: &Tensor<2>| {
-            let basis = basis.clone().cast(framed.dtype());
-            framed.clone().matmul(basis).square()
-        };
-        root(part(&self.cosine) + part(&self.sine))
+        let [real, imaginary] = self
+            .bases_of(&framed)
+            .map(|basis| framed.clone().matmul(basis));
+        root(real.square() + imaginary.square())
             .reshape([batch, count, bins])
             .swap_dims(1, 2)
     }
 
+    /// The basis in the precision of what it is multiplied with.
+    fn bases_of(&self, frames: &Tensor<2>) -> [Tensor<2>; 2] {
+        match frames.dtype() {
+            DType::F32 => self.bases.clone(),
+            wide => WAVES.map(|wave| self.resolution.basis(wave, wide, &frames.device())),
+        }
+    }
+
     /// The samples under the frames' windows, reflected at both ends of each item.
     fn reflect(&self, waveform: Tensor<2>, valid_samples: &[usize], count: usize) -> Tensor<2> {
-        let [batch, samples] = waveform.dims();
-        assert_valid_samples(valid_samples, [batch, samples]);
+        let [batch, _] = waveform.dims();
         let Resolution {
             n_fft,
             hop_length,
@@ -174,7 +185,20 @@ fn reflected(place: i64, valid: usize) -> i64 {
     place.min(2 * last - place)
 }
 
-pub(crate) fn assert_valid_samples(valid_samples: &[usize], [batch, samples]: [usize; 2]) {
+/// Sounds with nothing but silence after their valid samples.
+///
+/// A product with 0 would keep a NaN that stands there, in the value and in the gradient.
+///
+/// # Shapes
+/// - sounds, output: `[batch, samples]`
+pub(crate) fn silenced(sounds: Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
+    let shape = sounds.dims();
+    assert_valid_samples(valid_samples, shape);
+    let inside = before_end(shape, valid_samples, &sounds.device().inner());
+    sounds.mask_fill(inside.bool_not(), 0.0)
+}
+
+fn assert_valid_samples(valid_samples: &[usize], [batch, samples]: [usize; 2]) {
     assert!(
         samples > 0,
         "sounds need at least one sample, got [{batch}, 0]"

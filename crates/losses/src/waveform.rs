@@ -6,7 +6,7 @@ use crate::loss::{Loss, WaveformLoss, assert_same_shape};
 use crate::pre_emphasis::PreEmphasis;
 use crate::reduction::{at_least_f32, mean_per_item};
 use crate::selection::before_end;
-use crate::stft::assert_valid_samples;
+use crate::stft::silenced;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 ///
 /// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
-/// 2020. The DC term is there because the filters take the lows down: of an offset's energy, the
+/// 2020, on pre-emphasis in the loss function. The DC term is there because the filters take the lows down: of an offset's energy, the
 /// high-pass and the folded differentiator let 2 % through, A-weighting next to nothing.
 ///
 /// Domain: waveform. A prediction of silence costs 1 plus the target's own share of offset.
@@ -135,27 +135,19 @@ struct Pair {
 impl Pair {
     fn new(prediction: Tensor<2>, target: Tensor<2>, valid_samples: &[usize]) -> Pair {
         assert_same_shape(&prediction, &target);
-        let target = at_least_f32(target);
-        let weights = sample_weights(&target, valid_samples);
+        let [prediction, target] =
+            [prediction, target].map(|sound| silenced(at_least_f32(sound), valid_samples));
+        let inside = before_end(target.dims(), valid_samples, &target.device().inner());
         Pair {
-            error: (target.clone() - at_least_f32(prediction)) * weights.clone(),
-            target: target * weights.clone(),
-            weights,
+            error: target.clone() - prediction,
+            weights: inside.float().cast(target.dtype()),
+            target,
         }
     }
 
     fn energy(&self, signal: Tensor<2>) -> Tensor<1> {
         mean_per_item(signal.square(), self.weights.clone())
     }
-}
-
-/// 1 in the sound, 0 in the padding after it, in the type of `like`: `[batch, samples]`.
-fn sample_weights(like: &Tensor<2>, valid_samples: &[usize]) -> Tensor<2> {
-    let [batch, samples] = like.dims();
-    assert_valid_samples(valid_samples, [batch, samples]);
-    before_end([batch, samples], valid_samples, &like.device().inner())
-        .float()
-        .cast(like.dtype())
 }
 
 #[cfg(test)]

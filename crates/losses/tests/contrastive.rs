@@ -2,12 +2,55 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use kernels::has_info_nce;
 use losses::{
     ContrastiveScores, ContrastiveTokens, InfoNce, LossError, Negatives, mean_over_batch,
 };
 use proptest::prelude::*;
 
 const CLIP: Negatives = Negatives::Clip { sampled: None };
+
+/// How the similarities are computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// In f32 by the fused operation, but for sampled negatives, which have none.
+    Fused,
+    /// In f32 in chunks, as on a GPU.
+    Chunks,
+    /// In f64 in chunks.
+    Exact,
+}
+
+const WAYS: [Way; 3] = [Way::Fused, Way::Chunks, Way::Exact];
+
+impl Way {
+    fn dtype(self) -> DType {
+        match self {
+            Way::Fused | Way::Chunks => DType::F32,
+            Way::Exact => DType::F64,
+        }
+    }
+
+    /// `exact` in f64, `single` in f32.
+    fn tolerance(self, exact: f64, single: f64) -> f64 {
+        match self {
+            Way::Fused | Way::Chunks => single,
+            Way::Exact => exact,
+        }
+    }
+
+    fn scores(self, loss: &InfoNce, tokens: ContrastiveTokens) -> ContrastiveScores {
+        let queries = tokens
+            .queries
+            .clone()
+            .reshape([-1, tokens.queries.dims()[2] as i32]);
+        assert_eq!(has_info_nce(&queries), self != Way::Exact);
+        match self {
+            Way::Fused | Way::Exact => loss.per_item(tokens),
+            Way::Chunks => loss.per_item_in_chunks(tokens),
+        }
+    }
+}
 
 /// A batch of tokens as plain numbers.
 #[derive(Clone, Debug)]
@@ -126,10 +169,10 @@ impl Tokens {
         }
     }
 
-    fn evaluate(&self, loss: &InfoNce, dtype: DType) -> Outcome {
-        let tokens = self.tensors(dtype);
+    fn evaluate(&self, loss: &InfoNce, way: Way) -> Outcome {
+        let tokens = self.tensors(way.dtype());
         let (queries, keys) = (tokens.queries.clone(), tokens.keys.clone());
-        let scores = loss.per_item(tokens);
+        let scores = way.scores(loss, tokens);
         let gradients = mean_over_batch(scores.loss.clone()).backward();
         Outcome::new(
             scores,
@@ -236,28 +279,27 @@ impl Outcome {
         }
     }
 
+    /// Whether anything differs by more than `tolerance`, relative to the largest number of its kind.
     fn differs(&self, other: &Outcome, tolerance: f64) -> bool {
+        self.differs_by(other, tolerance, tolerance)
+    }
+
+    /// As [`differs`](Self::differs), with another tolerance for the gradients. Losses below 1 and slopes
+    /// below 0.1 count as these: what is left of a difference of logits is rounded as the logits are.
+    fn differs_by(&self, other: &Outcome, of_values: f64, of_gradients: f64) -> bool {
         // A NaN is near to nothing.
-        let near = |a: &[f64], b: &[f64], scale: f64| {
+        let near = |a: &[f64], b: &[f64], least: f64, tolerance: f64| {
             assert_eq!(a.len(), b.len());
+            let largest = b.iter().fold(least, |m, x| m.max(x.abs()));
             let mut pairs = a.iter().zip(b);
-            pairs.all(|(a, b)| (a - b).abs() <= tolerance * scale)
+            pairs.all(|(a, b)| (a - b).abs() <= tolerance * largest)
         };
-        let largest = |x: &[f64]| x.iter().fold(0.1_f64, |m, x| m.max(x.abs()));
-        let same = near(&self.loss, &other.loss, largest(&other.loss).max(1.0))
-            && near(&self.accuracy, &other.accuracy, 1.0)
-            && near(
-                &self.candidates,
-                &other.candidates,
-                largest(&other.candidates),
-            )
-            && near(&self.queries, &other.queries, 1.0)
-            && near(&self.gradient, &other.gradient, largest(&other.gradient))
-            && near(
-                &self.key_gradient,
-                &other.key_gradient,
-                largest(&other.key_gradient),
-            );
+        let same = near(&self.loss, &other.loss, 1.0, of_values)
+            && near(&self.accuracy, &other.accuracy, 1.0, of_values)
+            && near(&self.candidates, &other.candidates, 1.0, of_values)
+            && near(&self.queries, &other.queries, 1.0, of_values)
+            && near(&self.gradient, &other.gradient, 0.1, of_gradients)
+            && near(&self.key_gradient, &other.key_gradient, 0.1, of_gradients);
         !same
     }
 }
@@ -297,16 +339,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn chunks_equal_the_dense_definition(tokens in batches(), temperature in 0.02_f64..1.0) {
+    fn every_way_equals_the_dense_definition(tokens in batches(), temperature in 0.02_f64..1.0) {
         for negatives in [Negatives::Batch, CLIP] {
             let loss = InfoNce { negatives, temperature, chunk_bytes: 300, ..InfoNce::default() };
             let dense = tokens.dense(&loss);
-            let exact = tokens.evaluate(&loss, DType::F64);
-            prop_assert!(!exact.differs(&dense, 1e-9), "{exact:?} {dense:?}");
-            // A logit of 1 / temperature carries that many roundings of f32.
-            let single = tokens.evaluate(&loss, DType::F32);
-            let tolerance = 1e-5 * (0.07 / temperature).max(1.0);
-            prop_assert!(!single.differs(&dense, tolerance), "{single:?} {dense:?}");
+            for way in WAYS {
+                // A logit of 1 / temperature carries that many roundings of f32.
+                let tolerance = way.tolerance(1e-9, 1e-5 * (0.07 / temperature).max(1.0));
+                let got = tokens.evaluate(&loss, way);
+                prop_assert!(!got.differs(&dense, tolerance), "{way:?}: {got:?} {dense:?}");
+            }
         }
     }
 
@@ -315,9 +357,24 @@ proptest! {
         for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
             let whole = InfoNce { negatives, ..InfoNce::default() };
             let parts = InfoNce { chunk_bytes, ..whole };
-            let whole = tokens.evaluate(&whole, DType::F32);
-            let parts = tokens.evaluate(&parts, DType::F32);
-            prop_assert!(!parts.differs(&whole, 1e-6), "{parts:?} {whole:?}");
+            for way in [Way::Chunks, Way::Exact] {
+                let whole = tokens.evaluate(&whole, way);
+                let parts = tokens.evaluate(&parts, way);
+                // Logits of 14 carry 14 roundings of f32.
+                let tolerance = way.tolerance(1e-12, 5e-6);
+                prop_assert!(!parts.differs(&whole, tolerance), "{way:?}: {parts:?} {whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fused_and_in_chunks_it_is_the_same_loss(
+        tokens in batches(), temperature in 0.05_f64..1.0, chunk_bytes in 1_usize..3000
+    ) {
+        for negatives in [Negatives::Batch, CLIP] {
+            let loss = InfoNce { negatives, temperature, chunk_bytes, ..InfoNce::default() };
+            let [fused, chunks] = [Way::Fused, Way::Chunks].map(|way| tokens.evaluate(&loss, way));
+            prop_assert!(!fused.differs_by(&chunks, 1e-5, 1e-4), "{fused:?} {chunks:?}");
         }
     }
 
@@ -325,12 +382,15 @@ proptest! {
     fn with_negatives_of_the_clip_an_item_costs_what_it_costs_alone(tokens in batches()) {
         for sampled in [None, Some(2)] {
             let loss = InfoNce { negatives: Negatives::Clip { sampled }, ..InfoNce::default() };
-            let together = tokens.evaluate(&loss, DType::F64);
-            for item in 0..tokens.shape[0] {
-                let alone = tokens.item(item).evaluate(&loss, DType::F64);
-                prop_assert!((together.loss[item] - alone.loss[0]).abs() < 1e-12);
-                prop_assert_eq!(together.accuracy[item], alone.accuracy[0]);
-                prop_assert_eq!(together.candidates[item], alone.candidates[0]);
+            for way in WAYS {
+                let together = tokens.evaluate(&loss, way);
+                let tolerance = way.tolerance(1e-12, 1e-5);
+                for item in 0..tokens.shape[0] {
+                    let alone = tokens.item(item).evaluate(&loss, way);
+                    prop_assert!((together.loss[item] - alone.loss[0]).abs() < tolerance);
+                    prop_assert_eq!(together.accuracy[item], alone.accuracy[0]);
+                    prop_assert_eq!(together.candidates[item], alone.candidates[0]);
+                }
             }
         }
     }
@@ -339,7 +399,7 @@ proptest! {
     fn sampled_negatives_are_at_most_that_many_and_all_if_there_are_fewer(tokens in batches()) {
         let evaluate = |sampled| {
             let negatives = Negatives::Clip { sampled };
-            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, DType::F64)
+            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, Way::Exact)
         };
         let two = evaluate(Some(2));
         prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
@@ -348,62 +408,93 @@ proptest! {
     }
 
     #[test]
-    fn the_gradient_is_the_finite_difference(tokens in batches()) {
-        let step = 1e-6;
-        let loss = InfoNce::default();
-        let outcome = tokens.evaluate(&loss, DType::F64);
-        let sides: [(Vec<f64>, Side); 2] = [
-            (outcome.gradient, |tokens| &mut tokens.queries),
-            (outcome.key_gradient, |tokens| &mut tokens.keys),
-        ];
-        for (gradient, side) in sides {
-            let largest = gradient.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
-            for (i, slope) in gradient.into_iter().enumerate().step_by(3) {
-                let at = |offset: f64| {
-                    let mut moved = tokens.clone();
-                    side(&mut moved)[i] += offset;
-                    let items = moved.evaluate(&loss, DType::F64).loss;
-                    items.iter().sum::<f64>() / items.len() as f64
-                };
-                let difference = (at(step) - at(-step)) / (2.0 * step);
-                prop_assert!((slope - difference).abs() <= 1e-5 * largest, "{slope} {difference}");
-            }
-        }
-    }
-
-    #[test]
     fn permuting_the_batch_permutes_the_items(tokens in batches()) {
         let backwards = tokens.backwards();
         for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
             let loss = InfoNce { negatives, ..InfoNce::default() };
-            let mut expected = tokens.evaluate(&loss, DType::F64).loss;
-            expected.reverse();
-            let got = backwards.evaluate(&loss, DType::F64).loss;
-            for (got, expected) in got.iter().zip(&expected) {
-                prop_assert!((got - expected).abs() < 1e-9, "{got} {expected}");
+            for way in WAYS {
+                let mut expected = tokens.evaluate(&loss, way).loss;
+                expected.reverse();
+                let got = backwards.evaluate(&loss, way).loss;
+                for (got, expected) in got.iter().zip(&expected) {
+                    let tolerance = way.tolerance(1e-9, 1e-5) * expected.max(1.0);
+                    prop_assert!((got - expected).abs() < tolerance, "{way:?}: {got} {expected}");
+                }
             }
         }
     }
 
     #[test]
-    fn padding_never_matters(tokens in batches(), by in 1_usize..4, filling in -9.0_f64..9.0) {
+    fn padding_may_hold_anything(tokens in batches(), by in 1_usize..4, filling in anything()) {
         let padded = tokens.padded(by, filling);
-        for negatives in [Negatives::Batch, CLIP] {
+        let [_, n_tokens, features] = tokens.shape;
+        let item = (n_tokens + by) * features;
+        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
             let loss = InfoNce { negatives, ..InfoNce::default() };
-            let alone = tokens.evaluate(&loss, DType::F32);
-            let got = padded.evaluate(&loss, DType::F32);
-            prop_assert_eq!(&got.loss, &alone.loss);
-            prop_assert_eq!(&got.candidates, &alone.candidates);
-            let [_, n_tokens, features] = tokens.shape;
-            let item = (n_tokens + by) * features;
-            for gradient in [got.gradient, got.key_gradient] {
-                for item in gradient.chunks_exact(item) {
-                    let padding = &item[n_tokens * features..];
-                    prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{padding:?}");
+            for way in WAYS {
+                let alone = tokens.evaluate(&loss, way);
+                let got = padded.evaluate(&loss, way);
+                prop_assert_eq!(&got.loss, &alone.loss);
+                prop_assert_eq!(&got.accuracy, &alone.accuracy);
+                prop_assert_eq!(&got.candidates, &alone.candidates);
+                for (got, alone) in [
+                    (got.gradient, alone.gradient),
+                    (got.key_gradient, alone.key_gradient),
+                ] {
+                    let items = got.chunks_exact(item).zip(alone.chunks_exact(n_tokens * features));
+                    for (got, alone) in items {
+                        let (valid, padding) = got.split_at(n_tokens * features);
+                        prop_assert_eq!(valid, alone);
+                        prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{padding:?}");
+                    }
                 }
             }
         }
     }
+}
+
+proptest! {
+    // Two evaluations for each difference.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_gradient_is_the_finite_difference(tokens in batches()) {
+        let step = 1e-6;
+        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+            let loss = InfoNce { negatives, ..InfoNce::default() };
+            let outcome = tokens.evaluate(&loss, Way::Exact);
+            let sides: [(Vec<f64>, Side); 2] = [
+                (outcome.gradient, |tokens| &mut tokens.queries),
+                (outcome.key_gradient, |tokens| &mut tokens.keys),
+            ];
+            for (gradient, side) in sides {
+                let largest = gradient.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
+                for (i, slope) in gradient.into_iter().enumerate().step_by(3) {
+                    let at = |offset: f64| {
+                        let mut moved = tokens.clone();
+                        side(&mut moved)[i] += offset;
+                        let items = moved.evaluate(&loss, Way::Exact).loss;
+                        items.iter().sum::<f64>() / items.len() as f64
+                    };
+                    let difference = (at(step) - at(-step)) / (2.0 * step);
+                    prop_assert!(
+                        (slope - difference).abs() <= 1e-5 * largest,
+                        "{negatives:?}: {slope} {difference}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What padding may hold.
+fn anything() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        -9.0_f64..9.0,
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+    ]
 }
 
 /// Queries or keys.
@@ -419,111 +510,189 @@ fn simplex(n: usize) -> Vec<f64> {
 fn perfect_alignment_has_the_least_loss_there_is() {
     let n = 6;
     let tokens = Tokens::new([1, n, n], simplex(n), simplex(n));
-    let loss = InfoNce::default();
-    let outcome = tokens.evaluate(&loss, DType::F64);
     let others = (n - 1) as f64;
-    let least = (others * (-(1.0 + 1.0 / others) / loss.temperature).exp()).ln_1p();
-    assert!((outcome.loss[0] / least - 1.0).abs() < 1e-6, "{outcome:?}");
-    assert!(outcome.gradient.iter().all(|slope| slope.abs() < 1e-6));
-    assert_eq!(outcome.accuracy, [1.0]);
-    assert_eq!(outcome.candidates, [6.0]);
-}
-
-#[test]
-fn tokens_of_one_content_give_no_signal_and_no_nan() {
-    for content in [0.0, -0.7] {
-        let mut tokens = Tokens::new([2, 3, 4], vec![0.3; 24], vec![0.3; 24]);
-        tokens.content = vec![content; 6];
-        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(1) }] {
+    for negatives in [Negatives::Batch, CLIP] {
+        // In f32 the least loss at a temperature of 0.07 is 2e-7, less than the rounding of a logit; at 0.5
+        // it is 0.37, and every digit can be seen.
+        for temperature in [0.07, 0.5] {
             let loss = InfoNce {
                 negatives,
+                temperature,
                 ..InfoNce::default()
             };
-            let outcome = tokens.evaluate(&loss, DType::F32);
-            assert_eq!(outcome.loss, [0.0; 2]);
-            assert_eq!(outcome.gradient, [0.0; 24]);
-            assert_eq!(outcome.queries, [0.0; 2]);
+            let least = (others * (-(1.0 + 1.0 / others) / temperature).exp()).ln_1p();
+            for way in WAYS {
+                let outcome = tokens.evaluate(&loss, way);
+                let off = (outcome.loss[0] - least).abs();
+                let exact = off <= 1e-6 * least;
+                let in_f32 = way != Way::Exact && off <= 2e-6;
+                assert!(
+                    exact || in_f32,
+                    "{way:?} at {temperature}: {outcome:?}, not {least}"
+                );
+                let flat = |slopes: &[f64]| slopes.iter().all(|slope| slope.abs() < 1e-6);
+                assert!(flat(&outcome.gradient), "{way:?}: {:?}", outcome.gradient);
+                assert!(
+                    flat(&outcome.key_gradient),
+                    "{way:?}: {:?}",
+                    outcome.key_gradient
+                );
+                assert_eq!(outcome.accuracy, [1.0]);
+                assert_eq!(outcome.candidates, [6.0]);
+            }
         }
     }
 }
 
+/// Every kind of negatives there is.
+const KINDS: [Negatives; 3] = [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(7) }];
+
+#[test]
+fn tokens_of_one_content_give_no_signal_and_no_nan() {
+    // More than one tile of keys, and none of them full.
+    let [batch, n, features] = [2, 171, 12];
+    let values = batch * n * features;
+    let mut seen = 0;
+    for (width, content) in [(1, 0.0), (1, -0.7), (25, 1.3), (128, 0.1)] {
+        let noise = |i: usize| (i as f64 * 1.7).sin() + content;
+        let patch: Vec<f64> = match width {
+            1 => vec![content],
+            _ => (0..width).map(noise).collect(),
+        };
+        // The vectors are equal too, or all different.
+        for vectors in [vec![0.3; values], (0..values).map(noise).collect()] {
+            let mut tokens = Tokens::new([batch, n, features], vectors.clone(), vectors);
+            tokens.values = width;
+            tokens.content = patch.repeat(batch * n);
+            for negatives in KINDS {
+                let loss = InfoNce {
+                    negatives,
+                    ..InfoNce::default()
+                };
+                for way in WAYS {
+                    let outcome = tokens.evaluate(&loss, way);
+                    assert_eq!(outcome.loss, [0.0; 2], "{way:?}, {negatives:?}");
+                    assert!(outcome.gradient.iter().all(|&slope| slope == 0.0));
+                    assert!(outcome.key_gradient.iter().all(|&slope| slope == 0.0));
+                    assert_eq!(outcome.accuracy, [0.0; 2]);
+                    assert_eq!(outcome.queries, [0.0; 2], "{way:?}, {negatives:?}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 4 * 2 * 3 * 3);
+}
+
 #[test]
 fn collapsed_keys_of_different_content_cost_the_logarithm_of_their_number() {
-    let tokens = Tokens::new([1, 5, 2], vec![0.3; 10], vec![0.7; 10]);
-    let outcome = tokens.evaluate(&InfoNce::default(), DType::F64);
-    assert!((outcome.loss[0] - 5.0_f64.ln()).abs() < 1e-12);
-    assert_eq!(outcome.accuracy, [0.0], "a tie is no hit");
-    assert_eq!(outcome.candidates, [5.0]);
-}
-
-#[test]
-fn one_context_vector_for_all_cannot_fall_below_the_logarithm_of_their_number() {
-    let n = 6;
-    let eye = |i: usize| (0..n).map(move |j| f64::from(i == j));
-    let keys: Vec<f64> = (0..n).flat_map(eye).collect();
-    let loss = InfoNce {
-        negatives: CLIP,
-        ..InfoNce::default()
-    };
-    let floor = (n as f64).ln();
-    let mut seen = 0;
-    for trial in 0..50 {
-        let vector: Vec<f64> = (0..n).map(|j| ((trial * 7 + j * 3) as f64).sin()).collect();
-        let queries = vector.iter().copied().cycle().take(n * n).collect();
-        let outcome = Tokens::new([1, n, n], queries, keys.clone()).evaluate(&loss, DType::F64);
-        assert!(outcome.loss[0] >= floor - 1e-9, "{outcome:?}");
-        seen += 1;
-    }
-    assert_eq!(seen, 50);
-    let even = Tokens::new([1, n, n], vec![1.0; n * n], keys);
-    assert!((even.evaluate(&loss, DType::F64).loss[0] - floor).abs() < 1e-12);
-}
-
-#[test]
-fn zero_vectors_and_batches_without_queries_are_finite() {
-    let mut zeros = Tokens::new([2, 3, 4], vec![0.0; 24], vec![0.0; 24]);
-    let outcome = zeros.evaluate(&InfoNce::default(), DType::F32);
-    assert!(
-        outcome
-            .loss
-            .iter()
-            .all(|loss| (loss - 6.0_f64.ln()).abs() < 1e-5)
-    );
-    assert!(outcome.gradient.iter().all(|slope| slope.is_finite()));
-    zeros.valid = vec![true, true, true, false, false, false];
-    let padded = zeros.evaluate(&InfoNce::default(), DType::F32);
-    assert_eq!(padded.loss[1], 0.0);
-    assert_eq!(padded.queries, [3.0, 0.0]);
-    zeros.hidden = vec![false; 6];
+    // Contents of 1 to n are told apart as long as neighbours differ by more than 1 %; so these grow.
+    let n = 203;
+    let mut tokens = Tokens::new([1, n, 3], vec![0.3; 3 * n], vec![0.7; 3 * n]);
+    tokens.content = (0..n as i32).map(|i| 1.05_f64.powi(i)).collect();
     for negatives in [Negatives::Batch, CLIP] {
         let loss = InfoNce {
             negatives,
             ..InfoNce::default()
         };
-        let nothing = zeros.evaluate(&loss, DType::F32);
-        assert_eq!(nothing.loss, [0.0; 2]);
-        assert_eq!(nothing.gradient, [0.0; 24]);
-        assert_eq!(nothing.queries, [0.0; 2]);
+        for way in WAYS {
+            let outcome = tokens.evaluate(&loss, way);
+            let off = (outcome.loss[0] - (n as f64).ln()).abs();
+            assert!(off < way.tolerance(1e-12, 1e-5), "{way:?}: {off}");
+            assert_eq!(outcome.accuracy, [0.0], "a tie is no hit");
+            assert_eq!(outcome.candidates, [n as f64]);
+            // All keys are where the query's own is: there is nowhere to go.
+            assert!(outcome.gradient.iter().all(|slope| slope.abs() < 1e-6));
+        }
+    }
+}
+
+#[test]
+fn one_context_vector_for_all_cannot_fall_below_the_logarithm_of_their_number() {
+    let mut seen = 0;
+    for (n, trials) in [(6, 50), (203, 3)] {
+        let eye = |i: usize| (0..n).map(move |j| f64::from(i == j));
+        let keys: Vec<f64> = (0..n).flat_map(eye).collect();
+        let floor = (n as f64).ln();
+        for negatives in [Negatives::Batch, CLIP] {
+            let loss = InfoNce {
+                negatives,
+                ..InfoNce::default()
+            };
+            for way in WAYS {
+                let evaluate = |queries: Vec<f64>| {
+                    let mut tokens = Tokens::new([1, n, n], queries, keys.clone());
+                    tokens.content = (0..n as i32).map(|i| 1.05_f64.powi(i)).collect();
+                    tokens.evaluate(&loss, way)
+                };
+                let tolerance = way.tolerance(1e-9, 1e-5);
+                for trial in 0..trials {
+                    let vector = (0..n).map(|j| ((trial * 7 + j * 3) as f64).sin());
+                    let vector: Vec<f64> = vector.collect();
+                    let outcome = evaluate(vector.repeat(n));
+                    assert!(
+                        outcome.loss[0] >= floor - tolerance,
+                        "{way:?}: {:?}",
+                        outcome.loss
+                    );
+                    seen += 1;
+                }
+                let even = evaluate(vec![1.0; n * n]);
+                assert!(
+                    (even.loss[0] - floor).abs() < tolerance,
+                    "{way:?}: {:?}",
+                    even.loss
+                );
+            }
+        }
+    }
+    assert_eq!(seen, (50 + 3) * 2 * 3);
+}
+
+#[test]
+fn zero_vectors_and_batches_without_queries_are_finite() {
+    for way in WAYS {
+        let mut zeros = Tokens::new([2, 3, 4], vec![0.0; 24], vec![0.0; 24]);
+        let outcome = zeros.evaluate(&InfoNce::default(), way);
+        let even = |loss: &f64| (loss - 6.0_f64.ln()).abs() < 1e-5;
+        assert!(outcome.loss.iter().all(even), "{way:?}: {outcome:?}");
+        assert!(outcome.gradient.iter().all(|&slope| slope == 0.0));
+        assert!(outcome.key_gradient.iter().all(|&slope| slope == 0.0));
+        zeros.valid = vec![true, true, true, false, false, false];
+        let padded = zeros.evaluate(&InfoNce::default(), way);
+        assert_eq!(padded.loss[1], 0.0);
+        assert_eq!(padded.queries, [3.0, 0.0]);
+        zeros.hidden = vec![false; 6];
+        for negatives in KINDS {
+            let loss = InfoNce {
+                negatives,
+                ..InfoNce::default()
+            };
+            let nothing = zeros.evaluate(&loss, way);
+            assert_eq!(nothing.loss, [0.0; 2]);
+            assert_eq!(nothing.gradient, [0.0; 24]);
+            assert_eq!(nothing.queries, [0.0; 2]);
+        }
     }
 }
 
 #[test]
 fn a_loud_and_a_soft_patch_differ_and_two_nearly_equal_ones_do_not() {
-    let mut tokens = Tokens::new([1, 4, 2], vec![0.5; 8], vec![0.5; 8]);
-    tokens.content = vec![1.0, 0.5, 1.004, 0.0];
-    let outcome = tokens.evaluate(&InfoNce::default(), DType::F32);
-    // 1 and 1.004 see each other as the same: 3 candidates each; the others have 4.
-    assert_eq!(outcome.candidates, [3.5]);
-    tokens.scored = vec![true, false, true, false];
-    assert_eq!(
-        tokens.evaluate(&InfoNce::default(), DType::F32).candidates,
-        [3.0]
-    );
+    for way in WAYS {
+        let mut tokens = Tokens::new([1, 4, 2], vec![0.5; 8], vec![0.5; 8]);
+        tokens.content = vec![1.0, 0.5, 1.004, 0.0];
+        let outcome = tokens.evaluate(&InfoNce::default(), way);
+        // 1 and 1.004 see each other as the same: 3 candidates each; the others have 4.
+        assert_eq!(outcome.candidates, [3.5], "{way:?}");
+        tokens.scored = vec![true, false, true, false];
+        let outcome = tokens.evaluate(&InfoNce::default(), way);
+        assert_eq!(outcome.candidates, [3.0], "{way:?}");
+    }
 }
 
 #[test]
-fn the_fused_operation_equals_the_chunks() {
-    // Fused in f32, chunks in f64; more than one tile of queries and of keys, none of them full.
+fn every_way_is_the_same_beyond_one_tile_and_one_chunk() {
+    // More than one tile of queries and of keys, none of them full, and more than one chunk.
     let [batch, n, features] = [3, 171, 141];
     let noise = |rate: f64| -> Vec<f64> {
         let values = 0..batch * n * features;
@@ -540,18 +709,19 @@ fn the_fused_operation_equals_the_chunks() {
     for negatives in [Negatives::Batch, CLIP] {
         let loss = InfoNce {
             negatives,
+            chunk_bytes: 100_000,
             ..InfoNce::default()
         };
-        let fused = tokens.evaluate(&loss, DType::F32);
-        let chunks = tokens.evaluate(&loss, DType::F64);
-        assert!(
-            !fused.differs(&chunks, 1e-5),
-            "{:?} {:?}",
-            fused.loss,
-            chunks.loss
-        );
+        let [fused, chunks, exact] = WAYS.map(|way| tokens.evaluate(&loss, way));
+        for (way, got) in [(Way::Fused, &fused), (Way::Chunks, &chunks)] {
+            let (got_loss, loss) = (&got.loss, &exact.loss);
+            assert!(!got.differs(&exact, 1e-5), "{way:?}: {got_loss:?} {loss:?}");
+        }
+        assert!(!fused.differs_by(&chunks, 1e-5, 1e-4));
         assert!(fused.candidates[0] > 1.0 && fused.queries[2] > 20.0);
-        assert!(!tokens.evaluate(&loss, DType::F32).differs(&fused, 0.0));
+        for (way, once) in [(Way::Fused, &fused), (Way::Chunks, &chunks)] {
+            assert!(!tokens.evaluate(&loss, way).differs(once, 0.0));
+        }
     }
 }
 
@@ -564,22 +734,26 @@ fn the_same_batch_gives_the_same_bits() {
         negatives: Negatives::Clip { sampled: Some(7) },
         ..InfoNce::default()
     };
-    let once = tokens.evaluate(&loss, DType::F32);
-    assert!(!tokens.evaluate(&loss, DType::F32).differs(&once, 0.0));
+    let once = tokens.evaluate(&loss, Way::Chunks);
+    assert!(!tokens.evaluate(&loss, Way::Chunks).differs(&once, 0.0));
     assert_eq!(once.candidates, [8.0; 2]);
     let mut redrawn = tokens.clone();
     redrawn.draw_keys = vec![8, 9];
-    assert!(redrawn.evaluate(&loss, DType::F32).differs(&once, 1e-3));
+    assert!(redrawn.evaluate(&loss, Way::Chunks).differs(&once, 1e-3));
 }
 
 #[test]
 fn without_a_graph_there_is_a_value_all_the_same() {
     let tokens = Tokens::new([1, 3, 3], simplex(3), simplex(3));
-    let tracked = tokens.evaluate(&InfoNce::default(), DType::F64).loss;
-    let mut plain = tokens.tensors(DType::F64);
-    plain.queries = plain.queries.inner();
-    let loss = InfoNce::default().per_item(plain).loss;
-    assert_eq!(loss.into_data().iter::<f64>().collect::<Vec<_>>(), tracked);
+    for way in WAYS {
+        let tracked = tokens.evaluate(&InfoNce::default(), way).loss;
+        let mut plain = tokens.tensors(way.dtype());
+        plain.queries = plain.queries.inner();
+        plain.keys = plain.keys.inner();
+        let loss = way.scores(&InfoNce::default(), plain).loss;
+        let loss: Vec<f64> = loss.into_data().iter::<f64>().collect();
+        assert_eq!(loss, tracked, "{way:?}");
+    }
 }
 
 #[test]
@@ -590,11 +764,11 @@ fn numbers_out_of_range_are_refused() {
         loss.validate()
     };
     assert_eq!(with(|_| ()), Ok(()));
-    assert_eq!(with(|loss| loss.same_content = 0.001), Ok(()));
+    assert_eq!(with(|loss| loss.same_content = 0.005), Ok(()));
     let refused = [
         ("temperature", with(|loss| loss.temperature = 0.0)),
         ("same_content", with(|loss| loss.same_content = 1.0)),
-        ("same_content", with(|loss| loss.same_content = 0.0009)),
+        ("same_content", with(|loss| loss.same_content = 0.0049)),
         ("same_content", with(|loss| loss.same_content = 0.0)),
         ("chunk_bytes", with(|loss| loss.chunk_bytes = 0)),
         (
@@ -614,29 +788,61 @@ fn numbers_out_of_range_are_refused() {
 fn keys_that_are_handed_over_detached_get_no_gradient() {
     let queries: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64).sin()).collect();
     let keys: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64 * 1.7).cos()).collect();
-    let mut tokens = Tokens::new([2, 5, 3], queries, keys).tensors(DType::F32);
-    let keys = tokens.keys.clone();
-    tokens.keys = keys.clone().detach();
-    let queries = tokens.queries.clone();
-    let gradients = mean_over_batch(InfoNce::default().per_item(tokens).loss).backward();
-    assert!(keys.grad(&gradients).is_none());
-    assert!(queries.grad(&gradients).is_some());
+    for way in WAYS {
+        let tokens = Tokens::new([2, 5, 3], queries.clone(), keys.clone());
+        let mut tokens = tokens.tensors(way.dtype());
+        let keys = tokens.keys.clone();
+        tokens.keys = keys.clone().detach();
+        let queries = tokens.queries.clone();
+        let scores = way.scores(&InfoNce::default(), tokens);
+        let gradients = mean_over_batch(scores.loss).backward();
+        assert!(keys.grad(&gradients).is_none());
+        assert!(queries.grad(&gradients).is_some());
+    }
+}
+
+/// Contents whose squares and products are rounded in different ways: to both sides, and all to one.
+fn patches(width: usize) -> Vec<Vec<f64>> {
+    let patch = |of: &dyn Fn(usize) -> f64| (0..width).map(of).collect();
+    let mut patches: Vec<Vec<f64>> = vec![
+        patch(&|i| (i as f64).sin()),
+        patch(&|i| (i as f64 * 0.37).sin().abs() * 3.0 + 0.1),
+        patch(&|i| (i as f64 * 1.3).sin().powi(5) * 40.0),
+    ];
+    for level in [0.1, 0.7, 1.0 / 3.0, 1e-4, 11.3, 0.9999] {
+        patches.push(vec![level; width]);
+    }
+    for seed in 0..20 {
+        let noise = |i: usize| ((i + 1) as f64 * (seed as f64 + 1.618)).sin() * 4e4;
+        patches.push(patch(&|i| noise(i).fract()));
+        patches.push(patch(&|i| noise(i).fract().abs() + 0.01));
+    }
+    patches
 }
 
 #[test]
 fn at_the_least_distance_a_content_is_still_its_own_copy() {
     let n = 40;
-    let mut tokens = Tokens::new([1, n, 2], vec![0.5; 2 * n], vec![0.5; 2 * n]);
-    tokens.values = 64;
-    tokens.content = (0..64)
-        .map(|i| (i as f64).sin())
-        .collect::<Vec<_>>()
-        .repeat(n);
-    let loss = InfoNce {
-        same_content: 0.001,
-        ..InfoNce::default()
-    };
-    assert_eq!(tokens.evaluate(&loss, DType::F32).queries, [0.0]);
+    let mut seen = 0;
+    for (width, same_content) in [(25, 0.005), (128, 0.005), (512, 0.005), (2048, 0.01)] {
+        let loss = InfoNce {
+            same_content,
+            ..InfoNce::default()
+        };
+        loss.validate().unwrap();
+        let patches = patches(width);
+        for patch in &patches {
+            let mut tokens = Tokens::new([1, n, 2], vec![0.5; 2 * n], vec![0.5; 2 * n]);
+            tokens.values = width;
+            tokens.content = patch.repeat(n);
+            for way in WAYS {
+                let queries = tokens.evaluate(&loss, way).queries;
+                assert_eq!(queries, [0.0], "{way:?}, {width}: {:?}", &patch[..3]);
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 4 * 49 * 3);
 }
 
 #[test]
@@ -653,7 +859,7 @@ fn tokens_of_an_item_draw_different_negatives() {
     let mut drawn = std::collections::BTreeSet::new();
     for token in 0..n {
         tokens.scored = (0..n).map(|other| other == token).collect();
-        let outcome = tokens.evaluate(&loss, DType::F64);
+        let outcome = tokens.evaluate(&loss, Way::Exact);
         // l = ln(1 + exp(s_j - s_i)), solved for the cosine of the one negative.
         let cosine = angle(token).cos() + outcome.loss[0].exp_m1().ln();
         drawn.insert((cosine.acos() / 0.2).round() as usize);
@@ -676,9 +882,18 @@ fn half_precision_is_computed_in_f32() {
             negatives,
             ..InfoNce::default()
         };
-        let [half, single] = [DType::BF16, DType::F32].map(|dtype| tokens.evaluate(&loss, dtype));
-        assert_eq!(half.loss, single.loss);
-        assert_eq!(half.candidates, single.candidates);
+        let ways: [fn(&InfoNce, ContrastiveTokens) -> ContrastiveScores; 2] =
+            [InfoNce::per_item, InfoNce::per_item_in_chunks];
+        for scores in ways {
+            let [half, single] = [DType::BF16, DType::F32].map(|dtype| {
+                let scores = scores(&loss, tokens.tensors(dtype));
+                [scores.loss, scores.candidates].map(|items| {
+                    assert_eq!(items.dtype(), DType::F32);
+                    items.into_data().try_to_vec::<f32>().unwrap()
+                })
+            });
+            assert_eq!(half, single);
+        }
     }
 }
 

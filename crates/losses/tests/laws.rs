@@ -60,8 +60,8 @@ impl Batch {
         }
     }
 
-    /// With frames appended that don't count and hold `filling`.
-    fn padded(&self, by: usize, filling: f64) -> Batch {
+    /// With frames appended that don't count, and hold `fillings` in prediction and target.
+    fn padded(&self, by: usize, fillings: [f64; 2]) -> Batch {
         let [batch, bins, frames] = self.shape;
         let pad = |values: &[f64], filling: f64| {
             let row = |row: &[f64]| {
@@ -72,8 +72,8 @@ impl Batch {
         };
         Batch {
             shape: [batch, bins, frames + by],
-            prediction: pad(&self.prediction, filling),
-            target: pad(&self.target, 1.0 - filling),
+            prediction: pad(&self.prediction, fillings[0]),
+            target: pad(&self.target, fillings[1]),
             weights: pad(&self.weights, 0.0),
         }
     }
@@ -135,6 +135,16 @@ fn audible_batches() -> impl Strategy<Value = Batch> {
     })
 }
 
+/// What bins that don't count may hold.
+fn anything() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        -9.0_f64..9.0,
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+    ]
+}
+
 fn close(got: f64, expected: f64) -> bool {
     (got - expected).abs() <= 2e-5 * expected.abs().max(1.0)
 }
@@ -183,12 +193,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_selected_never_matters(batch in batches(), other in -9.0_f64..9.0) {
+    fn what_is_not_selected_may_hold_anything(batch in batches(), fillings in [anything(), anything()]) {
         let mut altered = batch.clone();
         for (i, weight) in batch.weights.iter().enumerate() {
             if *weight == 0.0 {
-                altered.prediction[i] = other;
-                altered.target[i] = -other;
+                altered.prediction[i] = fillings[0];
+                altered.target[i] = fillings[1];
             }
         }
         for loss in all() {
@@ -203,12 +213,24 @@ proptest! {
     }
 
     #[test]
-    fn padding_never_matters(batch in batches(), by in 1_usize..4, filling in -2.0_f64..2.0) {
-        let padded = batch.padded(by, filling);
+    fn padding_may_hold_anything(
+        batch in batches(), by in 1_usize..4, fillings in [anything(), anything()]
+    ) {
+        let padded = batch.padded(by, fillings);
+        let frames = batch.shape[2];
         for loss in all() {
-            let alone = batch.per_item(loss.as_ref());
-            let got = padded.per_item(loss.as_ref());
+            let (alone, slopes) = batch.evaluate(loss.as_ref(), DType::F32);
+            let (got, padded_slopes) = padded.evaluate(loss.as_ref(), DType::F32);
             prop_assert!(all_close(&got, &alone), "{}: {got:?} {alone:?}", loss.name());
+            let largest = slopes.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+            for (row, padded) in slopes.chunks(frames).zip(padded_slopes.chunks(frames + by)) {
+                let (valid, padding) = padded.split_at(frames);
+                prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{}", loss.name());
+                for (got, slope) in valid.iter().zip(row) {
+                    let close = (got - slope).abs() <= 1e-5 * largest;
+                    prop_assert!(close, "{}: {got} {slope} of {largest}", loss.name());
+                }
+            }
         }
     }
 

@@ -94,6 +94,16 @@ fn sounds() -> impl Strategy<Value = Sounds> {
     })
 }
 
+/// What padding may hold.
+fn anything() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        -9.0_f64..9.0,
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -116,6 +126,28 @@ proptest! {
                 }
                 let padding = &gradient[start + sounds.valid[item]..start + sounds.shape[1]];
                 prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{}", loss.name());
+            }
+        }
+    }
+
+    #[test]
+    fn padding_may_hold_anything(mut sounds in sounds(), fillings in [anything(), anything()], empty: bool) {
+        if empty {
+            sounds.valid[0] = 0;
+        }
+        let mut altered = sounds.clone();
+        for (item, &valid) in sounds.valid.iter().enumerate() {
+            let samples = sounds.shape[1];
+            let padding = item * samples + valid..(item + 1) * samples;
+            altered.prediction[padding.clone()].fill(fillings[0]);
+            altered.target[padding].fill(fillings[1]);
+        }
+        for loss in all() {
+            for dtype in [DType::F32, DType::F64] {
+                let (items, gradient) = sounds.evaluate(loss.as_ref(), dtype);
+                let (got, got_gradient) = altered.evaluate(loss.as_ref(), dtype);
+                prop_assert_eq!(&got, &items, "{}", loss.name());
+                prop_assert_eq!(&got_gradient, &gradient, "{}", loss.name());
             }
         }
     }

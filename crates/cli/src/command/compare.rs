@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
 use losses::{
-    EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss, MagnitudeLoss,
+    EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, Loss, LowMagnitudeLoss, MagnitudeLoss,
     MultiResolutionStftConfig, Norm, PreEmphasis, SpectralConvergence, SpectrogramLoss,
     WaveformLoss, valid_weights,
 };
@@ -39,11 +39,21 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
     let recorded = decode_file(&arguments.estimate, &config.decode)?;
     // The target's rate, which may be the higher one: what an estimate lacks above its own is a fault of it.
     let estimate = resample(&recorded, target.sample_rate_hz)?;
-    let distances = distances(&target, &estimate, &config)?;
+    let Comparison {
+        distances,
+        left_out,
+    } = compare(&target, &estimate, &config)?;
     if arguments.json {
+        let names = left_out.iter().flat_map(|left_out| left_out.names);
         let values: Map<String, Value> = distances
             .iter()
             .map(|distance| (distance.name.to_owned(), distance.value.into()))
+            // Null, so that nobody who looks for one misses it without a word.
+            .chain(names.map(|name| (name.to_string(), Value::Null)))
+            .collect();
+        let left_out: Vec<Value> = left_out
+            .iter()
+            .map(|LeftOut { names, reason }| json!({ "distances": names, "reason": reason }))
             .collect();
         return print(format_args!(
             "{:#}",
@@ -53,6 +63,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
                 "sample_rate_hz": target.sample_rate_hz,
                 "stft": config.stft,
                 "distances": values,
+                "left_out": left_out,
             })
         ));
     }
@@ -81,6 +92,11 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
     lines.extend(distances.iter().map(|Distance { name, value, says }| {
         format!("{name:<26} {:>12}  {says}", rounded(*value))
     }));
+    lines.extend(
+        left_out
+            .iter()
+            .map(|LeftOut { names, reason }| format!("left out: {}: {reason}", names.join(", "))),
+    );
     print(lines.join("\n"))
 }
 
@@ -91,16 +107,49 @@ struct Distance {
     says: &'static str,
 }
 
-fn distances(
-    target: &Audio,
-    estimate: &Audio,
-    config: &DataConfig,
-) -> anyhow::Result<Vec<Distance>> {
-    let mut found = spectral(target, estimate, config.stft)?;
-    found.extend(waveform(target, estimate)?);
-    // Its mel filters and windows want a rate that sounds are rarely below.
+/// Distances that are not defined for a pair of sounds.
+struct LeftOut {
+    names: &'static [&'static str],
+    reason: String,
+}
+
+/// What was found, and what there was no way to find.
+struct Comparison {
+    distances: Vec<Distance>,
+    left_out: Vec<LeftOut>,
+}
+
+fn compare(target: &Audio, estimate: &Audio, config: &DataConfig) -> anyhow::Result<Comparison> {
+    let mut found = Comparison {
+        distances: spectral(target, estimate, config.stft)?,
+        left_out: Vec::new(),
+    };
+    waveform(target, estimate, &mut found)?;
+    perceptual(target, estimate, &mut found)?;
+    Ok(found)
+}
+
+/// The distances of [`perceptual`].
+const PANEL: [&str; 5] = ["mss", "wmfcc", "sot", "rms_cosine", "logmel_l1"];
+
+/// Distances that are made to agree with ears, on mel filters and short windows.
+fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow::Result<()> {
     let panel = match Panel::new(target.sample_rate_hz) {
-        Err(MatchingError::UnsupportedRate { .. }) => return Ok(found),
+        Err(MatchingError::UnsupportedRate {
+            got_hz,
+            min_hz,
+            max_hz,
+            ..
+        }) => {
+            found.left_out.push(LeftOut {
+                names: &PANEL,
+                reason: format!(
+                    "their filters need a sample rate from {min_hz} to {max_hz} Hz, \
+                     and the target has {got_hz} Hz"
+                ),
+            });
+            return Ok(());
+        }
         panel => panel?.score(target, estimate)?,
     };
     for (name, value, says) in [
@@ -130,9 +179,9 @@ fn distances(
             "dB, log-mel distance, absolute levels",
         ),
     ] {
-        found.push(Distance { name, value, says });
+        found.distances.push(Distance { name, value, says });
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Distances between magnitudes, under the experiment's STFT.
@@ -189,7 +238,7 @@ fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Resul
 }
 
 /// Distances between the sounds themselves.
-fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
+fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow::Result<()> {
     let device = cpu();
     let samples = target.samples.len().max(estimate.samples.len());
     let sample_rate_hz = f64::from(target.sample_rate_hz);
@@ -200,11 +249,11 @@ fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
         )
     });
     let multi_resolution = MultiResolutionStftConfig::default().init(&device)?;
-    let mut found = vec![Distance {
+    found.distances.push(Distance {
         name: "multi_resolution_stft",
         value: scalar(multi_resolution.per_item(estimate.clone(), target.clone(), &[samples])),
         says: "convergence and log magnitude, mean of three resolutions",
-    }];
+    });
     let filters = [
         (
             "esr",
@@ -232,8 +281,17 @@ fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
             pre_emphasis,
             epsilon: ENERGY_OF_SILENCE,
         };
+        if loss.validate().is_err() {
+            found.left_out.push(LeftOut {
+                names: &["esr_a_weighted"],
+                reason: format!(
+                    "the curve is tied to 1 kHz, which sounds of {sample_rate_hz} Hz don't have"
+                ),
+            });
+            continue;
+        }
         let value = loss.esr_per_item(estimate.clone(), target.clone(), &[samples]);
-        found.push(Distance {
+        found.distances.push(Distance {
             name,
             value: scalar(value),
             says,
@@ -244,12 +302,12 @@ fn waveform(target: &Audio, estimate: &Audio) -> anyhow::Result<Vec<Distance>> {
         epsilon: ENERGY_OF_SILENCE,
     };
     let dc = unfiltered.dc_per_item(estimate, target, &[samples]);
-    found.push(Distance {
+    found.distances.push(Distance {
         name: "dc",
         value: scalar(dc),
         says: "energy of the offset over that of the target",
     });
-    Ok(found)
+    Ok(())
 }
 
 fn padded(sound: &Audio, samples: usize) -> Vec<f32> {
