@@ -8,6 +8,8 @@ mod flex;
 mod signal;
 #[cfg(feature = "flex")]
 mod weights;
+#[cfg(feature = "flex")]
+mod winograd;
 
 #[cfg(feature = "flex")]
 use crate::backend::is_fused;

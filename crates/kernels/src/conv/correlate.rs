@@ -2,6 +2,7 @@
 //! `stride`-th frame.
 
 use super::signal::{Signal, copy_strided};
+use super::winograd::{self, Pairs};
 use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
@@ -33,13 +34,20 @@ const TASKS_PER_THREAD: usize = 4;
 /// ```
 #[derive(Debug)]
 pub(super) struct Phase<'a> {
-    /// `[c_out, c_in, taps]`
-    pub(super) weights: Cow<'a, [f32]>,
+    pub(super) weights: Weights<'a>,
     pub(super) taps: usize,
     pub(super) read: Steps<isize>,
     pub(super) write: Steps<usize>,
     /// How many `j` there are.
     pub(super) frames: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Weights<'a> {
+    /// `[c_out, c_in, taps]`
+    ByOutput(Cow<'a, [f32]>),
+    /// `[c_in, c_out, taps]`, the last tap first: those of the transpose, as they are.
+    ByInput(&'a [f32]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,8 +144,20 @@ struct Task<'a> {
 impl Task<'_> {
     fn run(&mut self, x: Signal, phases: &[Phase], bias: &[f32]) {
         let outputs = self.y[0].len() / self.frames;
+        let c_out = bias.len();
         let bias = &bias[self.first_output..][..outputs];
         for phase in phases {
+            if winograd::suits(phase, [x.channels, c_out]) {
+                let pairs = Pairs {
+                    x,
+                    phase,
+                    bias,
+                    first_item: self.first_item,
+                    first_output: self.first_output,
+                };
+                pairs.write(&mut self.y);
+                continue;
+            }
             let lanes = self.y.len() * phase.frames;
             let mut start = 0;
             while start < lanes {
@@ -154,7 +174,10 @@ impl Task<'_> {
 
     fn tiles(&mut self, x: Signal, phase: &Phase, bias: &[f32], tiles: &[Tile]) {
         let row_length = x.channels * phase.taps;
-        let weights = &phase.weights[self.first_output * row_length..];
+        let Weights::ByOutput(weights) = &phase.weights else {
+            panic!("windows are multiplied with weights by output");
+        };
+        let weights = &weights[self.first_output * row_length..];
         let channels_at_once = (DEPTH / phase.taps.max(1)).max(1);
         let height: usize = tiles.iter().map(|tile| tile.height).sum();
         with_scratch(
@@ -217,25 +240,25 @@ fn of_tiles<'a>(
 }
 
 /// Up to [`TILE`] frames of a phase, counted through the examples of a task.
-struct Tile {
-    runs: Vec<Run>,
-    lanes: usize,
+pub(super) struct Tile {
+    pub(super) runs: Vec<Run>,
+    pub(super) lanes: usize,
     /// The lanes rounded up to whole vectors.
-    height: usize,
+    pub(super) height: usize,
 }
 
 /// Neighbouring frames of one example.
-struct Run {
+pub(super) struct Run {
     /// Where they begin in the tile.
-    lane: usize,
+    pub(super) lane: usize,
     /// Which example of the task.
-    item: usize,
-    first: usize,
-    length: usize,
+    pub(super) item: usize,
+    pub(super) first: usize,
+    pub(super) length: usize,
 }
 
 impl Tile {
-    fn new(lanes: Range<usize>, frames: usize) -> Self {
+    pub(super) fn new(lanes: Range<usize>, frames: usize) -> Self {
         let mut runs = Vec::new();
         let mut at = lanes.start;
         while at < lanes.end {

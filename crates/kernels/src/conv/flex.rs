@@ -1,8 +1,9 @@
 //! Convolution of the CPU backend, and its place in the graph.
 
-use super::correlate::{Phase, Steps, correlate};
+use super::correlate::{Phase, Steps, Weights, correlate};
 use super::signal::{Signal, channel_sums};
 use super::weights::{Meeting, transposed, weight_gradient};
+use super::winograd;
 use crate::backend::{shape, tensor, values};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -160,7 +161,7 @@ fn run(x: FlexTensor, weight: FlexTensor, bias: &[f32], convolution: Convolution
 /// A convolution is a single phase.
 fn plain_phase(weights: &[f32], taps: usize, convolution: Convolution) -> Phase<'_> {
     Phase {
-        weights: Cow::Borrowed(weights),
+        weights: Weights::ByOutput(Cow::Borrowed(weights)),
         taps,
         read: Steps {
             start: -(convolution.left as isize),
@@ -178,7 +179,7 @@ fn transposed_phases(
     weights: &[f32],
     shape: [usize; 3],
     convolution: Convolution,
-) -> Vec<Phase<'static>> {
+) -> Vec<Phase<'_>> {
     let Convolution {
         stride,
         left,
@@ -191,18 +192,29 @@ fn transposed_phases(
             let first_m = left.saturating_sub(first).div_ceil(stride);
             let start = stride * first_m + first - left;
             let of_phase = (first..taps).step_by(stride).len();
-            (start < frames).then(|| Phase {
-                weights: Cow::Owned(transposed(weights, shape, first, stride)),
-                taps: of_phase,
-                read: Steps {
-                    start: first_m as isize + 1 - of_phase as isize,
-                    step: 1,
-                },
-                write: Steps {
-                    start,
-                    step: stride,
-                },
-                frames: (frames - start).div_ceil(stride),
+            (start < frames).then(|| {
+                let phase = Phase {
+                    weights: Weights::ByInput(weights),
+                    taps: of_phase,
+                    read: Steps {
+                        start: first_m as isize + 1 - of_phase as isize,
+                        step: 1,
+                    },
+                    write: Steps {
+                        start,
+                        step: stride,
+                    },
+                    frames: (frames - start).div_ceil(stride),
+                };
+                let [c_in, c_out, _] = shape;
+                if winograd::suits(&phase, [c_in, c_out]) {
+                    return phase;
+                }
+                let turned = transposed(weights, shape, first, stride);
+                Phase {
+                    weights: Weights::ByOutput(Cow::Owned(turned)),
+                    ..phase
+                }
             })
         })
         .collect()
