@@ -8,7 +8,6 @@ use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use crate::scratch::with_scratch;
 use rayon::prelude::*;
-use std::borrow::Cow;
 use std::ops::Range;
 
 /// Frames that are multiplied with the weights at once: the columns of a product. Frames of several
@@ -16,7 +15,7 @@ use std::ops::Range;
 const TILE: usize = 64;
 
 /// Tiles which the same weights meet while they are in the second cache.
-const GROUP: usize = 4;
+const GROUP: usize = 6;
 
 /// Channels times taps of a product: so many rows of a tile fit into the first cache.
 const DEPTH: usize = 128;
@@ -45,9 +44,61 @@ pub(super) struct Phase<'a> {
 #[derive(Debug)]
 pub(super) enum Weights<'a> {
     /// `[c_out, c_in, taps]`
-    ByOutput(Cow<'a, [f32]>),
-    /// `[c_in, c_out, taps]`, the last tap first: those of the transpose, as they are.
-    ByInput(&'a [f32]),
+    ByOutput(&'a [f32]),
+    /// `[c_in, c_out, taps]`, of which the taps `first`, `first + step`, .. are met, the last one first.
+    ByInput {
+        data: &'a [f32],
+        taps: usize,
+        first: usize,
+        step: usize,
+    },
+}
+
+impl<'a> Weights<'a> {
+    /// `[channels * taps, outputs]` of so many taps and `c_in` channels. Weights by input are copied to `memory`.
+    fn matrix<'m>(
+        &self,
+        outputs: Range<usize>,
+        channels: Range<usize>,
+        c_in: usize,
+        phase_taps: usize,
+        memory: &'m mut [f32],
+    ) -> Matrix<'m>
+    where
+        'a: 'm,
+    {
+        let rows = channels.len() * phase_taps;
+        let (data, taps, first, step) = match *self {
+            Self::ByOutput(data) => {
+                return Matrix {
+                    data: &data[(outputs.start * c_in + channels.start) * phase_taps..],
+                    rows,
+                    columns: outputs.len(),
+                    row_stride: 1,
+                    column_stride: c_in * phase_taps,
+                };
+            }
+            Self::ByInput {
+                data,
+                taps,
+                first,
+                step,
+            } => (data, taps, first, step),
+        };
+        let width = outputs.len();
+        let c_out = data.len() / (c_in * taps);
+        let memory = &mut memory[..rows * width];
+        if rows == 0 {
+            return Matrix::by_columns(memory, rows, width);
+        }
+        for (channel, memory) in channels.zip(memory.chunks_exact_mut(phase_taps * width)) {
+            let from = &data[(channel * c_out + outputs.start) * taps..][..width * taps];
+            for (tap, row) in memory.chunks_exact_mut(width).rev().enumerate() {
+                copy_strided(row, &from[first + tap * step..], taps);
+            }
+        }
+        Matrix::by_columns(memory, width, rows).transposed()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -110,10 +161,19 @@ impl Partition {
         const MIN_FRAMES: usize = 128;
         /// What a product takes at once.
         const COLUMNS: usize = 6;
+        /// Reading a channel's weights takes as long as laying out so many frames of it.
+        const FRAMES_PER_OUTPUT: usize = 6;
         let tasks = (products / TASK_PRODUCTS).clamp(1, tasks_wanted());
-        let items = batch.div_ceil(tasks).max(MIN_FRAMES.div_ceil(frames));
-        let groups = batch.div_ceil(items);
-        let items = batch.div_ceil(groups);
+        let fewest_items = MIN_FRAMES.div_ceil(frames).min(batch.max(1));
+        // Every group of examples reads all weights, and every block of channels lays out all frames.
+        let groups = (1..=tasks.min(batch.div_ceil(fewest_items)).max(1))
+            .min_by_key(|groups| {
+                let blocks = tasks.div_ceil(*groups);
+                blocks * batch * frames + groups * c_out * FRAMES_PER_OUTPUT
+            })
+            .expect("one group at least");
+        let items = batch.div_ceil(groups).max(1);
+        let groups = batch.div_ceil(items).max(1);
         let outputs = c_out
             .div_ceil(tasks.div_ceil(groups))
             .next_multiple_of(COLUMNS);
@@ -173,16 +233,16 @@ impl Task<'_> {
     }
 
     fn tiles(&mut self, x: Signal, phase: &Phase, bias: &[f32], tiles: &[Tile]) {
-        let row_length = x.channels * phase.taps;
-        let Weights::ByOutput(weights) = &phase.weights else {
-            panic!("windows are multiplied with weights by output");
-        };
-        let weights = &weights[self.first_output * row_length..];
+        let outputs = self.first_output..self.first_output + bias.len();
         let channels_at_once = (DEPTH / phase.taps.max(1)).max(1);
         let height: usize = tiles.iter().map(|tile| tile.height).sum();
         with_scratch(
-            [TILE * channels_at_once * phase.taps, height * bias.len()],
-            |[panel, sums]| {
+            [
+                bias.len() * channels_at_once * phase.taps,
+                TILE * channels_at_once * phase.taps,
+                height * bias.len(),
+            ],
+            |[weights, panel, sums]| {
                 for (sums, _) in of_tiles(sums, tiles, bias.len()) {
                     let height = sums.len() / bias.len();
                     for (column, &bias) in sums.chunks_exact_mut(height).zip(bias) {
@@ -191,13 +251,13 @@ impl Task<'_> {
                 }
                 for first in (0..x.channels).step_by(channels_at_once) {
                     let channels = first..x.channels.min(first + channels_at_once);
-                    let right = Matrix {
-                        data: &weights[first * phase.taps..],
-                        rows: channels.len() * phase.taps,
-                        columns: bias.len(),
-                        row_stride: 1,
-                        column_stride: row_length,
-                    };
+                    let right = phase.weights.matrix(
+                        outputs.clone(),
+                        channels.clone(),
+                        x.channels,
+                        phase.taps,
+                        weights,
+                    );
                     for (sums, tile) in of_tiles(sums, tiles, bias.len()) {
                         let panel = &mut panel[..tile.height * right.rows];
                         tile.pack(x, self.first_item, phase, channels.clone(), panel);

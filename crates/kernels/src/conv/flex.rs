@@ -2,8 +2,7 @@
 
 use super::correlate::{Phase, Steps, Weights, correlate};
 use super::signal::{Signal, channel_sums};
-use super::weights::{Meeting, transposed, weight_gradient};
-use super::winograd;
+use super::weights::{Meeting, weight_gradient};
 use crate::backend::{shape, tensor, values};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -13,7 +12,6 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
-use std::borrow::Cow;
 
 /// What is computed, beside the operands.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +159,7 @@ fn run(x: FlexTensor, weight: FlexTensor, bias: &[f32], convolution: Convolution
 /// A convolution is a single phase.
 fn plain_phase(weights: &[f32], taps: usize, convolution: Convolution) -> Phase<'_> {
     Phase {
-        weights: Weights::ByOutput(Cow::Borrowed(weights)),
+        weights: Weights::ByOutput(weights),
         taps,
         read: Steps {
             start: -(convolution.left as isize),
@@ -192,29 +190,23 @@ fn transposed_phases(
             let first_m = left.saturating_sub(first).div_ceil(stride);
             let start = stride * first_m + first - left;
             let of_phase = (first..taps).step_by(stride).len();
-            (start < frames).then(|| {
-                let phase = Phase {
-                    weights: Weights::ByInput(weights),
-                    taps: of_phase,
-                    read: Steps {
-                        start: first_m as isize + 1 - of_phase as isize,
-                        step: 1,
-                    },
-                    write: Steps {
-                        start,
-                        step: stride,
-                    },
-                    frames: (frames - start).div_ceil(stride),
-                };
-                let [c_in, c_out, _] = shape;
-                if winograd::suits(&phase, [c_in, c_out]) {
-                    return phase;
-                }
-                let turned = transposed(weights, shape, first, stride);
-                Phase {
-                    weights: Weights::ByOutput(Cow::Owned(turned)),
-                    ..phase
-                }
+            (start < frames).then(|| Phase {
+                weights: Weights::ByInput {
+                    data: weights,
+                    taps,
+                    first,
+                    step: stride,
+                },
+                taps: of_phase,
+                read: Steps {
+                    start: first_m as isize + 1 - of_phase as isize,
+                    step: 1,
+                },
+                write: Steps {
+                    start,
+                    step: stride,
+                },
+                frames: (frames - start).div_ceil(stride),
             })
         })
         .collect()

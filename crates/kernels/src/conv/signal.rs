@@ -67,19 +67,22 @@ pub(super) fn copy_strided(to: &mut [f32], from: &[f32], step: usize) {
     match step {
         1 => to.copy_from_slice(&from[..to.len()]),
         // Known to the compiler, so that it shuffles vectors.
-        2 => {
-            let Some((last, to)) = to.split_last_mut() else {
-                return;
-            };
-            *last = from[2 * to.len()];
-            for (to, pair) in to.iter_mut().zip(from.chunks_exact(2)) {
-                *to = pair[0];
-            }
-        }
+        2 => copy_every::<2>(to, from),
+        4 => copy_every::<4>(to, from),
         _ => {
             for (to, &from) in to.iter_mut().zip(from.iter().step_by(step)) {
                 *to = from;
             }
         }
+    }
+}
+
+fn copy_every<const STEP: usize>(to: &mut [f32], from: &[f32]) {
+    let Some((last, to)) = to.split_last_mut() else {
+        return;
+    };
+    *last = from[STEP * to.len()];
+    for (to, group) in to.iter_mut().zip(from.chunks_exact(STEP)) {
+        *to = group[0];
     }
 }

@@ -1,4 +1,4 @@
-//! The weights of a convolution: their gradient, and their order in the transposed convolution.
+//! The gradient of a convolution's weights.
 
 use super::correlate::tasks_wanted;
 use super::signal::Signal;
@@ -176,43 +176,4 @@ fn pack(
             column[width..].fill(0.0);
         }
     }
-}
-
-/// The taps `first`, `first + stride`, .. of weights `[inner, outer, taps]`, last first, as
-/// `[outer, inner, taps]`.
-pub(super) fn transposed(
-    weights: &[f32],
-    [inner, outer, taps]: [usize; 3],
-    first: usize,
-    stride: usize,
-) -> Vec<f32> {
-    /// Rows that are written at once: what is read for them is a few cache lines without gaps.
-    const ROWS: usize = 16;
-    let of_phase = (first..taps).step_by(stride);
-    let mut result = zeros(outer * inner * of_phase.len());
-    if result.is_empty() {
-        return result;
-    }
-    let row_length = inner * of_phase.len();
-    let write = |(block, rows): (usize, &mut [f32])| {
-        for i in 0..inner {
-            let read = &weights[(i * outer + block * ROWS) * taps..];
-            for (row, read) in rows
-                .chunks_exact_mut(row_length)
-                .zip(read.chunks_exact(taps))
-            {
-                let write = &mut row[i * of_phase.len()..][..of_phase.len()];
-                for (to, tap) in write.iter_mut().rev().zip(of_phase.clone()) {
-                    *to = read[tap];
-                }
-            }
-        }
-    };
-    let blocks = ROWS * row_length;
-    if result.len() < 1 << 16 {
-        result.chunks_mut(blocks).enumerate().for_each(write);
-    } else {
-        result.par_chunks_mut(blocks).enumerate().for_each(write);
-    }
-    result
 }

@@ -31,6 +31,7 @@ pub(super) fn suits(phase: &Phase, [c_in, c_out]: [usize; 2]) -> bool {
     phase.taps == 3
         && phase.read.step == 1
         && phase.write.step == 1
+        && phase.weights.are_all_met()
         && c_in.min(c_out) >= LEAST_CHANNELS
 }
 
@@ -135,11 +136,19 @@ impl Pairs<'_> {
 }
 
 impl Weights<'_> {
+    /// Whether no tap is left out.
+    fn are_all_met(&self) -> bool {
+        match self {
+            Self::ByOutput(_) => true,
+            Self::ByInput { step, .. } => *step == 1,
+        }
+    }
+
     /// `[channels, outputs]` of the kernels of one product, in the order in which [`Kernels`] writes them.
     fn kernels<'a>(&self, data: &'a [f32], [width, depth]: [usize; 2]) -> Matrix<'a> {
         match self {
             Self::ByOutput(_) => Matrix::by_columns(data, depth, width),
-            Self::ByInput(_) => Matrix::by_columns(data, width, depth).transposed(),
+            Self::ByInput { .. } => Matrix::by_columns(data, width, depth).transposed(),
         }
     }
 }
@@ -165,11 +174,11 @@ impl WithSimd for Kernels<'_> {
             weights,
         } = self;
         let outputs = pairs.first_output + outputs.start..pairs.first_output + outputs.end;
-        let (data, [rows, columns], row_length, is_reversed) = match &pairs.phase.weights {
-            Weights::ByOutput(data) => (&data[..], [outputs, channels], pairs.x.channels, false),
-            Weights::ByInput(data) => {
-                let row_length = data.len() / (pairs.phase.taps * pairs.x.channels);
-                (*data, [channels, outputs], row_length, true)
+        let (data, [rows, columns], row_length, is_reversed) = match pairs.phase.weights {
+            Weights::ByOutput(data) => (data, [outputs, channels], pairs.x.channels, false),
+            Weights::ByInput { data, taps, .. } => {
+                let row_length = data.len() / (taps * pairs.x.channels);
+                (data, [channels, outputs], row_length, true)
             }
         };
         let (u0, u1, u2, u3) = quarters(weights);
