@@ -10,6 +10,9 @@ use pulp::{Arch, Simd, WithSimd};
 /// The length of columns is a multiple of this: a whole number of the widest vectors.
 pub(crate) const LANE_MULTIPLE: usize = 16;
 
+/// Summands that are added between two looks at how many are left.
+const STEPS: usize = 4;
+
 /// What becomes of the values that a product is written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Onto {
@@ -36,11 +39,43 @@ pub(crate) fn product(
     }
     let height = left.len() / right.rows;
     assert_eq!(
-        [height * right.rows, height * right.columns],
-        [left.len(), destination.len()],
+        height * right.columns,
+        destination.len(),
         "the shapes of a matrix product must fit"
     );
-    assert_eq!(height % LANE_MULTIPLE, 0, "columns of {height} values");
+    product_apart(destination, height, onto, left, right, factor);
+}
+
+/// As [`product`], where the columns of `destination` begin `stride` values apart: a multiple of
+/// [`LANE_MULTIPLE`] too.
+pub(crate) fn product_apart(
+    destination: &mut [f32],
+    stride: usize,
+    onto: Onto,
+    left: &[f32],
+    right: Matrix,
+    factor: f32,
+) {
+    if right.columns == 0 || right.rows == 0 {
+        return;
+    }
+    let height = left.len() / right.rows;
+    assert_eq!(
+        height * right.rows,
+        left.len(),
+        "the shapes of a matrix product must fit"
+    );
+    let reach = (right.columns - 1) * stride + height;
+    assert!(
+        height <= stride && reach <= destination.len(),
+        "columns of {height} values, {stride} apart, up to {reach}, got {}",
+        destination.len()
+    );
+    assert_eq!(
+        [height % LANE_MULTIPLE, stride % LANE_MULTIPLE],
+        [0, 0],
+        "columns of {height} values, {stride} apart"
+    );
     assert!(
         right.row_stride == 1 || right.column_stride == 1 && right.row_stride >= right.columns,
         "strides [{}, {}]",
@@ -48,7 +83,8 @@ pub(crate) fn product(
         right.column_stride
     );
     Arch::new().dispatch(Product {
-        destination,
+        destination: &mut destination[..reach],
+        stride,
         onto,
         left,
         right,
@@ -59,6 +95,7 @@ pub(crate) fn product(
 
 struct Product<'a> {
     destination: &'a mut [f32],
+    stride: usize,
     onto: Onto,
     left: &'a [f32],
     right: Matrix<'a>,
@@ -74,6 +111,7 @@ impl WithSimd for Product<'_> {
         let mut vectors = Vectors {
             simd,
             destination: S::as_mut_simd_f32s(self.destination).0,
+            stride: self.stride / S::F32_LANES,
             onto: self.onto,
             left: S::as_simd_f32s(self.left).0,
             right: self.right,
@@ -102,6 +140,7 @@ impl WithSimd for Product<'_> {
 struct Vectors<'a, S: Simd> {
     simd: S,
     destination: &'a mut [S::f32s],
+    stride: usize,
     onto: Onto,
     left: &'a [S::f32s],
     right: Matrix<'a>,
@@ -133,43 +172,87 @@ impl<S: Simd> Vectors<'_, S> {
     fn block<const R: usize, const C: usize>(&mut self, row: usize, column: usize) {
         let Self { simd, right, .. } = *self;
         let mut sums = [[simd.splat_f32s(0.0); R]; C];
-        let lefts = self.left.chunks_exact(self.height).map(|vectors| {
-            <&[S::f32s; R]>::try_from(&vectors[row..row + R]).expect("as many as were taken")
-        });
+        // Steps are taken several at a time, so that counting them takes no time from the sums.
+        let steps = right.rows / STEPS * STEPS;
         if right.row_stride == 1 {
             let columns: [&[f32]; C] = std::array::from_fn(|c| {
                 &right.data[(column + c) * right.column_stride..][..right.rows]
             });
-            for (k, left) in lefts.enumerate().take(right.rows) {
-                for c in 0..C {
-                    let right = simd.splat_f32s(columns[c][k]);
-                    for r in 0..R {
-                        sums[c][r] = simd.mul_add_e_f32s(left[r], right, sums[c][r]);
+            let blocks: [&[[f32; STEPS]]; C] =
+                std::array::from_fn(|c| &columns[c].as_chunks().0[..right.rows / STEPS]);
+            if self.height == R {
+                let lefts = self.left.as_chunks::<R>().0.as_chunks::<STEPS>().0;
+                let lefts = &lefts[..right.rows / STEPS];
+                for k in 0..right.rows / STEPS {
+                    for step in 0..STEPS {
+                        let right = std::array::from_fn(|c| blocks[c][k][step]);
+                        add_step(simd, &mut sums, &lefts[k][step], right);
+                    }
+                }
+            } else {
+                let lefts = self.left.chunks_exact(STEPS * self.height);
+                for (k, left) in lefts.enumerate().take(right.rows / STEPS) {
+                    for step in 0..STEPS {
+                        let right = std::array::from_fn(|c| blocks[c][k][step]);
+                        add_step(
+                            simd,
+                            &mut sums,
+                            vectors::<S, R>(&left[step * self.height..], row),
+                            right,
+                        );
                     }
                 }
             }
+            for k in steps..right.rows {
+                let right = std::array::from_fn(|c| columns[c][k]);
+                add_step(
+                    simd,
+                    &mut sums,
+                    vectors::<S, R>(&self.left[k * self.height..], row),
+                    right,
+                );
+            }
         } else {
             let rows = right.data[column..].chunks(right.row_stride);
-            for (left, row) in lefts.zip(rows) {
-                let row = <&[f32; C]>::try_from(&row[..C]).expect("as many as were taken");
-                for c in 0..C {
-                    let right = simd.splat_f32s(row[c]);
-                    for r in 0..R {
-                        sums[c][r] = simd.mul_add_e_f32s(left[r], right, sums[c][r]);
-                    }
-                }
+            let lefts = self.left.chunks_exact(self.height);
+            for (left, right) in lefts.zip(rows) {
+                let right = <&[f32; C]>::try_from(&right[..C]).expect("as many as were taken");
+                add_step(simd, &mut sums, vectors::<S, R>(left, row), *right);
             }
         }
 
         let factor = simd.splat_f32s(self.factor);
         for (c, sums) in sums.iter().enumerate() {
-            let to = &mut self.destination[(column + c) * self.height + row..][..R];
+            let to = &mut self.destination[(column + c) * self.stride + row..][..R];
             for (to, &sum) in to.iter_mut().zip(sums) {
                 *to = match self.onto {
                     Onto::Nothing => simd.mul_f32s(sum, factor),
                     Onto::Sum => simd.mul_add_e_f32s(sum, factor, *to),
                 };
             }
+        }
+    }
+}
+
+/// `R` vectors of a column.
+#[inline(always)]
+fn vectors<S: Simd, const R: usize>(column: &[S::f32s], row: usize) -> &[S::f32s; R] {
+    column[row..row + R]
+        .try_into()
+        .expect("as many as were taken")
+}
+
+#[inline(always)]
+fn add_step<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; R]; C],
+    left: &[S::f32s; R],
+    right: [f32; C],
+) {
+    for c in 0..C {
+        let right = simd.splat_f32s(right[c]);
+        for r in 0..R {
+            sums[c][r] = simd.mul_add_e_f32s(left[r], right, sums[c][r]);
         }
     }
 }

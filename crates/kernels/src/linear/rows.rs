@@ -3,12 +3,9 @@
 //! The matrix is laid out in tiles, of which each stays in the nearest cache while it meets the rows of
 //! many tokens.
 
-use crate::blocks::zeros;
+use crate::blocks::filled_in_shares;
 use crate::matrix::Matrix;
-use crate::product::{LANE_MULTIPLE, Onto, product};
-use crate::scratch::with_scratch;
-use crate::vectors;
-use pulp::{Arch, Simd, WithSimd};
+use crate::product::{LANE_MULTIPLE, Onto, product_apart};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -119,75 +116,65 @@ pub(super) fn copy_columns(matrix: Matrix, destination: &mut [f32]) {
 fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
     let Panels { width, depth, .. } = *panels;
     let tokens = x.len() / depth;
-    let mut output = zeros(tokens * width);
-    let map = |(x, output): (&[f32], &mut [f32])| map_chunk(x, panels, bias, output);
-    if x.len() * width >= LEAST_PARALLEL {
-        // Few tokens are spread over the threads too.
-        let tokens = tokens.div_ceil(PIECES).clamp(6, TOKENS).next_multiple_of(6);
-        let output = output.par_chunks_mut(tokens * width);
-        x.par_chunks(tokens * depth).zip(output).for_each(map);
-    } else {
-        let output = output.chunks_mut(TOKENS * width);
-        x.chunks(TOKENS * depth).zip(output).for_each(map);
-    }
-    output
-}
-
-fn map_chunk(x: &[f32], panels: &Panels, bias: &[f32], output: &mut [f32]) {
-    let Panels { width, depth, .. } = *panels;
-    let tokens = x.len() / depth;
-    with_scratch([PANEL * tokens], |[sums]| {
-        for (range, panel) in panels.iter() {
-            let height = panel.len() / depth;
-            let sums = &mut sums[..height * tokens];
-            for (i, tile) in panel.chunks(height * DEPTH).enumerate() {
-                let start = i * DEPTH;
-                let right = Matrix {
-                    data: &x[start..],
-                    rows: tile.len() / height,
-                    columns: tokens,
-                    row_stride: 1,
-                    column_stride: depth,
-                };
-                product(sums, onto(i), tile, right, 1.0);
+    let is_parallel = x.len() * width >= LEAST_PARALLEL;
+    // Few tokens are spread over the threads too.
+    let at_once = match is_parallel {
+        true => tokens.div_ceil(PIECES).clamp(6, TOKENS).next_multiple_of(6),
+        false => TOKENS,
+    };
+    let stride = width.next_multiple_of(LANE_MULTIPLE);
+    let rows = || vec![0.0; at_once.min(tokens) * stride];
+    let least_share = LEAST_PARALLEL / 2 / depth;
+    let length = tokens * width;
+    filled_in_shares(
+        length,
+        at_once * width,
+        least_share,
+        rows,
+        |rows, range, output| {
+            let x = &x[range.start / width * depth..range.end / width * depth];
+            if stride == width {
+                sum_up(x, panels, bias, output, stride);
+                return;
             }
-            let bias = &bias[range.clone()];
-            Arch::new().dispatch(Finish {
-                sums,
-                height,
-                bias,
-                output,
-                width,
-                range,
-            });
-        }
-    });
+            let rows = &mut rows[..output.len() / width * stride];
+            sum_up(x, panels, bias, rows, stride);
+            for (to, row) in output
+                .chunks_exact_mut(width)
+                .zip(rows.chunks_exact(stride))
+            {
+                to.copy_from_slice(&row[..width]);
+            }
+        },
+    )
 }
 
-/// Writes sums to where they belong in the rows of the output, the bias added.
-struct Finish<'a> {
-    sums: &'a [f32],
-    height: usize,
-    bias: &'a [f32],
-    output: &'a mut [f32],
-    width: usize,
-    range: Range<usize>,
-}
-
-impl WithSimd for Finish<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self.output.chunks_exact_mut(self.width);
-        for (row, sums) in rows.zip(self.sums.chunks_exact(self.height)) {
-            let inputs = [&sums[..self.range.len()], self.bias];
-            vectors::map(
-                simd,
-                inputs,
-                &mut row[self.range.clone()],
-                #[inline(always)]
-                |[sum, bias]| simd.add_f32s(sum, bias),
+/// Writes the output in rows that begin `stride` values apart.
+fn sum_up(x: &[f32], panels: &Panels, bias: &[f32], rows: &mut [f32], stride: usize) {
+    let depth = panels.depth;
+    let tokens = x.len() / depth;
+    for row in rows.chunks_exact_mut(stride) {
+        let (row, beyond) = row.split_at_mut(bias.len());
+        row.copy_from_slice(bias);
+        beyond.fill(0.0);
+    }
+    for (range, panel) in panels.iter() {
+        let height = panel.len() / depth;
+        for (i, tile) in panel.chunks(height * DEPTH).enumerate() {
+            let right = Matrix {
+                data: &x[i * DEPTH..],
+                rows: tile.len() / height,
+                columns: tokens,
+                row_stride: 1,
+                column_stride: depth,
+            };
+            product_apart(
+                &mut rows[range.start..],
+                stride,
+                Onto::Sum,
+                tile,
+                right,
+                1.0,
             );
         }
     }

@@ -18,6 +18,9 @@ const STRIP: usize = 24;
 /// the result doesn't depend on the number of threads.
 const PIECES: usize = 16;
 
+/// Rows of the gradient that are worth another thread.
+const LEAST_ROWS: usize = 16;
+
 /// The gradients of weight and bias: `x^T gradient`, row after row, and the sum of the gradient's rows.
 pub(super) fn weight_gradient(
     x: &[f32],
@@ -36,20 +39,20 @@ pub(super) fn weight_gradient(
     }
 
     let mut weight = zeros(d_in * d_out);
-    let mut bias = vec![0.0; d_out];
-    for (i, sums) in parts.chunks_exact(cut.part_len()).enumerate() {
-        let part = cut.part(i);
-        for (panel, sums) in part.panels().zip(sums.chunks(cut.panel_len())) {
-            let mut sums = sums.chunks_exact(height(&panel));
-            let of_bias = sums.next().expect("the first column is the bias's");
-            if part.rows.start == 0 {
-                add(of_bias, &mut bias[panel.clone()]);
-            }
-            let rows = weight[part.rows.start * d_out..].chunks_exact_mut(d_out);
-            for (row, sums) in rows.take(part.rows.len()).zip(sums) {
-                add(sums, &mut row[panel.clone()]);
-            }
+    let fill = |(row, to): (usize, &mut [f32])| {
+        for part in cut.parts_with(row) {
+            let sums = &parts[part * cut.part_len()..][..cut.part_len()];
+            cut.part(part).add_column(1 + row % cut.rows, sums, to);
         }
+    };
+    if d_in > 0 {
+        let rows = weight.par_chunks_exact_mut(d_out);
+        rows.enumerate().with_min_len(LEAST_ROWS).for_each(fill);
+    }
+    let mut bias = vec![0.0; d_out];
+    for part in cut.parts_with(0) {
+        let sums = &parts[part * cut.part_len()..][..cut.part_len()];
+        cut.part(part).add_column(0, sums, &mut bias);
     }
     (weight, bias)
 }
@@ -112,6 +115,16 @@ impl Cut {
         self.counts().iter().product()
     }
 
+    /// The parts that have a row of the gradient, in the order in which they are added.
+    fn parts_with(&self, row: usize) -> impl Iterator<Item = usize> + use<> {
+        let [stretches, row_blocks, column_blocks] = self.counts();
+        let block = row / self.rows;
+        (0..stretches).flat_map(move |stretch| {
+            let first = (stretch * row_blocks + block) * column_blocks;
+            first..first + column_blocks
+        })
+    }
+
     /// A column of sums for the bias, and one for each row.
     fn panel_len(&self) -> usize {
         (1 + self.rows) * PANEL
@@ -141,6 +154,13 @@ impl Part {
     /// Columns of the gradient that are summed at once.
     fn panels(&self) -> impl Iterator<Item = Range<usize>> {
         pieces(&self.columns, PANEL)
+    }
+
+    /// Adds the columns number `place` of all panels to a row of the gradient.
+    fn add_column(&self, place: usize, sums: &[f32], row: &mut [f32]) {
+        for (panel, sums) in self.panels().zip(sums.chunks(self.panel_len)) {
+            add(&sums[place * height(&panel)..], &mut row[panel]);
+        }
     }
 
     /// Panel after panel: columns of [`height`], the first for the bias, then one for each row.
