@@ -96,11 +96,6 @@ pub struct ContrastScores {
 /// ```
 pub fn info_nce(contrast: Contrast) -> ContrastScores {
     contrast.check();
-    assert!(
-        has_info_nce(&contrast.queries),
-        "there is no fused InfoNCE of {:?} on this backend: ask `has_info_nce` first",
-        contrast.queries.dtype()
-    );
     #[cfg(feature = "flex")]
     {
         autodiff::info_nce(contrast)
@@ -125,6 +120,18 @@ impl Contrast {
         let [queries, features] = self.queries.dims();
         let [keys, _] = self.keys.dims();
         let [asked, others] = &self.exclusion;
+        for (name, tensor) in [
+            ("queries", &self.queries),
+            ("keys", &self.keys),
+            ("exclusion[0]", asked),
+            ("exclusion[1]", others),
+        ] {
+            assert!(
+                has_info_nce(tensor),
+                "there is no fused InfoNCE of {name} in {:?} on this backend: ask `has_info_nce` first",
+                tensor.dtype()
+            );
+        }
         let values = asked.dims()[1];
         assert!(
             features > 0 && values > 0,

@@ -10,9 +10,6 @@ use pulp::{Arch, Simd, WithSimd};
 /// The length of columns is a multiple of this: a whole number of the widest vectors.
 pub(crate) const LANE_MULTIPLE: usize = 16;
 
-/// Summands that are added between two looks at how many are left.
-const STEPS: usize = 4;
-
 /// What becomes of the values that a product is written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Onto {
@@ -172,52 +169,20 @@ impl<S: Simd> Vectors<'_, S> {
     fn block<const R: usize, const C: usize>(&mut self, row: usize, column: usize) {
         let Self { simd, right, .. } = *self;
         let mut sums = [[simd.splat_f32s(0.0); R]; C];
-        // Steps are taken several at a time, so that counting them takes no time from the sums.
-        let steps = right.rows / STEPS * STEPS;
+        let lefts = self.left.chunks_exact(self.height);
         if right.row_stride == 1 {
             let columns: [&[f32]; C] = std::array::from_fn(|c| {
                 &right.data[(column + c) * right.column_stride..][..right.rows]
             });
-            let blocks: [&[[f32; STEPS]]; C] =
-                std::array::from_fn(|c| &columns[c].as_chunks().0[..right.rows / STEPS]);
-            if self.height == R {
-                let lefts = self.left.as_chunks::<R>().0.as_chunks::<STEPS>().0;
-                let lefts = &lefts[..right.rows / STEPS];
-                for k in 0..right.rows / STEPS {
-                    for step in 0..STEPS {
-                        let right = std::array::from_fn(|c| blocks[c][k][step]);
-                        add_step(simd, &mut sums, &lefts[k][step], right);
-                    }
-                }
-            } else {
-                let lefts = self.left.chunks_exact(STEPS * self.height);
-                for (k, left) in lefts.enumerate().take(right.rows / STEPS) {
-                    for step in 0..STEPS {
-                        let right = std::array::from_fn(|c| blocks[c][k][step]);
-                        add_step(
-                            simd,
-                            &mut sums,
-                            vectors::<S, R>(&left[step * self.height..], row),
-                            right,
-                        );
-                    }
-                }
-            }
-            for k in steps..right.rows {
+            for (k, left) in lefts.enumerate().take(right.rows) {
                 let right = std::array::from_fn(|c| columns[c][k]);
-                add_step(
-                    simd,
-                    &mut sums,
-                    vectors::<S, R>(&self.left[k * self.height..], row),
-                    right,
-                );
+                add_step(simd, &mut sums, &left[row..], right);
             }
         } else {
             let rows = right.data[column..].chunks(right.row_stride);
-            let lefts = self.left.chunks_exact(self.height);
             for (left, right) in lefts.zip(rows) {
                 let right = <&[f32; C]>::try_from(&right[..C]).expect("as many as were taken");
-                add_step(simd, &mut sums, vectors::<S, R>(left, row), *right);
+                add_step(simd, &mut sums, &left[row..], *right);
             }
         }
 
@@ -234,25 +199,19 @@ impl<S: Simd> Vectors<'_, S> {
     }
 }
 
-/// `R` vectors of a column.
-#[inline(always)]
-fn vectors<S: Simd, const R: usize>(column: &[S::f32s], row: usize) -> &[S::f32s; R] {
-    column[row..row + R]
-        .try_into()
-        .expect("as many as were taken")
-}
-
+/// Adds the product of a column's first `R` vectors and the values of `C` columns.
 #[inline(always)]
 fn add_step<S: Simd, const R: usize, const C: usize>(
     simd: S,
     sums: &mut [[S::f32s; R]; C],
-    left: &[S::f32s; R],
+    left: &[S::f32s],
     right: [f32; C],
 ) {
-    for c in 0..C {
-        let right = simd.splat_f32s(right[c]);
-        for r in 0..R {
-            sums[c][r] = simd.mul_add_e_f32s(left[r], right, sums[c][r]);
+    let left = left.first_chunk::<R>().expect("as many as were taken");
+    for (sums, right) in sums.iter_mut().zip(right) {
+        let right = simd.splat_f32s(right);
+        for (sum, &left) in sums.iter_mut().zip(left) {
+            *sum = simd.mul_add_e_f32s(left, right, *sum);
         }
     }
 }

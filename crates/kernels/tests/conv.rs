@@ -170,6 +170,33 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn windows_of_three_frames_give_the_same_two_at_a_time(
+        batch in 1_usize..4,
+        c_in in 16_usize..40,
+        c_out in 16_usize..40,
+        frames in 1_usize..=75,
+        padding in proptest::array::uniform2(0_usize..3),
+        transposed: bool,
+    ) {
+        let [left, right] = padding;
+        let (kind, most) = match transposed {
+            true => (Kind::Transposed, frames + 1),
+            false => (Kind::Plain, 3),
+        };
+        let left = left.min(most);
+        let right = match transposed {
+            true => right.min(most - left),
+            false => right.max(3_usize.saturating_sub(left + frames)),
+        };
+        let case = Case::new(kind, [batch, c_in, c_out, frames], 3, options(1, [left, right]));
+        assert_close(&case.run(), &case.run_stock());
+    }
+}
+
 #[test]
 fn sizes_at_the_borders_of_tiles_and_tasks_are_no_special_case() {
     let mut cases = 0;
@@ -304,14 +331,20 @@ fn the_transposed_convolution_is_the_adjoint() {
 #[cfg(feature = "flex")]
 #[test]
 fn a_result_does_not_depend_on_the_number_of_threads() {
-    for kind in [Kind::Plain, Kind::Transposed] {
-        let case = Case::new(kind, [5, 70, 130, 91], 4, options(2, [1, 1]));
+    let (strided, plain) = ((4, options(2, [1, 1])), (3, options(1, [1, 1])));
+    for (kind, (taps, options)) in [
+        (Kind::Plain, strided),
+        (Kind::Transposed, strided),
+        (Kind::Plain, plain),
+        (Kind::Transposed, plain),
+    ] {
+        let case = Case::new(kind, [5, 70, 130, 91], taps, options);
         let results = [1, 2, 2, 5].map(|threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("a pool").install(|| case.run())
         });
         for other in &results[1..] {
-            assert!(results[0] == *other, "{kind:?}");
+            assert!(results[0] == *other, "{kind:?}, {taps} taps");
         }
     }
 }

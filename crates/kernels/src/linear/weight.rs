@@ -1,6 +1,6 @@
 //! The gradient of a linear map's weight: sums over all tokens.
 
-use super::rows::{DEPTH, LEAST_PARALLEL, PANEL, copy_columns, onto};
+use super::rows::{LEAST_PARALLEL, PANEL, copy_columns, onto};
 use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, product};
@@ -11,7 +11,10 @@ use std::ops::Range;
 /// Rows of a block of the gradient, at most, and its columns: it fits the second cache.
 const BLOCK: [usize; 2] = [264, 256];
 
-/// Rows whose inputs lie together: with [`DEPTH`], 12 KiB.
+/// Tokens that are summed up at once.
+const DEPTH: usize = 256;
+
+/// Rows whose inputs lie together: with [`DEPTH`], 24 KiB.
 const STRIP: usize = 24;
 
 /// The tokens are split so that there are at least this many pieces of work. It is a constant, so that
