@@ -25,7 +25,7 @@ pub(crate) fn call<M: Module + 'static, const D: usize>(
             Box::new(move || drop(forward(&model)))
         }
         Pass::Step => {
-            let mut optimizer = optimizer.init(&model);
+            let mut optimizer = optimizer.init(&model, 1.0);
             let mut trained = Some(model);
             Box::new(move || {
                 let model = trained.take().expect("each step puts a model back");

@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod pipeline_eta;
 mod progress;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use report::ReportError;
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
@@ -24,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Train a stage of the pipeline
     Run(command::run::RunArguments),
+    /// Write the report of a run, to be read and listened to
+    Report(command::report::ReportArguments),
     /// Look at sounds before training on them
     #[command(subcommand)]
     Data(command::data::DataCommand),
@@ -32,6 +36,12 @@ enum Command {
     /// Sounds are compared as the mean of their channels at the target's rate. Distances of magnitudes take
     /// the experiment's STFT (data.stft), the others have windows of their own.
     Compare(command::compare::CompareArguments),
+    /// Estimate the synthesizer parameters of sounds
+    ///
+    /// Needs a run whose parameter stages are finished, or a model that was exported from one.
+    Predict(command::predict::PredictArguments),
+    /// Write a trained model as one safetensors file
+    Export(command::export::ExportArguments),
     /// Use the embedded synthesizer
     #[command(subcommand)]
     Synth(command::synth::SynthCommand),
@@ -48,8 +58,11 @@ fn main() -> ExitCode {
         .init();
     let done = match Arguments::parse().command {
         Command::Run(arguments) => command::run::run(&arguments),
+        Command::Report(arguments) => command::report::run(&arguments),
         Command::Data(command) => command::data::run(&command),
         Command::Compare(arguments) => command::compare::run(&arguments),
+        Command::Predict(arguments) => command::predict::run(&arguments),
+        Command::Export(arguments) => command::export::run(&arguments),
         Command::Synth(command) => command::synth::run(&command),
         Command::Doctor => command::doctor::run(),
     };
@@ -82,8 +95,11 @@ fn print(text: impl fmt::Display) -> anyhow::Result<()> {
     }
 }
 
-/// 1 where training failed or its run can't be written, 2 where the input was at fault.
+/// 1 where training failed or what it leaves can't be written, 2 where the input was at fault.
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(ReportError::Write { .. }) = error.downcast_ref() {
+        return 1;
+    }
     match error.downcast_ref() {
         Some(TrainerError::Diverged { .. } | TrainerError::Write { .. }) => 1,
         _ => 2,

@@ -7,11 +7,16 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use trainer::{BASELINE_TAG, Event, Observer, TrainerError};
 
+use crate::pipeline_eta::PipelineEta;
+
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows how training goes, on standard error.
-pub struct Progress {
+pub struct Progress<'a> {
+    pipeline: &'a PipelineEta,
+    /// The stage's place in it.
+    place: usize,
     bar: ProgressBar,
     plain: bool,
     loss: Option<f32>,
@@ -20,12 +25,15 @@ pub struct Progress {
     first_step: u64,
     last_line: Instant,
     steps: u64,
+    step: u64,
 }
 
-impl Progress {
-    /// A bar that begins with the first event.
-    pub fn new() -> Self {
+impl<'a> Progress<'a> {
+    /// A bar for the stage at `place` of `pipeline`, that begins with the first event.
+    pub fn new(pipeline: &'a PipelineEta, place: usize) -> Self {
         Self {
+            pipeline,
+            place,
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             loss: None,
@@ -34,7 +42,14 @@ impl Progress {
             first_step: 0,
             last_line: Instant::now(),
             steps: 0,
+            step: 0,
         }
+    }
+
+    /// The steps that were done since the beginning, and the seconds since then.
+    pub fn timed(&self) -> (u64, f64) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        (self.step - self.first_step, seconds)
     }
 
     fn begin(&mut self, step: u64, steps: u64) {
@@ -42,10 +57,12 @@ impl Progress {
         self.last_line = self.started;
         self.first_step = step;
         self.steps = steps;
+        self.step = step;
         if self.plain {
             return;
         }
-        let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {rate}  ETA {eta}  {msg}")
+        let template = "{prefix}{bar:32} {pos}/{len}  {rate}  ETA {eta}  {msg}";
+        let style = ProgressStyle::with_template(template)
             .expect("the template is valid")
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 // A bar that can't be written is no reason to stop training.
@@ -53,26 +70,53 @@ impl Progress {
             });
         self.bar = ProgressBar::new(steps);
         self.bar.set_style(style);
+        self.bar.set_prefix(self.stage());
         self.bar.set_position(step);
         self.bar.reset_eta();
     }
 
     fn advance(&mut self, step: u64) {
+        self.step = step;
         if !self.plain {
             self.bar.set_position(step);
             return;
         }
         if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            let done = (step - self.first_step) as f64;
-            let rate = done / self.started.elapsed().as_secs_f64().max(1e-9);
+            let rate = 1.0 / self.seconds_per_step();
             let left = (self.steps - step) as f64 / rate;
             eprintln!(
-                "step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}",
+                "{}step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}{}",
+                self.stage(),
                 self.steps,
+                self.all_left(),
                 self.losses()
             );
         }
+    }
+
+    /// Which of several stages this is.
+    fn stage(&self) -> String {
+        match self.pipeline.count() {
+            1 => String::new(),
+            count => format!("stage {}/{count}  ", self.place + 1),
+        }
+    }
+
+    /// The time that several stages still take.
+    fn all_left(&self) -> String {
+        if self.pipeline.count() == 1 || self.step == self.first_step {
+            return String::new();
+        }
+        let steps_left = self.steps - self.step;
+        let seconds = self.seconds_per_step();
+        let left = self.pipeline.left(self.place, steps_left, seconds);
+        format!("all stages {left}  ")
+    }
+
+    fn seconds_per_step(&self) -> f64 {
+        let (steps, seconds) = self.timed();
+        seconds.max(1e-9) / steps.max(1) as f64
     }
 
     fn losses(&self) -> String {
@@ -83,7 +127,7 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
+impl Observer for Progress<'_> {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
         match event {
             Event::Started { step, steps } => self.begin(*step, *steps),
@@ -98,11 +142,16 @@ impl Observer for Progress {
                 self.valid_loss = value(scalars, "valid/loss");
                 // A test has no steps.
                 if self.plain && self.steps > 0 {
-                    eprintln!("step {step}/{}  {}", self.steps, self.losses());
+                    eprintln!(
+                        "{}step {step}/{}  {}",
+                        self.stage(),
+                        self.steps,
+                        self.losses()
+                    );
                 }
             }
         }
-        self.bar.set_message(self.losses());
+        self.bar.set_message(self.all_left() + &self.losses());
         if matches!(event, Event::Stepped { step } if *step == self.steps) {
             self.bar.tick();
         }
@@ -110,7 +159,7 @@ impl Observer for Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for Progress<'_> {
     fn drop(&mut self) {
         // Not `finish`, which would show a failed run as complete.
         self.bar.abandon();

@@ -94,6 +94,14 @@ fn one_call_runs_every_stage_and_the_tests_look_at_held_out_sounds() {
         let metrics = fs::read_to_string(metrics).unwrap();
         assert!(metrics.contains("test/avg_loss"), "{metrics}");
     }
+    // The synthesizer's sounds are labelled.
+    for name in ["autoencoder", "transformer"] {
+        let heads = summary(&desk, "mine", &format!("finetune_parameters_{name}"));
+        assert!(
+            heads["parameter_test"]["test_examples"].as_u64() > Some(0),
+            "{name}"
+        );
+    }
     let said = desk.says(&arguments("test", "mine", &[]));
     assert!(
         said.contains("test_transformer is finished already"),

@@ -110,6 +110,7 @@ fn a_run_leaves_what_it_promises() {
         files(&stage),
         [
             "checkpoints",
+            "examples",
             "metrics.jsonl",
             "reconstruction.png",
             "summary.json",

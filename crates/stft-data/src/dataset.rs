@@ -53,6 +53,8 @@ pub struct Dataset {
     config: DataConfig,
     seed: u64,
     normalization: Normalization,
+    /// In place of the training split, where only some of it is trained on.
+    train: Option<Arc<[usize]>>,
     shared: Arc<Shared>,
 }
 
@@ -134,6 +136,7 @@ impl Dataset {
             config: *config,
             seed,
             normalization: statistics.normalization,
+            train: None,
             shared: Arc::new(Shared {
                 source,
                 stft,
@@ -168,6 +171,28 @@ impl Dataset {
         })
     }
 
+    /// The same data, of whose training split only `indices` are trained on. Normalisation, mean spectrogram and
+    /// the other splits stay as they are.
+    ///
+    /// # Panics
+    /// If there is none, or one that is not of the training split.
+    pub fn with_training(&self, indices: &[usize]) -> Dataset {
+        let train = &self.shared.splits[Split::Train as usize];
+        assert!(!indices.is_empty(), "expected something to train on");
+        if let Some(index) = indices
+            .iter()
+            .find(|index| train.binary_search(index).is_err())
+        {
+            panic!("expected examples of the training split, got {index}");
+        }
+        let mut indices = indices.to_vec();
+        indices.sort_unstable();
+        Dataset {
+            train: Some(indices.into()),
+            ..self.clone()
+        }
+    }
+
     /// Mean and standard deviation of the training split's log1p magnitudes.
     pub fn normalization(&self) -> Normalization {
         self.normalization
@@ -181,7 +206,10 @@ impl Dataset {
     /// Indices in the source of the examples of a split, ascending. Empty only for a split whose
     /// fraction is 0, or for the test split of two different sounds.
     pub fn indices(&self, split: Split) -> &[usize] {
-        &self.shared.splits[split as usize]
+        match (split, &self.train) {
+            (Split::Train, Some(some)) => some,
+            _ => &self.shared.splits[split as usize],
+        }
     }
 
     /// The mean over the training examples at each bin and frame, normalised, `[bins, frames]`: what a

@@ -1,5 +1,6 @@
 //! Examples, statistics and loaders, through the public face.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -672,4 +673,29 @@ fn another_mask_changes_what_is_hidden_and_nothing_else() {
         ..config
     };
     assert!(plain.with_mask(impossible).is_err());
+}
+
+#[test]
+fn training_on_some_changes_the_training_order_and_nothing_else() {
+    let plain = open(0..30);
+    let train = plain.indices(Split::Train);
+    let some = plain.with_training(&[train[5], train[2]]);
+    assert_eq!(some.indices(Split::Train), [train[2], train[5]]);
+    for split in [Split::Valid, Split::Test] {
+        assert_eq!(some.indices(split), plain.indices(split));
+    }
+    assert_eq!(some.statistics(), plain.statistics());
+    let batch = Loader::new(some.into(), Order::Training, 9, 0, 0)
+        .next()
+        .unwrap()
+        .unwrap();
+    let seen = BTreeSet::from_iter(batch.indices);
+    assert_eq!(seen, BTreeSet::from([train[2], train[5]]));
+}
+
+#[test]
+#[should_panic(expected = "expected examples of the training split")]
+fn held_out_examples_are_not_trained_on() {
+    let plain = open(0..30);
+    plain.with_training(plain.indices(Split::Valid));
 }

@@ -1,7 +1,8 @@
 //! A batch as tensors: the one place where data becomes something that a model can take.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData};
-use losses::hidden_weights;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use losses::{ParameterTarget, hidden_weights};
+use params::ParamVector;
 use stft_data::SpectrogramBatch;
 
 /// A batch on a device. Spectrograms are normalised log1p magnitudes.
@@ -15,6 +16,8 @@ pub struct TensorBatch {
     pub valid_frames: Vec<usize>,
     /// What stands for each item in this epoch: `(epoch, id)`.
     pub keys: Vec<(u64, u64)>,
+    /// The synthesizer parameters that made the sounds, where they are known for all.
+    pub truth: Option<ParameterTarget>,
 }
 
 impl TensorBatch {
@@ -28,6 +31,7 @@ impl TensorBatch {
             keys: std::iter::zip(&batch.epochs, &batch.ids)
                 .map(|(&epoch, &id)| (epoch, id))
                 .collect(),
+            truth: batch.truth.as_deref().map(|truth| target(truth, device)),
         }
     }
 
@@ -39,5 +43,25 @@ impl TensorBatch {
     /// 1 at hidden bins that are no padding, else 0: `[batch, bins, frames]`.
     pub fn hidden_weights(&self) -> Tensor<3> {
         hidden_weights(self.hidden.clone(), &self.valid_frames)
+    }
+}
+
+/// Parameter vectors beside each other; there is at least one.
+fn target(vectors: &[ParamVector], device: &Device) -> ParameterTarget {
+    let (batch, first) = (vectors.len(), &vectors[0]);
+    let positions: Vec<f32> = vectors.iter().flat_map(|v| v.cont.clone()).collect();
+    let classes = vectors.iter().flat_map(|v| &v.cat);
+    let classes: Vec<i64> = classes.map(|&class| class as i64).collect();
+    let continuous = (!positions.is_empty()).then(|| {
+        let data = TensorData::new(positions, [batch, first.cont.len()]);
+        Tensor::from_data(data, device)
+    });
+    let classes = (!classes.is_empty()).then(|| {
+        let data = TensorData::new(classes, [batch, first.cat.len()]);
+        Tensor::<2, Int>::from_data(data, device)
+    });
+    ParameterTarget {
+        continuous,
+        classes,
     }
 }

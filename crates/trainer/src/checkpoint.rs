@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use burn::store::{ModuleRecord, RecordError};
+use params::ParamSpec;
 use serde::{Deserialize, Serialize};
 use stft_data::Normalization;
 
@@ -48,6 +49,9 @@ pub struct Context {
     pub normalization: Normalization,
     /// The resolved experiment.
     pub experiment: Experiment,
+    /// What the model estimates, in the order of its outputs; none for models that estimate no parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<ParamSpec>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,6 +100,11 @@ impl Checkpoint {
             progress: state.progress,
             context: state.context,
         })
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.directory
     }
 
     /// `model` with the checkpoint's weights. Every weight must have its counterpart.

@@ -180,6 +180,34 @@ pub enum TrainerError {
         /// Its value now.
         here: String,
     },
+    /// A stage that needs labels has sounds without.
+    #[error(
+        "{stage} learns synthesizer parameters, but {sounds} has none: give it the embedded synthesizer (`synth`), or a folder with manifest.jsonl and params.json"
+    )]
+    Unlabelled {
+        /// The stage.
+        stage: &'static str,
+        /// The sounds, or one of them, whose parameters aren't known.
+        sounds: String,
+    },
+    /// Weights were given to a stage that takes none over.
+    #[error("{stage} starts from nothing and would ignore {path}; leave --from out, or set the stage's `start` where it has one", path = path.display())]
+    StartUnused {
+        /// The stage.
+        stage: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
+    /// There is no model to use.
+    #[error("there is no {wanted} at {path}; {advice}", path = path.display())]
+    NoModel {
+        /// What was looked for.
+        wanted: String,
+        /// Where.
+        path: PathBuf,
+        /// What to do.
+        advice: &'static str,
+    },
     /// Another process works on the run.
     #[error("another process works on the run at {path}; wait for it, or choose another --name", path = path.display())]
     RunBusy {

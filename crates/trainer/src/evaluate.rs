@@ -7,8 +7,8 @@ use stft_data::{Dataset, EVALUATION_EPOCH, Loader, Order, Spectrogram, Split};
 
 use crate::batch::TensorBatch;
 use crate::error::TrainerError;
-use crate::observe::Illustration;
-use crate::task::{Scores, Task};
+use crate::illustration::Illustration;
+use crate::task::{ScoreName, Scores, Task};
 
 /// Which examples are scored, and how they are fetched.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Evaluation {
         &self,
         task: &T,
         model: &T::Model,
-    ) -> Result<Vec<(&'static str, f64)>, TrainerError> {
+    ) -> Result<Vec<(ScoreName, f64)>, TrainerError> {
         self.means(|batch| task.scores(model, batch))
     }
 
@@ -43,14 +43,14 @@ impl Evaluation {
     ///
     /// # Errors
     /// An example can't be read.
-    pub fn baseline<T: Task>(&self, task: &T) -> Result<Vec<(&'static str, f64)>, TrainerError> {
+    pub fn baseline<T: Task>(&self, task: &T) -> Result<Vec<(ScoreName, f64)>, TrainerError> {
         let mean = self.dataset.mean_spectrogram();
         let data = TensorData::new(mean.values, [mean.bins, mean.frames]);
         let mean = Tensor::<2>::from_data(data, &self.device);
         self.means(|batch| task.baseline(mean.clone(), batch))
     }
 
-    /// `count` examples, spread evenly over the split, with `model`'s reconstructions.
+    /// `count` examples, spread evenly over the split, with `model`'s reconstructions; none where it makes none.
     ///
     /// # Errors
     /// An example can't be read.
@@ -67,7 +67,10 @@ impl Evaluation {
             let index = indices[place * indices.len() / count];
             let batch = self.dataset.batch(&[(index, EVALUATION_EPOCH)])?;
             let tensors = TensorBatch::new(&batch, &self.device);
-            let values = task.reconstruct(model, &tensors).into_data();
+            let Some(values) = task.reconstruct(model, &tensors) else {
+                return Ok(Vec::new());
+            };
+            let values = values.into_data();
             let reconstruction = Spectrogram {
                 values: values.try_to_vec().expect("models compute in f32"),
                 bins: batch.bins,
@@ -82,7 +85,7 @@ impl Evaluation {
     fn means(
         &self,
         score: impl Fn(&TensorBatch) -> Scores,
-    ) -> Result<Vec<(&'static str, f64)>, TrainerError> {
+    ) -> Result<Vec<(ScoreName, f64)>, TrainerError> {
         let order = Order::Evaluation(self.split);
         let loader = Loader::new(
             self.dataset.clone(),
@@ -91,7 +94,7 @@ impl Evaluation {
             self.workers,
             0,
         );
-        let mut sums: Vec<(&'static str, f64)> = Vec::new();
+        let mut sums: Vec<(ScoreName, f64)> = Vec::new();
         let mut examples = 0.0;
         for batch in loader {
             let batch = batch?;

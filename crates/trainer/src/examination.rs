@@ -13,14 +13,15 @@ use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::fit::notify;
+use crate::illustration::Illustration;
 use crate::job::Job;
 use crate::memory::{MemoryEstimate, peak_rss_bytes};
-use crate::observe::{Event, Illustration, MetricsFile, Observer};
+use crate::observe::{Event, MetricsFile, Observer};
 use crate::open::nothing_hidden;
 use crate::prepared::PreparedStage;
 use crate::report::{DryRun, Plan, StageReport, TestRow, TestSummary};
 use crate::run_dir::RunDir;
-use crate::task::Task;
+use crate::task::{ScoreName, Task};
 use crate::tasks::Scored;
 use crate::tensorboard::TensorBoard;
 use crate::weights::weights_sha256;
@@ -58,7 +59,7 @@ impl<T: Task> Job for Examination<T> {
         for scored in [Scored::Hidden, Scored::Everything] {
             let evaluation = self.evaluation(scored, prepared, devices)?;
             let task = self.task(scored);
-            let mut row = |model: &str, scores: Vec<(&'static str, f64)>| {
+            let mut row = |model: &str, scores: Vec<(ScoreName, f64)>| {
                 rows.push(TestRow {
                     model: model.to_owned(),
                     scored,
@@ -76,10 +77,7 @@ impl<T: Task> Job for Examination<T> {
         let shown = prepared.training().pictured_examples.max(1);
         let evaluation = self.evaluation(self.trained_for, prepared, devices)?;
         let illustrations = evaluation.illustrate(self.task(self.trained_for), &model, shown)?;
-        if let Some(canvas) = Illustration::draw(&illustrations) {
-            let path = directory.picture();
-            std::fs::write(&path, canvas.to_png()).map_err(TrainerError::write(&path))?;
-        }
+        Illustration::keep(&illustrations, &directory)?;
         let opened = prepared.opened;
         let summary = TestSummary {
             stage: prepared.stage.name().into(),
@@ -164,8 +162,8 @@ impl<T: Task> Examination<T> {
 }
 
 /// `total_loss` is left out: `loss` says the same.
-fn named(scores: Vec<(&'static str, f64)>) -> BTreeMap<String, f64> {
-    let owned = |(name, value): (&str, f64)| (name.to_owned(), value);
-    let once = scores.into_iter().filter(|(name, _)| *name != "total_loss");
+fn named(scores: Vec<(ScoreName, f64)>) -> BTreeMap<String, f64> {
+    let owned = |(name, value): (ScoreName, f64)| (name.into_owned(), value);
+    let once = scores.into_iter().filter(|(name, _)| name != "total_loss");
     once.map(owned).collect()
 }

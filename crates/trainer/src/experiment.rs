@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use losses::{CompositeConfig, Domain, InfoNce, Norm};
+use heads::ParameterHeadsConfig;
+use losses::{CompositeConfig, Domain, InfoNce, Norm, ParameterLoss};
 use serde::{Deserialize, Serialize};
 use stft_data::{ClipConfig, DataConfig, DataError, MaskConfig, MaskStrategy};
 use transformer::TransformerConfig;
@@ -15,6 +16,7 @@ use crate::error::TrainerError;
 use crate::layers::Layers;
 use crate::optimizer::OptimizerConfig;
 use crate::schedule::LrSchedule;
+use crate::stage::Stage;
 
 /// The default experiment, `configs/experiments.toml`.
 const DEFAULT_EXPERIMENT: &str = include_str!("../../../configs/experiments.toml");
@@ -105,6 +107,44 @@ pub struct Stages {
     pub train_full_transformer: FullStage,
     /// Finetuning of the U-Net, with nothing hidden.
     pub train_autoencoder_nomask_finetune: FinetuneStage,
+    /// Parameter heads on the U-Net.
+    pub finetune_parameters_autoencoder: ParameterStage<AutoencoderStart>,
+    /// Parameter heads on the Transformer's encoder.
+    pub finetune_parameters_transformer: ParameterStage<TransformerStart>,
+}
+
+impl Stages {
+    /// The share of the labels that `stage` uses; none for stages that use none.
+    pub fn label_fraction(&self, stage: Stage) -> Option<f64> {
+        match stage {
+            Stage::FinetuneParametersAutoencoder => {
+                Some(self.finetune_parameters_autoencoder.label_fraction)
+            }
+            Stage::FinetuneParametersTransformer => {
+                Some(self.finetune_parameters_transformer.label_fraction)
+            }
+            _ => None,
+        }
+    }
+
+    /// The loop's settings of `stage`; for a test those of what is tested, whose batches it takes.
+    pub fn training(&self, stage: Stage) -> &Training {
+        match stage {
+            Stage::PretrainAutoencoderMae => &self.pretrain_autoencoder_mae.training,
+            Stage::PretrainTransformerContrastive => {
+                &self.pretrain_transformer_contrastive.training
+            }
+            Stage::TrainTransformerDecoder => &self.train_transformer_decoder.training,
+            Stage::TrainFullTransformer | Stage::TestTransformer => {
+                &self.train_full_transformer.training
+            }
+            Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => {
+                &self.train_autoencoder_nomask_finetune.training
+            }
+            Stage::FinetuneParametersAutoencoder => &self.finetune_parameters_autoencoder.training,
+            Stage::FinetuneParametersTransformer => &self.finetune_parameters_transformer.training,
+        }
+    }
 }
 
 /// Settings of a stage that trains the U-Net to reconstruct.
@@ -175,6 +215,87 @@ pub struct FullStage {
     pub composite: CompositeConfig,
     /// The loop.
     pub training: Training,
+}
+
+/// Settings of a stage that trains parameter heads on an encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterStage<Start> {
+    /// Where the encoder's weights come from: a stage, or `"scratch"`.
+    pub start: Start,
+    /// Whether the encoder is trained as well.
+    pub encoder: EncoderTraining,
+    /// Learning rate of the encoder, as a multiple of the heads'.
+    pub encoder_lr: f64,
+    /// Share of the training split whose labels are used, in 0..1; at least one example is. A larger share has all of
+    /// a smaller one's.
+    pub label_fraction: f64,
+    /// Pieces of the clip whose features are averaged apart.
+    pub segments: usize,
+    /// What is hidden from the encoder in training, in cells of `data.mask`.
+    pub mask: TokenMask,
+    /// The heads.
+    pub heads: ParameterHeadsConfig,
+    /// The objective.
+    pub loss: ParameterLoss,
+    /// The loop.
+    pub training: Training,
+}
+
+/// What becomes of an encoder under parameter heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderTraining {
+    /// It stays as it is; the heads alone learn.
+    Frozen,
+    /// It learns with the heads.
+    Finetuned,
+}
+
+/// Where a U-Net under parameter heads starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoencoderStart {
+    /// From weights as they are drawn.
+    Scratch,
+    /// From [`Stage::PretrainAutoencoderMae`].
+    PretrainAutoencoderMae,
+    /// From [`Stage::TrainAutoencoderNomaskFinetune`].
+    TrainAutoencoderNomaskFinetune,
+}
+
+impl AutoencoderStart {
+    /// The stage that leaves the weights; none from scratch.
+    pub fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Scratch => None,
+            Self::PretrainAutoencoderMae => Some(Stage::PretrainAutoencoderMae),
+            Self::TrainAutoencoderNomaskFinetune => Some(Stage::TrainAutoencoderNomaskFinetune),
+        }
+    }
+}
+
+/// Where a Transformer's encoder under parameter heads starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransformerStart {
+    /// From weights as they are drawn.
+    Scratch,
+    /// From [`Stage::PretrainTransformerContrastive`].
+    PretrainTransformerContrastive,
+    /// From [`Stage::TrainFullTransformer`].
+    TrainFullTransformer,
+}
+
+impl TransformerStart {
+    /// The stage that leaves the weights; none from scratch.
+    pub fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Scratch => None,
+            Self::PretrainTransformerContrastive => Some(Stage::PretrainTransformerContrastive),
+            Self::TrainFullTransformer => Some(Stage::TrainFullTransformer),
+        }
+    }
 }
 
 impl TokenMask {
@@ -339,7 +460,12 @@ impl Experiment {
             self.validate_token_mask(mask, table)?;
             training.validate(&format!("{table}.training"))?;
         }
-        Ok(())
+        stages
+            .finetune_parameters_autoencoder
+            .validate(&self.data, Stage::FinetuneParametersAutoencoder)?;
+        stages
+            .finetune_parameters_transformer
+            .validate(&self.data, Stage::FinetuneParametersTransformer)
     }
 
     fn validate_transformer(&self) -> Result<(), TrainerError> {
@@ -395,17 +521,59 @@ impl Experiment {
         }
         mask.over(&self.transformer)
             .validate()
-            .map_err(|error| match error {
-                DataError::Config {
-                    field,
-                    expected,
-                    got,
-                } => {
-                    let name = field.rsplit('.').next().unwrap_or(field);
-                    TrainerError::value(format!("{table}.mask.{name}"), expected, got)
-                }
-                error => error.into(),
-            })
+            .map_err(in_mask(table.trim_start_matches("stages.")))
+    }
+}
+
+impl<Start> ParameterStage<Start> {
+    /// What is hidden in training, in cells of the mask of `data`.
+    pub fn mask_over(&self, data: &DataConfig) -> MaskConfig {
+        MaskConfig {
+            ratio: self.mask.ratio,
+            strategy: self.mask.strategy,
+            ..data.mask
+        }
+    }
+
+    fn validate(&self, data: &DataConfig, stage: Stage) -> Result<(), TrainerError> {
+        let key = |name: &str| format!("stages.{stage}.{name}");
+        let share = self.label_fraction;
+        if !(share > 0.0 && share <= 1.0) {
+            let expected =
+                "above 0, up to 1: the share of the training split whose labels are used";
+            return Err(TrainerError::value(key("label_fraction"), expected, share));
+        }
+        let rate = self.encoder_lr;
+        if !(rate.is_finite() && rate > 0.0) {
+            let expected = "a number above 0; `encoder = \"frozen\"` keeps the encoder as it is";
+            return Err(TrainerError::value(key("encoder_lr"), expected, rate));
+        }
+        within(&key("segments"), self.segments as u64, 1, 1024)?;
+        self.mask_over(data).validate().map_err(in_mask(stage))?;
+        self.heads.validate().map_err(|error| {
+            TrainerError::value(
+                key(&format!("heads.{}", error.field)),
+                error.expected,
+                error.got,
+            )
+        })?;
+        self.loss.validate().map_err(in_loss(&key("loss")))?;
+        self.training.validate(&key("training"))
+    }
+}
+
+/// The data crate's complaint about the mask of a stage.
+fn in_mask(stage: impl std::fmt::Display) -> impl FnOnce(DataError) -> TrainerError {
+    move |error| match error {
+        DataError::Config {
+            field,
+            expected,
+            got,
+        } => {
+            let name = field.rsplit('.').next().unwrap_or(field);
+            TrainerError::value(format!("stages.{stage}.mask.{name}"), expected, got)
+        }
+        error => error.into(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::experiment::Training;
 use crate::observe::{Event, Observer};
 use crate::optimizer::{accumulate, clip_global_norm};
 use crate::run_dir::StageDir;
-use crate::task::Task;
+use crate::task::{ScoreName, Task};
 use crate::weights::force_init;
 
 /// What the loop needs besides the task.
@@ -42,7 +42,7 @@ pub struct Fitted<M> {
     /// Steps done and validation losses.
     pub progress: Progress,
     /// Means of its scores over the validation examples, by name.
-    pub scores: Vec<(&'static str, f64)>,
+    pub scores: Vec<(ScoreName, f64)>,
 }
 
 /// Labels the stream of [`keyed_draws`] that weights are drawn from.
@@ -134,12 +134,12 @@ impl Fit<'_> {
         let Some(checkpoint) = resume else {
             let device = self.devices.compute.clone().autodiff();
             let model = task.freeze(task.inherit(model, &device)?);
-            let optimizer = self.training.optimizer.init(&model);
+            let optimizer = self.training.optimizer.init(&model, task.encoder_lr());
             return Ok((model, optimizer, Progress::default()));
         };
         // The optimizer's state is keyed by the identities that the weights bring along.
         model = task.freeze(checkpoint.load_model(model)?);
-        let optimizer = self.training.optimizer.init(&model);
+        let optimizer = self.training.optimizer.init(&model, task.encoder_lr());
         let optimizer = checkpoint.load_optimizer(optimizer)?;
         Ok((model, optimizer, checkpoint.progress))
     }
@@ -160,7 +160,7 @@ impl Fit<'_> {
             let loss = scores.mean(scores.loss.clone());
             log.add("loss", loss.clone().inner());
             for (name, values) in &scores.terms {
-                log.add(name, scores.mean(values.clone()).inner());
+                log.add(name.clone(), scores.mean(values.clone()).inner());
             }
             let grads = loss.div_scalar(parts as f32).backward();
             let grads = GradientsParams::from_grads(grads, model);
@@ -176,14 +176,14 @@ impl Fit<'_> {
         progress: &mut Progress,
         directory: Option<&StageDir>,
         observers: &mut [&mut dyn Observer],
-    ) -> Result<Vec<(&'static str, f64)>, TrainerError> {
+    ) -> Result<Vec<(ScoreName, f64)>, TrainerError> {
         let model = model.valid();
         let evaluation = self.evaluation();
         let scores = evaluation.scores(task, &model)?;
         let illustrations = evaluation.illustrate(task, &model, self.training.pictured_examples)?;
         let loss = scores
             .iter()
-            .find_map(|(name, value)| (*name == "loss").then_some(*value))
+            .find_map(|(name, value)| (name == "loss").then_some(*value))
             .expect("scores begin with the loss");
         finite(loss as f32, progress.step)?;
         let best = progress.note(loss);
@@ -254,12 +254,13 @@ pub(crate) fn notify(
 /// Numbers since the last log entry, left on the device until they are wanted.
 #[derive(Default)]
 struct Log {
-    values: Vec<(&'static str, Vec<Tensor<1>>)>,
+    values: Vec<(ScoreName, Vec<Tensor<1>>)>,
     lr: f64,
 }
 
 impl Log {
-    fn add(&mut self, name: &'static str, value: Tensor<1>) {
+    fn add(&mut self, name: impl Into<ScoreName>, value: Tensor<1>) {
+        let name = name.into();
         match self.values.iter_mut().find(|(known, _)| *known == name) {
             Some((_, values)) => values.push(value),
             None => self.values.push((name, vec![value])),

@@ -10,13 +10,15 @@ use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::experiment::Training;
 use crate::fit::{Fitted, notify};
+use crate::illustration::Illustration;
 use crate::job::Job;
 use crate::memory::{MemoryEstimate, peak_rss_bytes};
-use crate::observe::{Event, Illustration, MetricsFile, Observer};
+use crate::observe::{Event, MetricsFile, Observer};
+use crate::parameter_test::ParameterTest;
 use crate::prepared::PreparedStage;
 use crate::report::{DryRun, Plan, StageReport, Summary};
-use crate::run_dir::{RunDir, StageState};
-use crate::task::Task;
+use crate::run_dir::{RunDir, StageDir, StageState};
+use crate::task::{ScoreName, Task};
 use crate::tensorboard::TensorBoard;
 use crate::weights::weights_sha256;
 
@@ -68,13 +70,17 @@ impl<T: Task> Job for Fitting<T> {
 
         let shown = training.pictured_examples.max(1);
         let illustrations = fit.evaluation().illustrate(&self.0, &model, shown)?;
-        if let Some(canvas) = Illustration::draw(&illustrations) {
-            let path = directory.picture();
-            std::fs::write(&path, canvas.to_png()).map_err(TrainerError::write(&path))?;
+        Illustration::keep(&illustrations, &directory)?;
+        let test = self.test(prepared, &directory, devices)?;
+        if let Some(test) = &test {
+            let step = progress.step;
+            let scalars = test.scalars();
+            let scalars = &scalars[..];
+            notify(observers, &Event::Logged { step, scalars })?;
         }
-        let named = |scores: &[(&'static str, f64)], suffix: &str| {
-            let terms = scores.iter().filter(|(name, _)| *name != "loss");
-            let name = |(name, value): &(&'static str, f64)| (format!("{name}{suffix}"), *value);
+        let named = |scores: &[(ScoreName, f64)], suffix: &str| {
+            let terms = scores.iter().filter(|(name, _)| name != "loss");
+            let name = |(name, value): &(ScoreName, f64)| (format!("{name}{suffix}"), *value);
             terms.map(name).collect::<Vec<_>>()
         };
         let opened = prepared.opened;
@@ -102,6 +108,7 @@ impl<T: Task> Job for Fitting<T> {
             parameters: model.num_params(),
             peak_rss_bytes: peak_rss_bytes(),
             weights_sha256: weights_sha256(&model),
+            parameter_test: test,
         };
         summary.write(&directory.summary())?;
         Ok(StageReport::Trained(summary))
@@ -140,9 +147,28 @@ impl<T: Task> Job for Fitting<T> {
     }
 }
 
-fn loss(scores: &[(&'static str, f64)]) -> f64 {
+impl<T: Task> Fitting<T> {
+    /// The best model's parameters of held-out sounds, where it estimates any.
+    fn test(
+        &self,
+        prepared: &PreparedStage,
+        directory: &StageDir,
+        devices: &Devices,
+    ) -> Result<Option<ParameterTest>, TrainerError> {
+        if !prepared.stage.is_labelled() {
+            return Ok(None);
+        }
+        let best = Checkpoint::open(&directory.best())?;
+        let model = best.load_model(self.0.init(&devices.compute))?;
+        let mut held_out = prepared.fit(prepared.training(), devices).evaluation();
+        held_out.split = Split::Test;
+        self.0.test(&model, &held_out)
+    }
+}
+
+fn loss(scores: &[(ScoreName, f64)]) -> f64 {
     scores
         .iter()
-        .find_map(|(name, value)| (*name == "loss").then_some(*value))
+        .find_map(|(name, value)| (name == "loss").then_some(*value))
         .expect("scores begin with the loss")
 }

@@ -12,15 +12,22 @@ mod error;
 mod evaluate;
 mod examination;
 mod experiment;
+mod exported;
+mod feature_encoder;
 mod fit;
 mod fitting;
+mod illustration;
 mod job;
+mod labels;
 mod layers;
 mod memory;
+mod network;
 mod observe;
 mod open;
 mod optimizer;
+mod parameter_test;
 mod picture;
+mod predictor;
 mod prepared;
 mod report;
 mod run_dir;
@@ -32,6 +39,7 @@ mod statistics;
 mod task;
 mod tasks;
 mod tensorboard;
+mod wav;
 mod weights;
 
 pub use batch::TensorBatch;
@@ -40,25 +48,34 @@ pub use devices::Devices;
 pub use error::TrainerError;
 pub use evaluate::Evaluation;
 pub use experiment::{
-    AutoencoderStage, ContrastiveStage, DecoderStage, Experiment, FinetuneStage, FullStage,
-    LoaderConfig, SoundSource, SourceConfig, Stages, TokenMask, Training,
+    AutoencoderStage, AutoencoderStart, ContrastiveStage, DecoderStage, EncoderTraining,
+    Experiment, FinetuneStage, FullStage, LoaderConfig, ParameterStage, SoundSource, SourceConfig,
+    Stages, TokenMask, Training, TransformerStart,
 };
+pub use exported::{Exported, export};
+pub use feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 pub use fit::{Fit, Fitted};
 pub use fitting::BASELINE_TAG;
+pub use illustration::{EXAMPLE_NOTE, ExampleNote, Illustration, PICTURES, SOUNDS};
 pub use memory::{MemoryEstimate, peak_rss_bytes};
-pub use observe::{Event, Illustration, MetricsFile, Observer};
+pub use network::{ParameterEstimator, ParameterNetwork};
+pub use observe::{Event, Metric, MetricsFile, Observer};
 pub use open::{OpenExperiment, StartsIn};
 pub use optimizer::OptimizerConfig;
+pub use parameter_test::{
+    Average, CategoricalError, ContinuousError, ParameterErrors, ParameterTest,
+};
 pub use picture::{Axes, Canvas, Panel, draw_panels};
+pub use predictor::{ParameterPredictor, trained_stage};
 pub use prepared::PreparedStage;
 pub use report::{DryRun, Plan, StageReport, Summary, TestRow, TestSummary};
-pub use run_dir::{RunDir, RunLock, StageDir, StageState};
+pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, StageDir, StageState};
 pub use schedule::LrSchedule;
 pub use stage::Stage;
-pub use task::{Scores, Task};
+pub use task::{ScoreName, Scores, Task};
 pub use tasks::{
-    ContrastivePretraining, PatchReconstruction, Scored, SpectralObjective, SpectrogramAutoencoder,
-    Trained,
+    ContrastivePretraining, ParameterEstimation, PatchReconstruction, Scored, SpectralObjective,
+    SpectrogramAutoencoder, Trained,
 };
 pub use tensorboard::TensorBoard;
 pub use weights::weights_sha256;

@@ -1,14 +1,14 @@
 //! What the loop tells the outside world, and the writers that keep it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use stft_data::{Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramBatch, expm1};
 
 use crate::error::TrainerError;
-use crate::picture::{Axes, Canvas, Panel, draw_panels};
+use crate::illustration::Illustration;
 use crate::tensorboard::TensorBoard;
 
 /// A moment in training.
@@ -67,124 +67,6 @@ pub trait Observer {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError>;
 }
 
-/// An example with its reconstruction.
-#[derive(Clone, Debug)]
-pub struct Illustration {
-    /// The example's name in its source.
-    pub name: String,
-    /// Normalised input, `[bins, frames]`.
-    pub input: Spectrogram,
-    /// True where the model didn't see the input.
-    pub hidden: Vec<bool>,
-    /// Normalised output of the model.
-    pub reconstruction: Spectrogram,
-    /// Frames that are no padding.
-    pub valid_frames: usize,
-    /// What the axes mean.
-    pub axes: Axes,
-    /// The sound itself, mono.
-    pub sound: Vec<f32>,
-    /// The reconstruction with the phase of the input.
-    pub reconstructed_sound: Vec<f32>,
-    /// Sampling rate of both sounds.
-    pub sample_rate_hz: u32,
-}
-
-impl Illustration {
-    /// Puts together the one example in `batch` and its `reconstruction`.
-    ///
-    /// # Errors
-    /// The example's sound can't be read again.
-    pub(crate) fn new(
-        dataset: &Dataset,
-        batch: SpectrogramBatch,
-        reconstruction: Spectrogram,
-    ) -> Result<Self, TrainerError> {
-        let index = batch.indices[0];
-        let clip = dataset.clip(index, EVALUATION_EPOCH)?;
-        let stft = dataset.stft();
-        let normalization = dataset.normalization();
-        let magnitudes = Spectrogram {
-            values: reconstruction
-                .values
-                .iter()
-                .map(|value| expm1(normalization.invert(*value)).max(0.0))
-                .collect(),
-            ..reconstruction
-        };
-        let phases = stft.forward(&clip.samples);
-        let mut reconstructed_sound = stft.inverse(
-            &stft.with_magnitude(&phases, &magnitudes),
-            clip.samples.len(),
-        );
-        reconstructed_sound.truncate(clip.valid_samples);
-        let mut sound = clip.samples;
-        sound.truncate(clip.valid_samples);
-        let (bins, frames) = (reconstruction.bins, reconstruction.frames);
-        let config = dataset.config();
-        let rate = config.clip.sample_rate_hz;
-        Ok(Self {
-            name: dataset.source().name(index),
-            input: Spectrogram {
-                values: batch.values,
-                bins,
-                frames,
-            },
-            hidden: batch.hidden,
-            reconstruction,
-            valid_frames: batch.valid_frames[0],
-            axes: Axes {
-                max_hz: rate as f32 * (bins - 1) as f32 / config.stft.n_fft as f32,
-                max_s: ((frames - 1) * config.stft.hop_length) as f32 / rate as f32,
-            },
-            sound,
-            reconstructed_sound,
-            sample_rate_hz: rate,
-        })
-    }
-
-    /// Input, what of it is visible, reconstruction and error, side by side.
-    pub fn panels(&self) -> Vec<Panel> {
-        let valid = |at: usize| at % self.input.frames < self.valid_frames;
-        let shown = self.input.values.iter().enumerate();
-        let range = shown.filter(|(at, _)| valid(*at)).fold(
-            (f32::INFINITY, f32::NEG_INFINITY),
-            |(low, high), (_, value)| (low.min(*value), high.max(*value)),
-        );
-        let panel = |title: &str, range, value: &dyn Fn(usize) -> Option<f32>| Panel {
-            title: title.into(),
-            values: (0..self.input.values.len())
-                .map(|at| valid(at).then(|| value(at)).flatten())
-                .collect(),
-            bins: self.input.bins,
-            frames: self.input.frames,
-            range,
-        };
-        let input = &self.input.values;
-        let output = &self.reconstruction.values;
-        vec![
-            panel(&format!("input: {}", self.name), range, &|at| {
-                Some(input[at])
-            }),
-            panel("mask (hidden is grey)", range, &|at| {
-                (!self.hidden[at]).then_some(input[at])
-            }),
-            panel("reconstruction", range, &|at| Some(output[at])),
-            panel("absolute error", (0.0, range.1 - range.0), &|at| {
-                Some((output[at] - input[at]).abs())
-            }),
-        ]
-    }
-
-    /// One row of [`panels`](Self::panels) for each of `illustrations`, on one canvas.
-    pub fn draw(illustrations: &[Self]) -> Option<Canvas> {
-        let rows: Vec<_> = illustrations.iter().map(Self::panels).collect();
-        illustrations
-            .first()
-            .map(|first| draw_panels(&rows, first.axes))
-    }
-}
-
 /// Appends every number to `metrics.jsonl`: one object a line, with `step`, `tag` and `value`.
 pub struct MetricsFile {
     file: File,
@@ -192,11 +74,15 @@ pub struct MetricsFile {
 }
 
 /// A line of `metrics.jsonl`.
-#[derive(Serialize, Deserialize)]
-struct Metric<'a> {
-    step: u64,
-    tag: &'a str,
-    value: f32,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric<'a> {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// What the value is, such as `train/loss`.
+    #[serde(borrow)]
+    pub tag: Cow<'a, str>,
+    /// The number; none where it wasn't finite, which JSON can't say.
+    pub value: Option<f32>,
 }
 
 impl MetricsFile {
@@ -235,8 +121,11 @@ impl Observer for MetricsFile {
         };
         let mut lines = String::new();
         for (tag, value) in scalars {
-            let value = *value;
-            let line = serde_json::to_string(&Metric { step, tag, value });
+            let line = serde_json::to_string(&Metric {
+                step,
+                tag: tag.into(),
+                value: Some(*value).filter(|value| value.is_finite()),
+            });
             lines.push_str(&line.expect("plain fields serialise"));
             lines.push('\n');
         }
@@ -258,18 +147,12 @@ impl Observer for TensorBoard {
             return Ok(());
         };
         for (place, illustration) in illustrations.iter().enumerate() {
-            let names = ["input", "mask", "reconstruction", "error"];
-            for (name, panel) in names.into_iter().zip(illustration.panels()) {
-                let canvas = draw_panels(&[vec![panel]], illustration.axes);
+            for (name, canvas) in illustration.pictures() {
                 let tag = format!("valid/{place}/{name}");
                 self.image(&tag, step, canvas.size(), canvas.to_png())?;
             }
             let rate = illustration.sample_rate_hz;
-            let sounds = [
-                ("input", &illustration.sound),
-                ("reconstruction", &illustration.reconstructed_sound),
-            ];
-            for (name, sound) in sounds {
+            for (name, sound) in illustration.sounds() {
                 self.audio(&format!("valid/{place}/{name}"), step, sound, rate)?;
             }
         }

@@ -1,26 +1,31 @@
 //! An experiment whose sounds are open, and how a stage is prepared on it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use losses::{CompositeConfig, Domain};
-use stft_data::{Dataset, FileSource, MaskConfig, Rejected, Source, TrainStatistics};
+use params::ParamSpec;
+use stft_data::{Dataset, FileSource, MaskConfig, Rejected, Source, Split, TrainStatistics};
 use transformer::PositionKind;
 
 use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
 use crate::examination::Examination;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, ParameterStage};
+use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
 use crate::job::Job;
+use crate::labels::labelled;
+use crate::network::ParameterNetwork;
+use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
 use crate::run_dir::{RunDir, StageState};
 use crate::settings::first_difference;
 use crate::source::OpenedSource;
 use crate::stage::Stage;
 use crate::tasks::{
-    ContrastivePretraining, PatchReconstruction, Scored, SpectralObjective, SpectrogramAutoencoder,
-    Trained,
+    ContrastivePretraining, ParameterEstimation, PatchReconstruction, Scored, SpectralObjective,
+    SpectrogramAutoencoder, Trained,
 };
 
 /// Where the weights are that a stage starts from.
@@ -100,17 +105,52 @@ impl OpenExperiment {
         self.files.as_ref().map_or(&[], |files| files.rejected())
     }
 
+    /// The parameters that the sounds are labelled with, if they are.
+    pub fn parameters(&self) -> Option<&ParamSpec> {
+        self.dataset.source().spec()
+    }
+
+    /// That there are labels, and that no sound is without.
+    fn check_labels(&self, stage: Stage) -> Result<(), TrainerError> {
+        let unlabelled = |sounds: String| TrainerError::Unlabelled {
+            stage: stage.name(),
+            sounds,
+        };
+        if self.parameters().is_none() {
+            let source = PathBuf::from(self.experiment.source.path.clone());
+            return Err(unlabelled(source.display().to_string()));
+        }
+        let source = self.dataset.source();
+        match (0..source.len()).find(|&index| source.truth(index).is_none()) {
+            Some(index) => Err(unlabelled(source.name(index))),
+            None => Ok(()),
+        }
+    }
+
     /// A stage, with the weights that it starts from looked up.
     ///
     /// # Errors
     /// [`TrainerError::NoStart`] and [`TrainerError::StartDiffers`], if what it starts from isn't there or
     /// belongs to other settings.
     pub fn stage(&self, stage: Stage, starts: StartsIn) -> Result<PreparedStage<'_>, TrainerError> {
-        let start = match (starts, stage.starts_from()) {
+        let stages = &self.experiment.stages;
+        if stage.is_labelled() {
+            self.check_labels(stage)?;
+        }
+        let start = match (starts, stage.starts_from(stages)) {
+            (StartsIn::Path(path), None) => {
+                return Err(TrainerError::StartUnused {
+                    stage: stage.name(),
+                    path: path.to_owned(),
+                });
+            }
             (StartsIn::Itself(_), _) | (_, None) => None,
             (_, Some(needs)) => self.start(stage, needs, starts)?,
         };
         let mut dataset = self.dataset.with_mask(self.mask(stage))?;
+        if let Some(share) = stages.label_fraction(stage) {
+            dataset = dataset.with_training(&labelled(&dataset, share));
+        }
         // The scale that the weights know.
         if let StartsIn::Itself(run) = starts {
             let last = Checkpoint::open(&run.stage(stage.name()).last())?;
@@ -146,6 +186,12 @@ impl OpenExperiment {
             }
             Stage::TrainFullTransformer | Stage::TestTransformer => {
                 stages.train_full_transformer.mask.over(transformer)
+            }
+            Stage::FinetuneParametersAutoencoder => {
+                stages.finetune_parameters_autoencoder.mask_over(data)
+            }
+            Stage::FinetuneParametersTransformer => {
+                stages.finetune_parameters_transformer.mask_over(data)
             }
         }
     }
@@ -256,7 +302,39 @@ impl OpenExperiment {
                 trained_for: Scored::Hidden,
                 contenders: self.contenders(start, Stage::TrainTransformerDecoder, starts)?,
             }),
+            Stage::FinetuneParametersAutoencoder => Box::new(Fitting(self.estimation(
+                UNetFeatures(self.experiment.unet.clone()),
+                &stages.finetune_parameters_autoencoder,
+                start,
+                dataset,
+            ))),
+            Stage::FinetuneParametersTransformer => Box::new(Fitting(self.estimation(
+                TransformerFeatures(transformer.clone()),
+                &stages.finetune_parameters_transformer,
+                start,
+                dataset,
+            ))),
         })
+    }
+
+    /// The task of learning the parameters of labelled sounds.
+    fn estimation<E: FeatureEncoder, Start>(
+        &self,
+        encoder: E,
+        settings: &ParameterStage<Start>,
+        start: Option<Checkpoint>,
+        dataset: &Dataset,
+    ) -> ParameterEstimation<E> {
+        let spec = self.parameters().expect("labels were checked");
+        let labels = truths(dataset, dataset.indices(Split::Train));
+        ParameterEstimation {
+            network: ParameterNetwork::new(encoder, settings, spec),
+            training: settings.encoder,
+            encoder_lr: settings.encoder_lr,
+            loss: settings.loss,
+            average: Average::of(&labels, spec),
+            start,
+        }
     }
 
     /// The U-Net's task: that of pretraining, or that of finetuning.
@@ -325,7 +403,9 @@ impl OpenExperiment {
 /// over.
 fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
     let weights = match stage {
-        Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => &["unet."][..],
+        Stage::TrainAutoencoderNomaskFinetune
+        | Stage::TestAutoencoder
+        | Stage::FinetuneParametersAutoencoder => &["unet."][..],
         Stage::TrainFullTransformer | Stage::TestTransformer => &[
             "transformer.encoder.",
             "transformer.decoder.",

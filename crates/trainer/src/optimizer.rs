@@ -26,16 +26,28 @@ pub struct OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// The optimizer for `model`, with one group for what decays and one for what doesn't.
-    pub fn init<M: Module>(&self, model: &M) -> ModuleOptimizer {
-        let undecayed = ParamGroup::from_ids(undecayed_ids(model));
-        let adamw = |weight_decay| AdamW {
-            weight_decay,
+    /// The optimizer for `model`: weights decay and the rest doesn't, and what stands under `encoder` learns at
+    /// `encoder_lr` times the rate of the others.
+    pub fn init<M: Module>(&self, model: &M, encoder_lr: f64) -> ModuleOptimizer {
+        let adamw = |decays: bool, lr_scale| AdamW {
+            weight_decay: if decays { self.weight_decay } else { 0.0 },
             beta_1: self.beta_1,
             beta_2: self.beta_2,
             epsilon: self.epsilon,
+            lr_scale,
         };
-        ModuleOptimizer::from(adamw(self.weight_decay)).with_group(undecayed, adamw(0.0), None)
+        let roles = roles(model);
+        let group = |role: Role| {
+            let of_role = roles.iter().filter(|(_, is)| *is == role);
+            ParamGroup::from_ids(of_role.map(|(id, _)| *id).collect::<Vec<_>>())
+        };
+        let mut optimizer = ModuleOptimizer::from(adamw(true, 1.0));
+        for (decays, in_encoder) in [(false, false), (true, true), (false, true)] {
+            let lr_scale = if in_encoder { encoder_lr } else { 1.0 };
+            let group = group(Role { decays, in_encoder });
+            optimizer = optimizer.with_group(group, adamw(decays, lr_scale), None);
+        }
+        optimizer
     }
 }
 
@@ -46,6 +58,7 @@ struct AdamW {
     beta_1: f32,
     beta_2: f32,
     epsilon: f32,
+    lr_scale: f64,
 }
 
 impl Optimizer for AdamW {
@@ -67,7 +80,7 @@ impl Optimizer for AdamW {
         };
         let step = AdamWStep {
             time,
-            learning_rate,
+            learning_rate: learning_rate * self.lr_scale,
             weight_decay: self.weight_decay,
             beta_1: self.beta_1,
             beta_2: self.beta_2,
@@ -83,15 +96,23 @@ impl Optimizer for AdamW {
     }
 }
 
-/// What decay would only harm: biases, the gains and offsets of norms and mask vectors, which have one axis,
-/// and learned positions, which are found by their name.
-fn undecayed_ids<M: Module>(model: &M) -> Vec<ParamId> {
+/// What a parameter is to the optimizer.
+#[derive(Clone, Copy, PartialEq)]
+struct Role {
+    /// False for what decay would only harm: biases, the gains and offsets of norms and mask vectors, which have one
+    /// axis, and learned positions, which are found by their name.
+    decays: bool,
+    /// Whether it stands under `encoder`.
+    in_encoder: bool,
+}
+
+fn roles<M: Module>(model: &M) -> Vec<(ParamId, Role)> {
     #[derive(Default)]
-    struct Undecayed {
+    struct Roles {
         path: Vec<String>,
-        ids: Vec<ParamId>,
+        roles: Vec<(ParamId, Role)>,
     }
-    impl ModuleVisitor for Undecayed {
+    impl ModuleVisitor for Roles {
         fn enter_module(&mut self, name: &str, _container_type: &str) {
             self.path.push(name.to_owned());
         }
@@ -101,14 +122,16 @@ fn undecayed_ids<M: Module>(model: &M) -> Vec<ParamId> {
         }
 
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if D == 1 || self.path.iter().any(|name| name == "positions") {
-                self.ids.push(param.id);
-            }
+            let role = Role {
+                decays: D > 1 && self.path.iter().all(|name| name != "positions"),
+                in_encoder: self.path.first().is_some_and(|name| name == "encoder"),
+            };
+            self.roles.push((param.id, role));
         }
     }
-    let mut visitor = Undecayed::default();
+    let mut visitor = Roles::default();
     model.visit(&mut visitor);
-    visitor.ids
+    visitor.roles
 }
 
 /// Adds `new` to `sum`, tensor by tensor.
@@ -247,7 +270,7 @@ mod tests {
     #[test]
     fn biases_and_norms_do_not_decay_and_weights_do() {
         let (model, device) = tiny();
-        let mut optimizer = config().init(&model);
+        let mut optimizer = config().init(&model, 1.0);
         let mut zero = GradientsParams::new();
         let weight = model.linear.weight.val().inner();
         zero.register(model.linear.weight.id, weight.zeros_like());
@@ -285,7 +308,7 @@ mod tests {
             model = theirs.step(0.1, model, grads);
         }
         let saved = theirs.into_bytes().unwrap();
-        let mut ours = decays_all.init(&model).from_bytes(saved).unwrap();
+        let mut ours = decays_all.init(&model, 1.0).from_bytes(saved).unwrap();
         let step = |optimizer: &mut ModuleOptimizer| {
             let grads = gradients(&model, &device);
             let after = optimizer.step(0.1, model.clone(), grads);

@@ -66,20 +66,7 @@ impl PreparedStage<'_> {
 
     /// The loop's settings; for a test those of what is tested, whose batches it takes.
     pub fn training(&self) -> &Training {
-        let stages = &self.opened.experiment().stages;
-        match self.stage {
-            Stage::PretrainAutoencoderMae => &stages.pretrain_autoencoder_mae.training,
-            Stage::PretrainTransformerContrastive => {
-                &stages.pretrain_transformer_contrastive.training
-            }
-            Stage::TrainTransformerDecoder => &stages.train_transformer_decoder.training,
-            Stage::TrainFullTransformer | Stage::TestTransformer => {
-                &stages.train_full_transformer.training
-            }
-            Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => {
-                &stages.train_autoencoder_nomask_finetune.training
-            }
-        }
+        self.opened.experiment().stages.training(self.stage)
     }
 
     pub(crate) fn fit<'a>(&self, training: &'a Training, devices: &Devices) -> Fit<'a> {
@@ -93,6 +80,11 @@ impl PreparedStage<'_> {
                 stage: self.stage.name().into(),
                 normalization: self.dataset.normalization(),
                 experiment: experiment.clone(),
+                parameters: self
+                    .opened
+                    .parameters()
+                    .filter(|_| self.stage.is_labelled())
+                    .cloned(),
             },
         }
     }

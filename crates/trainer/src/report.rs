@@ -10,6 +10,7 @@ use stft_data::MaskConfig;
 
 use crate::error::TrainerError;
 use crate::memory::MemoryEstimate;
+use crate::parameter_test::ParameterTest;
 use crate::tasks::Scored;
 
 /// What a stage came to.
@@ -71,6 +72,9 @@ pub struct Summary {
     pub peak_rss_bytes: Option<u64>,
     /// Hash over the sorted names and bytes of the final weights.
     pub weights_sha256: String,
+    /// How far the best model's parameters of held-out sounds are off, where it estimates any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_test: Option<ParameterTest>,
 }
 
 impl Summary {
@@ -130,6 +134,9 @@ impl fmt::Display for Summary {
         write!(out, "  model             {} parameters", self.parameters)?;
         if let Some(bytes) = self.peak_rss_bytes {
             write!(out, "\n  peak memory       {}", gibibytes(bytes))?;
+        }
+        if let Some(test) = &self.parameter_test {
+            write!(out, "\n{test}")?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ pub struct RunDir {
 }
 
 /// The resolved settings of a run, in its directory.
-const EXPERIMENT_FILE: &str = "experiment.toml";
+pub const EXPERIMENT_FILE: &str = "experiment.toml";
 
 /// What was measured of the training split, in the run's directory.
 const STATISTICS_FILE: &str = "statistics.safetensors";
@@ -108,7 +108,7 @@ impl RunDir {
         }
         let path = self.path.join(EXPERIMENT_FILE);
         if path.exists() {
-            self.compare(&Experiment::load(Some(&path), &[])?, experiment)?;
+            self.compare(&self.experiment()?, experiment)?;
         }
         let statistics_path = self.path.join(STATISTICS_FILE);
         if !statistics_path.is_file() {
@@ -142,6 +142,14 @@ impl RunDir {
                 here,
             }),
         }
+    }
+
+    /// The settings of the run.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub fn experiment(&self) -> Result<Experiment, TrainerError> {
+        Experiment::load(Some(&self.path.join(EXPERIMENT_FILE)), &[])
     }
 
     /// What an earlier call measured of the training split, if there was one.
@@ -278,6 +286,11 @@ impl StageDir {
     /// Reconstructions after the last step.
     pub fn picture(&self) -> PathBuf {
         self.path.join("reconstruction.png")
+    }
+
+    /// The example at `place` among those: its pictures and sounds.
+    pub fn example(&self, place: usize) -> PathBuf {
+        self.path.join("examples").join(place.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::TrainerError;
+use crate::experiment::Stages;
 use crate::layers::nearest;
 
 /// A stage of the pipeline.
@@ -23,11 +24,15 @@ pub enum Stage {
     TestAutoencoder,
     /// The whole Transformer on sounds that were held out.
     TestTransformer,
+    /// Parameter heads on the U-Net's way down.
+    FinetuneParametersAutoencoder,
+    /// Parameter heads on the Transformer's encoder.
+    FinetuneParametersTransformer,
 }
 
 impl Stage {
     /// Every stage, in the order of the pipeline.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::PretrainAutoencoderMae,
         Self::PretrainTransformerContrastive,
         Self::TrainTransformerDecoder,
@@ -35,6 +40,8 @@ impl Stage {
         Self::TrainAutoencoderNomaskFinetune,
         Self::TestAutoencoder,
         Self::TestTransformer,
+        Self::FinetuneParametersAutoencoder,
+        Self::FinetuneParametersTransformer,
     ];
 
     /// What learns from unlabelled sounds, from nothing.
@@ -53,6 +60,12 @@ impl Stage {
     /// What looks at the sounds that no other stage has seen.
     pub const TEST: [Self; 2] = [Self::TestAutoencoder, Self::TestTransformer];
 
+    /// What learns to estimate synthesizer parameters, from sounds whose parameters are known.
+    pub const PARAMETERS: [Self; 2] = [
+        Self::FinetuneParametersAutoencoder,
+        Self::FinetuneParametersTransformer,
+    ];
+
     /// The name that configurations, directories and reports use.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,11 +76,13 @@ impl Stage {
             Self::TrainAutoencoderNomaskFinetune => "train_autoencoder_nomask_finetune",
             Self::TestAutoencoder => "test_autoencoder",
             Self::TestTransformer => "test_transformer",
+            Self::FinetuneParametersAutoencoder => "finetune_parameters_autoencoder",
+            Self::FinetuneParametersTransformer => "finetune_parameters_transformer",
         }
     }
 
-    /// The stage whose weights it takes over, if any.
-    pub fn starts_from(self) -> Option<Self> {
+    /// The stage whose weights it takes over, if any, under the settings of `stages`.
+    pub fn starts_from(self, stages: &Stages) -> Option<Self> {
         match self {
             Self::PretrainAutoencoderMae | Self::PretrainTransformerContrastive => None,
             Self::TrainTransformerDecoder => Some(Self::PretrainTransformerContrastive),
@@ -75,12 +90,23 @@ impl Stage {
             Self::TrainAutoencoderNomaskFinetune => Some(Self::PretrainAutoencoderMae),
             Self::TestAutoencoder => Some(Self::TrainAutoencoderNomaskFinetune),
             Self::TestTransformer => Some(Self::TrainFullTransformer),
+            Self::FinetuneParametersAutoencoder => {
+                stages.finetune_parameters_autoencoder.start.stage()
+            }
+            Self::FinetuneParametersTransformer => {
+                stages.finetune_parameters_transformer.start.stage()
+            }
         }
     }
 
     /// Whether it only looks at what others have trained.
     pub fn is_test(self) -> bool {
         Self::TEST.contains(&self)
+    }
+
+    /// Whether it needs sounds whose parameters are known.
+    pub fn is_labelled(self) -> bool {
+        Self::PARAMETERS.contains(&self)
     }
 }
 

@@ -1,10 +1,14 @@
 //! What a stage trains, seen from the loop.
 
+use std::borrow::Cow;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::batch::TensorBatch;
 use crate::error::TrainerError;
+use crate::evaluate::Evaluation;
+use crate::parameter_test::ParameterTest;
 
 /// A model, and how a batch scores it.
 ///
@@ -41,8 +45,27 @@ pub trait Task {
     /// What that is, in a few words.
     fn baseline_name(&self) -> &'static str;
 
-    /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played.
-    fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Tensor<3>;
+    /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played; none where it makes none.
+    fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
+
+    /// How far the parameters that the best model estimates are from the true ones of held-out sounds; none where the
+    /// model estimates none. It is asked once, after training, and chooses nothing.
+    ///
+    /// # Errors
+    /// An example can't be read.
+    fn test(
+        &self,
+        best: &Self::Model,
+        held_out: &Evaluation,
+    ) -> Result<Option<ParameterTest>, TrainerError> {
+        let _ = (best, held_out);
+        Ok(None)
+    }
+
+    /// Learning rate of what stands under `encoder` in the model, as a multiple of the rest's.
+    fn encoder_lr(&self) -> f64 {
+        1.0
+    }
 
     /// The parts of `model` and how many parameters each has.
     fn parts(&self, model: &Self::Model) -> Vec<(String, usize)>;
@@ -51,13 +74,16 @@ pub trait Task {
     fn activation_elements(&self, batch: usize, frames: usize) -> usize;
 }
 
+/// What a number is called, such as `spec_l1` or `param/cat_acc/wave`.
+pub type ScoreName = Cow<'static, str>;
+
 /// What a batch says about a model, one number for each item.
 #[derive(Clone, Debug)]
 pub struct Scores {
     /// The objective, `[batch]`.
     pub loss: Tensor<1>,
     /// Further measures by their names, `[batch]` each.
-    pub terms: Vec<(&'static str, Tensor<1>)>,
+    pub terms: Vec<(ScoreName, Tensor<1>)>,
     /// 1 for an item that has something to score and 0 for one that hasn't, `[batch]`; none where all
     /// have. Means are taken over the former.
     pub counted: Option<Tensor<1>>,
@@ -65,9 +91,10 @@ pub struct Scores {
 
 impl Scores {
     /// `loss` and the terms, each with its name.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &Tensor<1>)> {
-        std::iter::once(("loss", &self.loss))
-            .chain(self.terms.iter().map(|(name, values)| (*name, values)))
+    pub fn named(&self) -> impl Iterator<Item = (ScoreName, &Tensor<1>)> {
+        let terms = self.terms.iter();
+        std::iter::once(("loss".into(), &self.loss))
+            .chain(terms.map(|(name, values)| (name.clone(), values)))
     }
 
     /// The mean of `values`, `[batch]`, over the items that count: `[1]`, and 0 where none does.

@@ -18,15 +18,18 @@ pub fn force_init<M: Module>(model: &M) {
     model.visit(&mut Force);
 }
 
-struct NamedWeights {
+/// A parameter of a model.
+pub(crate) struct NamedWeights {
     /// Dotted path inside the model.
-    name: String,
+    pub(crate) name: String,
+    /// Sizes of its axes.
+    pub(crate) shape: Vec<usize>,
     /// Values, little-endian f32, row-major.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Every parameter of `model`, sorted by name.
-fn named_weights<M: Module>(model: &M) -> Vec<NamedWeights> {
+pub(crate) fn named_weights<M: Module>(model: &M) -> Vec<NamedWeights> {
     let mut collector = Collector::default();
     model.visit(&mut collector);
     collector
@@ -74,6 +77,7 @@ impl ModuleVisitor for Collector {
             .expect("weights are f32");
         self.weights.push(NamedWeights {
             name: self.path.join("."),
+            shape: param.shape().to_vec(),
             bytes: values
                 .iter()
                 .flat_map(|value| value.to_le_bytes())

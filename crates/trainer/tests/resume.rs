@@ -75,6 +75,7 @@ impl Bench {
                 stage: "stage".into(),
                 normalization: dataset.normalization(),
                 experiment: experiment.clone(),
+                parameters: None,
             },
         };
         let task = SpectrogramAutoencoder {

@@ -1,8 +1,8 @@
 //! A 1-D U-Net on spectrograms: frequency bins as channels, convolution over time.
 //!
 //! The network takes `[batch, bins, frames]` and gives back the same shape, for any number of frames.
-//! It was made to reconstruct masked spectrograms; [`UNet1d::encode`] hands out the bottleneck for
-//! whatever comes after that.
+//! It was made to reconstruct masked spectrograms; for whatever comes after that, [`UNet1d::encode`] hands out the
+//! bottleneck, and [`UNet1d::into_encoder`] the way down, with the features of each level.
 //!
 //! ```text
 //! x -> stem -> encoder.0 ---------------------------------(skip)--> decoder.0 -> head -> y
@@ -59,4 +59,4 @@ mod unet;
 
 pub use block::BlockKind;
 pub use config::{UNet1dConfig, UNetConfigError};
-pub use unet::UNet1d;
+pub use unet::{UNet1d, UNet1dEncoder};

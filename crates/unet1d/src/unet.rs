@@ -123,17 +123,21 @@ impl UNet1d {
         bottleneck
     }
 
+    /// The way down alone, for models that come after it.
+    pub fn into_encoder(self) -> UNet1dEncoder {
+        UNet1dEncoder {
+            in_channels: self.in_channels,
+            stem: self.stem,
+            encoder: self.encoder,
+            halve: self.halve,
+            middle: self.middle,
+        }
+    }
+
     /// The parts of the network, in the order in which a spectrogram meets them, and how many
     /// parameters each has.
     pub fn parameters_per_block(&self) -> Vec<(String, usize)> {
-        let mut rows = vec![("stem".to_owned(), self.stem.num_params())];
-        for (i, level) in self.encoder.iter().enumerate() {
-            rows.push((format!("encoder.{i}"), level.num_params()));
-            if let Some(halve) = self.halve.get(i) {
-                rows.push((format!("halve.{i}"), halve.num_params()));
-            }
-        }
-        rows.push(("middle".to_owned(), self.middle.num_params()));
+        let mut rows = self.way_down().parameters_per_block();
         for (i, level) in self.decoder.iter().enumerate().rev() {
             if let Some(double) = self.double.get(i) {
                 rows.push((format!("double.{i}"), double.num_params()));
@@ -145,25 +149,18 @@ impl UNet1d {
         rows
     }
 
-    /// The bottleneck, and the output of each encoder level, full time resolution first.
     fn encode_with_skips(&self, x: Tensor<3>) -> (Tensor<3>, Vec<Tensor<3>>) {
-        let [_, channels, frames] = x.dims();
-        assert_eq!(
-            channels, self.in_channels,
-            "this U-Net takes spectrograms of {} bins, got {channels}",
-            self.in_channels
-        );
-        assert!(frames > 0, "a U-Net needs at least one frame, got none");
-        let mut h = convolve(&self.stem, x);
-        let mut skips = Vec::with_capacity(self.encoder.len());
-        for (i, level) in self.encoder.iter().enumerate() {
-            h = level.forward(h);
-            skips.push(h.clone());
-            if let Some(halve) = self.halve.get(i) {
-                h = halve.forward(h);
-            }
+        self.way_down().forward(x)
+    }
+
+    fn way_down(&self) -> WayDown<'_> {
+        WayDown {
+            in_channels: self.in_channels,
+            stem: &self.stem,
+            encoder: &self.encoder,
+            halve: &self.halve,
+            middle: &self.middle,
         }
-        (self.middle.forward(h), skips)
     }
 
     fn decode(&self, bottleneck: Tensor<3>, skips: Vec<Tensor<3>>) -> Tensor<3> {
@@ -176,5 +173,92 @@ impl UNet1d {
             h = level.forward(Tensor::cat(vec![h, skip], 1) * 0.5_f64.sqrt());
         }
         convolve(&self.head, normalize_silu(&self.head_norm, h))
+    }
+}
+
+/// The way down of a [`UNet1d`], with the weights it had there: what is left when nothing is to be reconstructed.
+#[derive(Module, Debug)]
+pub struct UNet1dEncoder {
+    in_channels: usize,
+    stem: Conv1d,
+    /// By level, full time resolution first.
+    encoder: Vec<Level>,
+    halve: Vec<Halve>,
+    middle: Level,
+}
+
+impl UNet1dEncoder {
+    /// What every level knows of a spectrogram, full time resolution first, and the bottleneck last.
+    ///
+    /// # Shapes
+    /// - x: `[batch, in_channels, frames]`, at least one frame
+    /// - output: `[batch, level_channels()[i], level_frames(frames)[i]]` for each level i, and the deepest level's
+    ///   once more
+    ///
+    /// # Panics
+    /// As [`UNet1d::forward`].
+    pub fn levels(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
+        let (bottleneck, mut levels) = self.way_down().forward(x);
+        levels.push(bottleneck);
+        levels
+    }
+
+    /// The parts of the encoder, in the order in which a spectrogram meets them, and how many parameters each has.
+    pub fn parameters_per_block(&self) -> Vec<(String, usize)> {
+        self.way_down().parameters_per_block()
+    }
+
+    fn way_down(&self) -> WayDown<'_> {
+        WayDown {
+            in_channels: self.in_channels,
+            stem: &self.stem,
+            encoder: &self.encoder,
+            halve: &self.halve,
+            middle: &self.middle,
+        }
+    }
+}
+
+/// The way down, whoever owns it.
+struct WayDown<'a> {
+    in_channels: usize,
+    stem: &'a Conv1d,
+    encoder: &'a [Level],
+    halve: &'a [Halve],
+    middle: &'a Level,
+}
+
+impl WayDown<'_> {
+    /// The bottleneck, and the output of each encoder level, full time resolution first.
+    fn forward(&self, x: Tensor<3>) -> (Tensor<3>, Vec<Tensor<3>>) {
+        let [_, channels, frames] = x.dims();
+        assert_eq!(
+            channels, self.in_channels,
+            "this U-Net takes spectrograms of {} bins, got {channels}",
+            self.in_channels
+        );
+        assert!(frames > 0, "a U-Net needs at least one frame, got none");
+        let mut h = convolve(self.stem, x);
+        let mut skips = Vec::with_capacity(self.encoder.len());
+        for (i, level) in self.encoder.iter().enumerate() {
+            h = level.forward(h);
+            skips.push(h.clone());
+            if let Some(halve) = self.halve.get(i) {
+                h = halve.forward(h);
+            }
+        }
+        (self.middle.forward(h), skips)
+    }
+
+    fn parameters_per_block(&self) -> Vec<(String, usize)> {
+        let mut rows = vec![("stem".to_owned(), self.stem.num_params())];
+        for (i, level) in self.encoder.iter().enumerate() {
+            rows.push((format!("encoder.{i}"), level.num_params()));
+            if let Some(halve) = self.halve.get(i) {
+                rows.push((format!("halve.{i}"), halve.num_params()));
+            }
+        }
+        rows.push(("middle".to_owned(), self.middle.num_params()));
+        rows
     }
 }

@@ -4,5 +4,8 @@ pub mod compare;
 pub mod data;
 pub mod doctor;
 pub mod experiment;
+pub mod export;
+pub mod predict;
+pub mod report;
 pub mod run;
 pub mod synth;

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use report::write_report;
 use stft_data::TrainStatistics;
-use trainer::{Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, StartsIn};
+use trainer::{
+    Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
+};
 
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
+use crate::pipeline_eta::PipelineEta;
 use crate::print;
 use crate::progress::Progress;
 
@@ -50,7 +54,9 @@ enum Scope {
     Train,
     /// What was trained, on sounds that were held out
     Test,
-    /// All of these in this order
+    /// Parameter heads on both encoders, where the parameters of the sounds are known
+    Parameters,
+    /// All of these, with the parameter heads last
     All,
     /// The stage that --stage names
     Stage,
@@ -87,6 +93,10 @@ impl RunArguments {
                 stages: Stage::TEST.to_vec(),
                 label: "test",
             },
+            Scope::Parameters => Plan {
+                stages: Stage::PARAMETERS.to_vec(),
+                label: "parameters",
+            },
             Scope::All => Plan {
                 stages: Stage::ALL.to_vec(),
                 label: "all",
@@ -103,11 +113,20 @@ impl RunArguments {
 }
 
 impl RunArguments {
-    /// Where the weights are that the stage at `place` of the plan starts from.
-    fn starts<'a>(&'a self, place: usize, stage: Stage, run: &'a RunDir) -> StartsIn<'a> {
+    /// Where the weights are that a stage of `plan` starts from: in the path that was given, if no earlier stage of the
+    /// plan leaves them.
+    fn starts<'a>(
+        &'a self,
+        plan: &Plan,
+        stage: Stage,
+        stages: &Stages,
+        run: &'a RunDir,
+    ) -> StartsIn<'a> {
+        let needs = stage.starts_from(stages);
+        let made_here = needs.is_some_and(|needs| plan.stages.contains(&needs));
         match (run.stage(stage.name()).state(), &self.from) {
             (StageState::Interrupted, _) => StartsIn::Itself(run),
-            (_, Some(path)) if place == 0 => StartsIn::Path(path),
+            (_, Some(path)) if !made_here => StartsIn::Path(path),
             _ => StartsIn::Run(run),
         }
     }
@@ -135,7 +154,7 @@ fn known_statistics(
 
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Everything that can be wrong is looked at before a run is made.
-    let plan = arguments.plan()?;
+    let mut plan = arguments.plan()?;
     let device_name: DeviceName = arguments.device.parse()?;
     let experiment = arguments.experiment.load(arguments.data.as_deref())?;
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
@@ -151,9 +170,13 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let statistics = known_statistics(arguments, &plan, named.as_ref())?;
     let opened = OpenExperiment::open(experiment, cache.as_deref(), statistics)?;
     report_data(&opened);
+    if arguments.run == Some(Scope::All) && opened.parameters().is_none() {
+        eprintln!("the parameters of these sounds aren't known: parameter stages are left out");
+        plan.stages.retain(|stage| !stage.is_labelled());
+    }
     if arguments.dry_run {
         print(opened.experiment().to_toml())?;
-        for stage in plan.stages {
+        for &stage in &plan.stages {
             let prepared = opened.stage(stage, StartsIn::Nowhere)?;
             print(prepared.plan(&devices))?;
             print(prepared.dry_run(&devices)?)?;
@@ -164,18 +187,24 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // What the first stage that is left starts from has to be there already.
     let missing = RunDir::at(&arguments.out);
     let there = named.as_ref().unwrap_or(&missing);
-    let left = plan.stages.iter().copied().enumerate();
-    if let Some((place, stage)) = left
-        .clone()
-        .find(|(_, stage)| there.stage(stage.name()).state() != StageState::Finished)
-    {
-        opened.stage(stage, arguments.starts(place, stage, there))?;
+    let stages = opened.experiment().stages.clone();
+    let starts = |stage, run| arguments.starts(&plan, stage, &stages, run);
+    let unfinished = |stage: &&Stage| there.stage(stage.name()).state() != StageState::Finished;
+    if let Some(&stage) = plan.stages.iter().find(unfinished) {
+        opened.stage(stage, starts(stage, there))?;
     }
 
     let run = RunDir::open(&arguments.out, arguments.name.as_deref(), plan.label)?;
     let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
     eprintln!("run {} in {}", run.name(), run.path().display());
-    for (place, stage) in left {
+    let held_out = opened.dataset().indices(stft_data::Split::Test).len();
+    let mut eta = PipelineEta::new(&plan.stages, opened.experiment(), held_out);
+    for (place, stage) in plan.stages.iter().enumerate() {
+        if run.stage(stage.name()).state() == StageState::Finished {
+            eta.finished(place, (0, 0.0));
+        }
+    }
+    for (place, &stage) in plan.stages.iter().enumerate() {
         let directory = run.stage(stage.name());
         match directory.state() {
             StageState::Finished => {
@@ -188,24 +217,33 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
             StageState::Interrupted => eprintln!("{stage} was interrupted, and goes on"),
             StageState::Fresh => eprintln!("{stage}"),
         }
-        let prepared = opened.stage(stage, arguments.starts(place, stage, &run))?;
-        let mut progress = Progress::new();
+        let prepared = opened.stage(stage, starts(stage, &run))?;
+        let mut progress = Progress::new(&eta, place);
         let summary = prepared.run(&run, &devices, &mut progress)?;
+        let timed = progress.timed();
         drop(progress);
-        report(&run, stage, &summary)?;
+        eta.finished(place, timed);
+        say(&run, stage, &summary)?;
     }
+    let page = write_report(run.path(), None)?;
+    print(format_args!("report  {}", page.display()))?;
     print(format_args!(
-        "curves: tensorboard --logdir {}",
+        "curves  tensorboard --logdir {}",
         run.path().display()
     ))
 }
 
-fn report(run: &RunDir, stage: Stage, summary: &StageReport) -> anyhow::Result<()> {
+fn say(run: &RunDir, stage: Stage, summary: &StageReport) -> anyhow::Result<()> {
     let directory = run.stage(stage.name());
+    print(summary)?;
+    // Heads draw nothing.
+    if directory.picture().is_file() {
+        let path = directory.picture();
+        print(format_args!("  picture           {}", path.display()))?;
+    }
     print(format_args!(
-        "{summary}\n  picture           {}\n  numbers           {}",
-        directory.picture().display(),
-        directory.summary().display(),
+        "  numbers           {}",
+        directory.summary().display()
     ))
 }
 

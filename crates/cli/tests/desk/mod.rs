@@ -70,6 +70,18 @@ warmup_steps = 2
 validate_every = 2
 log_every = 2
 pictured_examples = 1
+[stages.finetune_parameters_autoencoder.training]
+steps = 6
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
+[stages.finetune_parameters_transformer.training]
+steps = 4
+batch_size = 5
+warmup_steps = 2
+validate_every = 2
+log_every = 2
 "#;
 
 /// A temporary directory that is the program's working directory.

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::task::{Scores, Task};
 use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{Scored, SpectralObjective};
+use crate::tasks::spectral::{Scored, SpectralObjective, named};
 
 /// Hidden bins are set to 0, the training data's mean; the loss is taken on them alone (He et al. 2022, §3, with
 /// a U-Net in place of the Transformer), or on the whole spectrogram where nothing is hidden.
@@ -56,8 +56,8 @@ impl Task for SpectrogramAutoencoder {
         MEAN_SPECTROGRAM
     }
 
-    fn reconstruct(&self, model: &UNet1d, batch: &TensorBatch) -> Tensor<3> {
-        model.forward(batch.visible())
+    fn reconstruct(&self, model: &UNet1d, batch: &TensorBatch) -> Option<Tensor<3>> {
+        Some(model.forward(batch.visible()))
     }
 
     fn parts(&self, model: &UNet1d) -> Vec<(String, usize)> {
@@ -87,15 +87,15 @@ impl SpectrogramAutoencoder {
         // Terms are only read, so they stay off the graph that the loss hangs on.
         let detached = prediction.clone().detach();
         let mut terms = vec![
-            (l1, distance(Norm::L1, detached.clone())),
-            (l2, distance(Norm::L2, detached)),
+            (l1.into(), distance(Norm::L1, detached.clone())),
+            (l2.into(), distance(Norm::L2, detached)),
         ];
         let mut loss = distance(self.loss, prediction.clone());
         if let Some(spectral) = &self.spectral {
             let scores = spectral.scores(prediction, batch);
-            terms.extend(scores.terms);
+            terms.extend(named(scores.terms));
             loss = loss + scores.total * spectral.weight;
-            terms.push(("total_loss", loss.clone().detach()));
+            terms.push(("total_loss".into(), loss.clone().detach()));
         }
         Scores {
             loss,

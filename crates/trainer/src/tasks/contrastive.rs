@@ -70,7 +70,11 @@ impl Task for ContrastivePretraining {
     /// The spectrogram with each hidden patch replaced by the hidden patch of the same clip that its context
     /// vector finds nearest: where it is the right one, nothing changes. Silent patches, which training never asks
     /// for, stay as they are.
-    fn reconstruct(&self, model: &ContrastiveTransformer, batch: &TensorBatch) -> Tensor<3> {
+    fn reconstruct(
+        &self,
+        model: &ContrastiveTransformer,
+        batch: &TensorBatch,
+    ) -> Option<Tensor<3>> {
         let tokens = Tokens::of(&self.model, batch);
         let QueriesAndKeys { queries, keys } =
             model.forward(&tokens.patches, tokens.hidden.clone());
@@ -116,7 +120,7 @@ impl Task for ContrastivePretraining {
             )
         });
         let patches = Tensor::cat(items.collect(), 0);
-        tokens.patches.grid.unpatchify(patches)
+        Some(tokens.patches.grid.unpatchify(patches))
     }
 
     fn parts(&self, model: &ContrastiveTransformer) -> Vec<(String, usize)> {
@@ -171,14 +175,17 @@ impl ContrastivePretraining {
         let hidden = tokens.hidden.clone().float();
         Scores {
             terms: vec![
-                ("contrastive_loss", loss.clone().detach()),
-                ("contrastive_accuracy", in_clip.accuracy),
+                ("contrastive_loss".into(), loss.clone().detach()),
+                ("contrastive_accuracy".into(), in_clip.accuracy),
                 (
-                    "contrastive_chance",
+                    "contrastive_chance".into(),
                     in_clip.candidates.clamp_min(1.0).recip(),
                 ),
-                ("query_spread", spread(queries.detach(), hidden.clone())),
-                ("key_spread", spread(keys.detach(), hidden)),
+                (
+                    "query_spread".into(),
+                    spread(queries.detach(), hidden.clone()),
+                ),
+                ("key_spread".into(), spread(keys.detach(), hidden)),
             ],
             loss,
             counted: Some(asked.greater_elem(0.0).float()),

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::task::{Scores, Task};
 use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{Scored, SpectralObjective};
+use crate::tasks::spectral::{Scored, SpectralObjective, named};
 
 /// The squared error of hidden patches, and with [`SpectralObjective`] that of the spectrogram they make
 /// (He et al. 2022, §3).
@@ -87,8 +87,8 @@ impl Task for PatchReconstruction {
             .undo(predicted.clone().detach(), &patches);
         let patch_mse = L2.per_item(raw, patches.values.clone(), weights);
         let mut terms = vec![
-            ("patch_loss", patch_loss.clone().detach()),
-            ("patch_mse", patch_mse),
+            ("patch_loss".into(), patch_loss.clone().detach()),
+            ("patch_mse".into(), patch_mse),
         ];
         let Some(spectral) = &self.spectral else {
             return Scores {
@@ -99,9 +99,9 @@ impl Task for PatchReconstruction {
         };
         let spectrogram = model.unpatchify(predicted, &patches);
         let scores = spectral.scores(spectrogram, batch);
-        terms.extend(scores.terms);
+        terms.extend(named(scores.terms));
         let loss = patch_loss + scores.total * spectral.weight;
-        terms.push(("total_loss", loss.clone().detach()));
+        terms.push(("total_loss".into(), loss.clone().detach()));
         Scores {
             loss,
             terms,
@@ -121,14 +121,17 @@ impl Task for PatchReconstruction {
         });
         let patch_loss = L2.per_item(as_target, targets, weights.clone());
         let patch_mse = L2.per_item(predicted, patches.values, weights);
-        let mut terms = vec![("patch_loss", patch_loss.clone()), ("patch_mse", patch_mse)];
+        let mut terms = vec![
+            ("patch_loss".into(), patch_loss.clone()),
+            ("patch_mse".into(), patch_mse),
+        ];
         let loss = match &self.spectral {
             None => patch_loss,
             Some(spectral) => {
                 let scores = spectral.scores(mean, batch);
-                terms.extend(scores.terms);
+                terms.extend(named(scores.terms));
                 let total = patch_loss + scores.total * spectral.weight;
-                terms.push(("total_loss", total.clone()));
+                terms.push(("total_loss".into(), total.clone()));
                 total
             }
         };
@@ -144,17 +147,17 @@ impl Task for PatchReconstruction {
     }
 
     /// Patches as the model predicts them; where hidden ones are scored, among the visible ones as they are.
-    fn reconstruct(&self, model: &MaskedTransformer, batch: &TensorBatch) -> Tensor<3> {
+    fn reconstruct(&self, model: &MaskedTransformer, batch: &TensorBatch) -> Option<Tensor<3>> {
         let (patches, hidden) = self.patches(batch);
         let predicted = model.forward(&patches, hidden);
         let predicted = model.unpatchify(predicted, &patches);
-        match self.scored {
+        Some(match self.scored {
             Scored::Everything => predicted,
             Scored::Hidden => batch
                 .spectrogram
                 .clone()
                 .mask_where(batch.hidden.clone(), predicted),
-        }
+        })
     }
 
     fn parts(&self, model: &MaskedTransformer) -> Vec<(String, usize)> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stft_data::Normalization;
 
 use crate::batch::TensorBatch;
+use crate::task::ScoreName;
 
 /// Largest log1p magnitude that a prediction is taken at: a magnitude of 22,000, beyond what a clip at full scale
 /// has. It keeps the exponential of a young network finite.
@@ -46,4 +47,13 @@ impl SpectralObjective {
         self.composite
             .scores(magnitude(prediction), magnitude(target), weights)
     }
+}
+
+/// A loss's terms under their own names.
+pub(crate) fn named(
+    terms: Vec<(&'static str, Tensor<1>)>,
+) -> impl Iterator<Item = (ScoreName, Tensor<1>)> {
+    terms
+        .into_iter()
+        .map(|(name, values)| (name.into(), values))
 }

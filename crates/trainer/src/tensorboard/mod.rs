@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use crate::error::TrainerError;
+use crate::wav::wav_bytes;
 use event::{Audio, Event, Image, Summary, Value, What};
 
 /// Appends events to one new file in a directory that TensorBoard watches.
@@ -127,25 +128,6 @@ fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |elapsed| elapsed.as_secs_f64())
-}
-
-fn wav_bytes(samples: &[f32], sample_rate_hz: u32) -> Vec<u8> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: sample_rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("a WAV header fits in memory");
-    for sample in samples {
-        let quantised = (sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16;
-        writer
-            .write_sample(quantised)
-            .expect("writing to memory does not fail");
-    }
-    writer.finalize().expect("writing to memory does not fail");
-    bytes.into_inner()
 }
 
 #[cfg(test)]

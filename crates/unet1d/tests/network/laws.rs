@@ -54,6 +54,21 @@ fn frames_are_kept_for_every_number_of_frames_and_levels() {
     assert_eq!(checked, 160);
 }
 
+#[test]
+fn the_encoder_alone_hears_what_it_heard_in_the_network() {
+    let device = Device::flex();
+    for block in KINDS {
+        let config = config(block);
+        let model = network(&config, &device);
+        let x = spectrogram("input", [2, 5, 13], &device);
+        let bottleneck = model.encode(x.clone());
+        let levels = model.into_encoder().levels(x);
+        let shapes: Vec<_> = levels.iter().map(|level| level.dims()).collect();
+        assert_eq!(shapes, [[2, 4, 13], [2, 8, 6], [2, 12, 3], [2, 12, 3]]);
+        assert_eq!(values(levels[3].clone()), values(bottleneck));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -1,0 +1,130 @@
+//! Pooled features to parameters.
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::ParameterHeadsConfig;
+
+/// One head for all continuous parameters and one for each categorical one, on a shared hidden layer.
+///
+/// ```text
+/// h    = norm(features)                         h = drop(GELU(W_1 h + b_1)) with a hidden layer, else drop(h)
+/// c    = sigmoid(W_c h + b_c)                   positions of the continuous parameters in 0..1
+/// z_q  = W_q h + b_q                            logits of categorical parameter q
+/// ```
+///
+/// The norm (Ba et al. 2016) brings features of every encoder to one scale. Before training all heads say 0.5 and
+/// equal logits: their weights begin at 0.
+#[derive(Module, Debug)]
+pub struct ParameterHeads {
+    norm: LayerNorm,
+    hidden: Option<Linear>,
+    dropout: Dropout,
+    /// All heads beside each other: continuous parameters first, then the classes.
+    output: Linear,
+    n_continuous: usize,
+    class_counts: Vec<usize>,
+}
+
+/// What the heads say of a batch.
+#[derive(Clone, Debug)]
+pub struct ParameterEstimate {
+    /// Positions of the continuous parameters, `[batch, continuous]`, in 0..1.
+    pub continuous: Tensor<2>,
+    /// Logits of each categorical parameter, `[batch, classes]`.
+    pub logits: Vec<Tensor<2>>,
+}
+
+impl ParameterHeadsConfig {
+    /// Heads on `features` pooled features, on `device`. Burn draws each weight when it is first used.
+    ///
+    /// # Panics
+    /// If [`validate`](Self::validate) refuses the configuration, or there are no features or no parameters.
+    pub fn init(
+        &self,
+        features: usize,
+        n_continuous: usize,
+        class_counts: &[usize],
+        device: &Device,
+    ) -> ParameterHeads {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let outputs = n_continuous + class_counts.iter().sum::<usize>();
+        assert!(features > 0, "heads need features, got 0");
+        assert!(outputs > 0, "heads need parameters to estimate, got none");
+        let glorot = Initializer::XavierUniform { gain: 1.0 };
+        let inner = if self.hidden > 0 {
+            self.hidden
+        } else {
+            features
+        };
+        ParameterHeads {
+            norm: LayerNormConfig::new(features).init(device),
+            hidden: (self.hidden > 0).then(|| linear(&glorot, [features, self.hidden], device)),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            output: linear(&Initializer::Zeros, [inner, outputs], device),
+            n_continuous,
+            class_counts: class_counts.to_vec(),
+        }
+    }
+}
+
+impl ParameterHeads {
+    /// The parameters that these features speak of.
+    ///
+    /// # Shapes
+    /// - pooled: `[batch, features]`
+    /// - output: [`ParameterEstimate`]
+    ///
+    /// # Panics
+    /// If the features are not as many as the heads were made for.
+    pub fn forward(&self, pooled: Tensor<2>) -> ParameterEstimate {
+        let [batch, features] = pooled.dims();
+        let [expected] = self.norm.gamma.dims();
+        assert_eq!(
+            features, expected,
+            "these heads take {expected} features, got {features}"
+        );
+        let mut h = self.norm.forward(pooled);
+        if let Some(hidden) = &self.hidden {
+            h = kernels::gelu(apply(hidden, h));
+        }
+        let outputs = apply(&self.output, self.dropout.forward(h));
+        let mut start = self.n_continuous;
+        let logits = self.class_counts.iter().map(|&classes| {
+            start += classes;
+            outputs.clone().narrow(1, start - classes, classes)
+        });
+        let logits = logits.collect();
+        let continuous = match self.n_continuous {
+            // Nothing can't be narrowed to.
+            0 => Tensor::zeros([batch, 0], &outputs.device()),
+            count => sigmoid(outputs.narrow(1, 0, count)),
+        };
+        ParameterEstimate { continuous, logits }
+    }
+
+    /// Parameters of each part, in the order in which features meet them.
+    pub fn parameters_per_part(&self) -> Vec<(String, usize)> {
+        let input = self.norm.num_params() + self.hidden.as_ref().map_or(0, Module::num_params);
+        vec![
+            ("heads.input".to_owned(), input),
+            ("heads.output".to_owned(), self.output.num_params()),
+        ]
+    }
+}
+
+fn linear(weight: &Initializer, [d_in, d_out]: [usize; 2], device: &Device) -> Linear {
+    Linear {
+        weight: weight.init_with([d_in, d_out], Some(d_in), Some(d_out), device),
+        bias: Some(Initializer::Zeros.init([d_out], device)),
+    }
+}
+
+fn apply(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+    let bias = linear.bias.as_ref().map(Param::val);
+    kernels::linear(x, linear.weight.val(), bias)
+}

@@ -1,0 +1,37 @@
+//! Where a report goes.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::ReportError;
+use crate::run::RunReport;
+
+/// Reads the run in `directory` and writes its report: the page to `page`, or else to `report.html` in the run, and
+/// the same for programs beside it, with the ending `.json`. Returns the page's path.
+///
+/// # Errors
+/// It is no run, the page's name is that of the other file, or the files can't be written.
+pub fn write_report(directory: &Path, page: Option<&Path>) -> Result<PathBuf, ReportError> {
+    if let Some(page) = page.filter(|page| page.extension().is_some_and(|ending| ending == "json"))
+    {
+        return Err(ReportError::PageName {
+            path: page.to_owned(),
+        });
+    }
+    let report = RunReport::read(directory)?;
+    let page = page.map_or_else(|| directory.join("report.html"), Path::to_owned);
+    let json = serde_json::to_string_pretty(&report.to_json()).expect("a report is plain values");
+    replace(&page.with_extension("json"), &(json + "\n"))?;
+    replace(&page, &report.to_html())?;
+    Ok(page)
+}
+
+/// Writes beside `path` and renames, so that nobody finds half a report.
+fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text)
+        .and_then(|()| std::fs::rename(&new, path))
+        .map_err(|source| ReportError::Write {
+            path: path.to_owned(),
+            source,
+        })
+}

@@ -1,0 +1,221 @@
+//! Parameters of any sound, from a trained model.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use heads::ParameterEstimate;
+use params::{ParamSpec, ParamVector};
+use stft_data::{
+    Audio, DataConfig, DataError, Dataset, EVALUATION_EPOCH, Fingerprint, Source, Spectrogram,
+    SplitConfig, TrainStatistics, resample,
+};
+
+use crate::checkpoint::{Checkpoint, Context};
+use crate::error::TrainerError;
+use crate::exported::Exported;
+use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
+use crate::network::{ParameterNetwork, vectors};
+use crate::open::nothing_hidden;
+use crate::run_dir::RunDir;
+use crate::stage::Stage;
+
+/// The checkpoint of a stage at `path`: the best one of a run's stage, or the checkpoint whose directory it is. Where no
+/// `stage` is named it is the one of parameter heads; of two, the one with the lower validation loss.
+///
+/// # Errors
+/// [`TrainerError::NoModel`], or the checkpoint can't be read.
+pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, TrainerError> {
+    let none = |wanted: String| TrainerError::NoModel {
+        wanted,
+        path: path.to_owned(),
+        advice: "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads",
+    };
+    for own in [path.to_owned(), path.join("checkpoints").join("best")] {
+        if Checkpoint::is_at(&own) {
+            let checkpoint = Checkpoint::open(&own)?;
+            return match stage.filter(|stage| stage.name() != checkpoint.context.stage) {
+                Some(stage) => Err(none(format!("checkpoint of {stage}"))),
+                None => Ok(checkpoint),
+            };
+        }
+    }
+    let wanted = match &stage {
+        Some(stage) => std::slice::from_ref(stage),
+        None => &Stage::PARAMETERS[..],
+    };
+    let run = RunDir::at(path);
+    let paths = wanted.iter().map(|stage| run.stage(stage.name()).best());
+    let found: Result<Vec<_>, _> = paths
+        .filter(|path| Checkpoint::is_at(path))
+        .map(|path| Checkpoint::open(&path))
+        .collect();
+    let loss = |checkpoint: &Checkpoint| checkpoint.progress.best_valid_loss.unwrap_or(f64::MAX);
+    found?
+        .into_iter()
+        .min_by(|one, other| loss(one).total_cmp(&loss(other)))
+        .ok_or_else(|| {
+            none(match stage {
+                Some(stage) => format!("checkpoint of {stage}"),
+                None => "checkpoint with parameter heads".to_owned(),
+            })
+        })
+}
+
+/// Weights in one of the two forms in which they are kept.
+enum Weights {
+    Checkpoint(Checkpoint),
+    Exported(Exported),
+}
+
+impl Weights {
+    fn context(&self) -> &Context {
+        match self {
+            Self::Checkpoint(checkpoint) => &checkpoint.context,
+            Self::Exported(exported) => &exported.context,
+        }
+    }
+
+    fn load<M: Module>(&self, model: M, device: &Device) -> Result<M, TrainerError> {
+        match self {
+            Self::Checkpoint(checkpoint) => checkpoint.load_model(model),
+            Self::Exported(exported) => exported.load_model(model, device),
+        }
+    }
+}
+
+/// Tells the parameters of sounds.
+pub struct ParameterPredictor {
+    context: Context,
+    spec: ParamSpec,
+    device: Device,
+    estimate: Box<Estimate>,
+}
+
+type Estimate = dyn Fn(Tensor<3>, &[usize]) -> ParameterEstimate;
+
+impl ParameterPredictor {
+    /// Opens what is at `path`: a run, a stage or checkpoint of it (see [`trained_stage`]), or a file that
+    /// [`export`](crate::export) has written.
+    ///
+    /// # Errors
+    /// There are no parameter heads, or they can't be read.
+    pub fn open(path: &Path, stage: Option<Stage>, device: &Device) -> Result<Self, TrainerError> {
+        let weights = match path.is_file() {
+            true => Weights::Exported(Exported::open(path)?),
+            false => Weights::Checkpoint(trained_stage(path, stage)?),
+        };
+        let context = weights.context().clone();
+        let Some(spec) = context.parameters.clone() else {
+            return Err(TrainerError::NoModel {
+                wanted: format!("model with parameter heads, but one of {},", context.stage),
+                path: path.to_owned(),
+                advice: "`inversynth run --run parameters` trains parameter heads on labelled sounds",
+            });
+        };
+        let experiment = &context.experiment;
+        let stages = &experiment.stages;
+        let estimate = match context.stage.parse()? {
+            Stage::FinetuneParametersTransformer => {
+                let encoder = TransformerFeatures(experiment.transformer.clone());
+                let settings = &stages.finetune_parameters_transformer;
+                estimator(
+                    ParameterNetwork::new(encoder, settings, &spec),
+                    &weights,
+                    device,
+                )?
+            }
+            _ => {
+                let encoder = UNetFeatures(experiment.unet.clone());
+                let settings = &stages.finetune_parameters_autoencoder;
+                estimator(
+                    ParameterNetwork::new(encoder, settings, &spec),
+                    &weights,
+                    device,
+                )?
+            }
+        };
+        Ok(Self {
+            spec,
+            device: device.clone(),
+            estimate,
+            context,
+        })
+    }
+
+    /// What the model was trained as.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// What is estimated.
+    pub fn spec(&self) -> &ParamSpec {
+        &self.spec
+    }
+
+    /// The parameters of a sound at any rate. Of one that is longer than the clips of training, its beginning is heard.
+    ///
+    /// # Errors
+    /// The sound is empty, holds something that is no sample, or can't be resampled.
+    pub fn predict(&self, sound: &Audio) -> Result<ParamVector, TrainerError> {
+        let data = &self.context.experiment.data;
+        let mut sound = resample(sound, data.clip.sample_rate_hz)?;
+        sound.samples.truncate(data.clip.samples());
+        let config = DataConfig {
+            split: SplitConfig {
+                valid: 0.0,
+                test: 0.0,
+            },
+            mask: nothing_hidden(data.mask),
+            ..*data
+        };
+        let statistics = TrainStatistics {
+            normalization: self.context.normalization,
+            mean_log1p: Spectrogram {
+                values: vec![0.0; data.bins() * data.frames()],
+                bins: data.bins(),
+                frames: data.frames(),
+            },
+        };
+        let one = Arc::new(OneSound(sound));
+        let dataset = Dataset::open_with(one, &config, 0, statistics)?;
+        let batch = dataset.batch(&[(0, EVALUATION_EPOCH)])?;
+        let shape = [1, batch.bins, batch.frames];
+        let spectrogram = Tensor::from_data(TensorData::new(batch.values, shape), &self.device);
+        let estimate = (self.estimate)(spectrogram, &batch.valid_frames);
+        Ok(vectors(estimate).remove(0))
+    }
+}
+
+fn estimator<E: FeatureEncoder + 'static>(
+    network: ParameterNetwork<E>,
+    weights: &Weights,
+    device: &Device,
+) -> Result<Box<Estimate>, TrainerError> {
+    let model = weights.load(network.init(device), device)?;
+    Ok(Box::new(move |spectrogram, valid_frames| {
+        network.estimate(&model, spectrogram, valid_frames)
+    }))
+}
+
+/// A source of one sound.
+struct OneSound(Audio);
+
+impl Source for OneSound {
+    fn len(&self) -> usize {
+        1
+    }
+
+    fn name(&self, _index: usize) -> String {
+        "the sound".to_owned()
+    }
+
+    fn fingerprint(&self, _index: usize) -> Fingerprint {
+        Fingerprint([0; 32])
+    }
+
+    fn load(&self, _index: usize) -> Result<Audio, DataError> {
+        Ok(self.0.clone())
+    }
+}

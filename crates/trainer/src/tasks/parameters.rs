@@ -1,0 +1,199 @@
+//! Estimation of synthesizer parameters from an encoder's features.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use heads::ParameterEstimate;
+use losses::{ParameterLoss, ParameterPrediction};
+use stft_data::{EVALUATION_EPOCH, Loader, Order};
+
+use crate::batch::TensorBatch;
+use crate::checkpoint::Checkpoint;
+use crate::error::TrainerError;
+use crate::evaluate::Evaluation;
+use crate::experiment::EncoderTraining;
+use crate::feature_encoder::FeatureEncoder;
+use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
+use crate::parameter_test::{Average, ParameterTest, nearest_examples};
+use crate::task::{Scores, Task};
+
+/// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
+/// each parameter in place of one long vector).
+///
+/// Stages `finetune_parameters_autoencoder` and `finetune_parameters_transformer` are this over their encoders.
+/// What the data hides is hidden in training alone.
+pub struct ParameterEstimation<E> {
+    /// The encoder with its heads.
+    pub network: ParameterNetwork<E>,
+    /// What becomes of the encoder.
+    pub training: EncoderTraining,
+    /// Its learning rate, as a multiple of the heads'.
+    pub encoder_lr: f64,
+    /// The objective.
+    pub loss: ParameterLoss,
+    /// What the labels say without a sound.
+    pub average: Average,
+    /// The encoder's weights; none to begin with new ones.
+    pub start: Option<Checkpoint>,
+}
+
+impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
+    type Model = ParameterEstimator<E::Encoder>;
+
+    fn init(&self, device: &Device) -> Self::Model {
+        self.network.init(device)
+    }
+
+    fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
+        Ok(match &self.start {
+            Some(checkpoint) => ParameterEstimator {
+                encoder: self.network.encoder.load(checkpoint, device)?,
+                ..model
+            },
+            None => model,
+        })
+    }
+
+    fn freeze(&self, model: Self::Model) -> Self::Model {
+        match self.training {
+            EncoderTraining::Finetuned => model,
+            EncoderTraining::Frozen => ParameterEstimator {
+                encoder: model.encoder.freeze(),
+                ..model
+            },
+        }
+    }
+
+    fn encoder_lr(&self) -> f64 {
+        self.encoder_lr
+    }
+
+    fn scores(&self, model: &Self::Model, batch: &TensorBatch) -> Scores {
+        self.score(self.estimate(model, batch), batch)
+    }
+
+    /// The labels' mean of each continuous parameter, and the logarithm of each class's share.
+    fn baseline(&self, _mean: Tensor<2>, batch: &TensorBatch) -> Scores {
+        let n_items = batch.valid_frames.len();
+        let device = batch.spectrogram.device();
+        let row = |values: &[f32]| {
+            let data = TensorData::new(values.to_vec(), [1, values.len()]);
+            Tensor::<2>::from_data(data, &device).expand([n_items, values.len()])
+        };
+        let logits = self.average.log_shares.iter();
+        let estimate = ParameterEstimate {
+            continuous: row(&self.average.vector.cont),
+            logits: logits.map(|shares| row(shares)).collect(),
+        };
+        self.score(estimate, batch)
+    }
+
+    fn baseline_name(&self) -> &'static str {
+        "average of labels"
+    }
+
+    fn reconstruct(&self, _model: &Self::Model, _batch: &TensorBatch) -> Option<Tensor<3>> {
+        None
+    }
+
+    fn test(
+        &self,
+        best: &Self::Model,
+        held_out: &Evaluation,
+    ) -> Result<Option<ParameterTest>, TrainerError> {
+        let mut estimates = Vec::new();
+        let loader = Loader::new(
+            held_out.dataset.clone(),
+            Order::Evaluation(held_out.split),
+            held_out.batch_size,
+            held_out.workers,
+            0,
+        );
+        for batch in loader {
+            let batch = TensorBatch::new(&batch?, &held_out.device);
+            estimates.extend(vectors(self.estimate(best, &batch)));
+        }
+        let nearest = nearest_examples(held_out)?;
+        let test = ParameterTest::new(
+            &self.network.spec,
+            held_out,
+            &self.average,
+            estimates,
+            nearest,
+        );
+        Ok(test)
+    }
+
+    fn parts(&self, model: &Self::Model) -> Vec<(String, usize)> {
+        let mut parts = self.network.encoder.parts(&model.encoder);
+        parts.extend(model.heads.parameters_per_part());
+        parts
+    }
+
+    fn activation_elements(&self, batch: usize, frames: usize) -> usize {
+        match self.training {
+            EncoderTraining::Frozen => 0,
+            EncoderTraining::Finetuned => self.network.encoder.activation_elements(batch, frames),
+        }
+    }
+}
+
+impl<E: FeatureEncoder> ParameterEstimation<E> {
+    /// What `model` says of the sounds in `batch`.
+    pub fn estimate(
+        &self,
+        model: &ParameterEstimator<E::Encoder>,
+        batch: &TensorBatch,
+    ) -> ParameterEstimate {
+        let in_training = batch
+            .keys
+            .iter()
+            .any(|&(epoch, _)| epoch != EVALUATION_EPOCH);
+        let heard = match in_training {
+            true => batch.visible(),
+            false => batch.spectrogram.clone(),
+        };
+        self.network.estimate(model, heard, &batch.valid_frames)
+    }
+
+    fn score(&self, estimate: ParameterEstimate, batch: &TensorBatch) -> Scores {
+        let truth = batch
+            .truth
+            .clone()
+            .expect("a stage that learns parameters has labelled sounds");
+        let ParameterEstimate { continuous, logits } = estimate;
+        let prediction = ParameterPrediction {
+            continuous: Some(continuous.clone()),
+            logits,
+        };
+        let scores = self.loss.per_item(prediction, truth.clone());
+        let mut terms = Vec::new();
+        if let (Some(cont_mse), Some(truth)) = (scores.cont_mse, truth.continuous) {
+            terms.push(("param/cont_mse".into(), cont_mse.detach()));
+            let error = (continuous.detach() - truth).abs();
+            for (place, param) in self.network.spec.continuous().enumerate() {
+                let name = format!("param/cont_mae/{}", param.name);
+                terms.push((
+                    name.into(),
+                    error.clone().narrow(1, place, 1).squeeze_dim(1),
+                ));
+            }
+        }
+        if let (Some(cross_entropy), Some(correct)) = (scores.cross_entropy, scores.correct) {
+            terms.push(("param/cross_entropy".into(), cross_entropy.detach()));
+            let mean = correct.clone().mean_dim(1).squeeze_dim(1);
+            terms.push(("param/cat_acc_mean".into(), mean));
+            for (place, param) in self.network.spec.categorical().enumerate() {
+                let name = format!("param/cat_acc/{}", param.name);
+                terms.push((
+                    name.into(),
+                    correct.clone().narrow(1, place, 1).squeeze_dim(1),
+                ));
+            }
+        }
+        Scores {
+            loss: scores.loss,
+            terms,
+            counted: None,
+        }
+    }
+}

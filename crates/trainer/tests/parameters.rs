@@ -1,0 +1,420 @@
+//! Estimation of synthesizer parameters, from labels to the test.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
+use stft_data::{Audio, DataError, Fingerprint, Source, Split};
+use trainer::{
+    Average, Checkpoint, Devices, Event, Experiment, Exported, FeatureEncoder, Observer,
+    OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, Stage, StageReport, StartsIn,
+    Summary, TrainerError, UNetFeatures, export, weights_sha256,
+};
+
+const SETTINGS: [&str; 16] = [
+    "data.clip.seconds=0.2",
+    "data.stft.n_fft=64",
+    "data.stft.hop_length=48",
+    "data.split.valid=0.15",
+    "data.split.test=0.25",
+    "unet.base_channels=8",
+    "unet.channel_mults=[1,2]",
+    "unet.blocks_per_level=1",
+    "transformer.encoder.d_model=8",
+    "transformer.encoder.d_ff=8",
+    "transformer.encoder.n_layers=1",
+    "transformer.encoder.dropout=0.2",
+    "stages.pretrain_autoencoder_mae.training.steps=2",
+    "stages.finetune_parameters_autoencoder.start=pretrain_autoencoder_mae",
+    "stages.finetune_parameters_autoencoder.training.steps=4",
+    "stages.finetune_parameters_autoencoder.training.validate_every=2",
+];
+
+const STAGE: Stage = Stage::FinetuneParametersAutoencoder;
+
+/// Tones whose pitch is a continuous parameter and whose level is a choice; labelled or not.
+struct Tones {
+    spec: Option<ParamSpec>,
+}
+
+const TONES: usize = 60;
+
+impl Tones {
+    fn labelled() -> Self {
+        let pitch = ParamKind::Continuous {
+            min: 200.0,
+            max: 2_000.0,
+            unit: "Hz".into(),
+            curve: Curve::Linear,
+        };
+        let level = ParamKind::Categorical {
+            classes: vec!["soft".into(), "loud".into()],
+        };
+        let params = [("pitch_hz", pitch), ("level", level)].map(|(name, kind)| Param {
+            name: name.into(),
+            kind,
+        });
+        Self {
+            spec: Some(ParamSpec::new(params.into()).unwrap()),
+        }
+    }
+
+    fn vector(index: usize) -> ParamVector {
+        ParamVector {
+            cont: vec![index as f32 / TONES as f32],
+            cat: vec![index % 2],
+        }
+    }
+}
+
+impl Source for Tones {
+    fn len(&self) -> usize {
+        TONES
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("tone {index}")
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        // Multiples of an odd number below 256 differ, and so do the splits.
+        Fingerprint([(index * 101 % 256) as u8; 32])
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        Ok(tone(&Self::vector(index)))
+    }
+
+    fn spec(&self) -> Option<&ParamSpec> {
+        self.spec.as_ref()
+    }
+
+    fn truth(&self, index: usize) -> Option<ParamVector> {
+        self.spec.as_ref().map(|_| Self::vector(index))
+    }
+}
+
+fn tone(vector: &ParamVector) -> Audio {
+    let hz = 200.0 + 1_800.0 * vector.cont[0];
+    let gain = [0.1, 0.8][vector.cat[0]];
+    let step = std::f32::consts::TAU * hz / 16_384.0;
+    Audio {
+        samples: (0..3_200)
+            .map(|at| gain * (step * at as f32).sin())
+            .collect(),
+        sample_rate_hz: 16_384,
+    }
+}
+
+/// Pulls the plug after a step.
+struct Plug {
+    after: u64,
+}
+
+const NEVER: Plug = Plug { after: u64::MAX };
+
+impl Observer for Plug {
+    fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
+        match event {
+            Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
+                name: "unplugged".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn open(source: Tones, more: &[&str]) -> OpenExperiment {
+    let settings = SETTINGS.iter().chain(more).map(|text| text.to_string());
+    let experiment = Experiment::load(None, &settings.collect::<Vec<_>>()).unwrap();
+    OpenExperiment::over(Arc::new(source), experiment, None).unwrap()
+}
+
+fn devices() -> Devices {
+    Devices {
+        host: Device::flex(),
+        compute: Device::flex(),
+        name: "cpu".into(),
+    }
+}
+
+struct Bench {
+    opened: OpenExperiment,
+    out: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(more: &[&str]) -> Self {
+        Self {
+            opened: open(Tones::labelled(), more),
+            out: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn run_dir(&self, name: &str) -> RunDir {
+        RunDir::open(self.out.path(), Some(name), "run")
+            .unwrap_or_else(|_| RunDir::at(&self.out.path().join(name)))
+    }
+
+    fn stage(
+        &self,
+        run: &RunDir,
+        stage: Stage,
+        starts: StartsIn,
+        plug: &mut Plug,
+    ) -> Result<Summary, TrainerError> {
+        let prepared = self.opened.stage(stage, starts)?;
+        match prepared.run(run, &devices(), plug)? {
+            StageReport::Trained(summary) => Ok(summary),
+            StageReport::Tested(_) => panic!("{stage} trains"),
+        }
+    }
+
+    fn pretrained(&self, name: &str) -> RunDir {
+        let run = self.run_dir(name);
+        let stage = Stage::PretrainAutoencoderMae;
+        self.stage(&run, stage, StartsIn::Run(&run), &mut { NEVER })
+            .unwrap();
+        run
+    }
+}
+
+#[test]
+fn a_larger_share_of_labels_has_all_of_a_smaller_one_and_the_other_splits_stay() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let mut smaller = BTreeSet::new();
+    let mut sizes = Vec::new();
+    let whole = open(Tones::labelled(), &[]);
+    let all = whole.dataset().indices(Split::Train).len();
+    for share in ["0.001", "0.1", "0.5", "1.0"] {
+        let settings = [
+            format!("{key}.start=scratch"),
+            format!("{key}.label_fraction={share}"),
+        ];
+        let opened = open(Tones::labelled(), &[&settings[0], &settings[1]]);
+        let prepared = opened.stage(STAGE, StartsIn::Nowhere).unwrap();
+        let dataset = prepared.dataset();
+        let train = dataset.indices(Split::Train);
+        let train = BTreeSet::from_iter(train.iter().copied());
+        assert!(train.is_superset(&smaller), "{share}");
+        for split in [Split::Valid, Split::Test] {
+            assert_eq!(dataset.indices(split), whole.dataset().indices(split));
+        }
+        assert_eq!(dataset.normalization(), whole.dataset().normalization());
+        sizes.push(train.len());
+        smaller = train;
+    }
+    let tenth = (all as f64 * 0.1).round() as usize;
+    let half = (all as f64 * 0.5).round() as usize;
+    assert_eq!(sizes, [1, tenth, half, all]);
+}
+
+#[test]
+fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_moves() {
+    let key = "stages.finetune_parameters_autoencoder.encoder";
+    for (encoder, stays) in [("frozen", true), ("finetuned", false)] {
+        let bench = Bench::new(&[&format!("{key}={encoder}")]);
+        let run = bench.pretrained("run");
+        let summary = bench
+            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .unwrap();
+        let unet = UNetFeatures(bench.opened.experiment().unet.clone());
+        let device = Device::flex();
+        let best = |stage: Stage| Checkpoint::open(&run.stage(stage.name()).best()).unwrap();
+        let pretrained = unet
+            .load(&best(Stage::PretrainAutoencoderMae), &device)
+            .unwrap();
+        let spec = bench.opened.parameters().unwrap();
+        let settings = &bench
+            .opened
+            .experiment()
+            .stages
+            .finetune_parameters_autoencoder;
+        let network = trainer::ParameterNetwork::new(unet, settings, spec);
+        let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
+        assert_eq!(last.context.parameters.as_ref(), Some(spec));
+        let model = last.load_model(network.init(&device)).unwrap();
+        let same = weights_sha256(&model.encoder) == weights_sha256(&pretrained);
+        assert_eq!(same, stays, "{encoder}");
+        // New heads say the middle of everything; nothing is drawn here, since other tests train meanwhile.
+        let features = network.pooling.features(&network.encoder.channels());
+        let told = model.heads.forward(Tensor::ones([1, features], &device));
+        let position: f32 = told.continuous.into_scalar();
+        assert_ne!(position, 0.5, "{encoder}: the heads have learned");
+        assert!(summary.measures.contains_key("param/cat_acc/level"));
+        assert!(summary.measures.contains_key("param/cont_mae/pitch_hz"));
+    }
+}
+
+#[test]
+fn heads_learn_a_labelled_toy_better_than_both_baselines() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let bench = Bench::new(&[
+        &format!("{key}.start=scratch"),
+        &format!("{key}.training.steps=150"),
+        &format!("{key}.training.validate_every=50"),
+        &format!("{key}.training.lr=3e-3"),
+        // The defaults hold back a network that sees a thousand sounds, not one that sees forty.
+        &format!("{key}.mask.ratio=0.0"),
+        &format!("{key}.segments=4"),
+        &format!("{key}.heads.dropout=0.1"),
+        &format!("{key}.loss.label_smoothing=0.0"),
+    ]);
+    let run = bench.run_dir("run");
+    let summary = bench
+        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .unwrap();
+    let test = summary.parameter_test.clone().unwrap();
+    let [heads, average, nearest] = &test.estimates[..] else {
+        panic!("heads and two baselines: {test:?}");
+    };
+    assert_eq!(heads.cat_acc_mean, Some(1.0), "{test}");
+    assert!(
+        heads.cont_mse.unwrap() < 0.2 * average.cont_mse.unwrap(),
+        "{test}"
+    );
+    assert!(average.cat_acc_mean.unwrap() < 0.9, "{test}");
+    // The nearest of tones that are evenly spread is near, unless the level leads astray.
+    assert!(
+        nearest.cont_mse.unwrap() < average.cont_mse.unwrap(),
+        "{test}"
+    );
+    assert_eq!(
+        test.test_examples,
+        bench.opened.dataset().indices(Split::Test).len()
+    );
+
+    // The summary is read back, and the tags are there.
+    let stage = run.stage(STAGE.name());
+    let text = std::fs::read_to_string(stage.summary()).unwrap();
+    let read: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.parameter_test, Some(test));
+    let metrics = std::fs::read_to_string(stage.metrics()).unwrap();
+    for split in ["train", "valid", "test"] {
+        for name in [
+            "cont_mse",
+            "cat_acc_mean",
+            "cat_acc/level",
+            "cont_mae/pitch_hz",
+        ] {
+            let tag = format!("\"tag\":\"{split}/param/{name}\"");
+            assert!(metrics.contains(&tag), "{tag}");
+        }
+    }
+
+    // A new sound, from the run and from one file of it.
+    let device = Device::flex();
+    let vector = ParamVector {
+        cont: vec![0.4321],
+        cat: vec![1],
+    };
+    let predictor = ParameterPredictor::open(run.path(), None, &device).unwrap();
+    let estimate = predictor.predict(&tone(&vector)).unwrap();
+    assert_eq!(estimate.cat, vector.cat);
+    assert!(
+        (estimate.cont[0] - vector.cont[0]).abs() < 0.15,
+        "{estimate:?}"
+    );
+    let file = bench.out.path().join("model.safetensors");
+    let best = Checkpoint::open(&stage.best()).unwrap();
+    export(&best, &file, &device).unwrap();
+    assert_eq!(Exported::open(&file).unwrap().context, best.context);
+    let exported = ParameterPredictor::open(&file, None, &device).unwrap();
+    assert_eq!(exported.predict(&tone(&vector)).unwrap(), estimate);
+}
+
+#[test]
+fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
+    let bench = Bench::new(&[]);
+    let whole = bench.pretrained("whole");
+    let expected = bench
+        .stage(&whole, STAGE, StartsIn::Run(&whole), &mut { NEVER })
+        .unwrap();
+    let broken = bench.pretrained("broken");
+    bench
+        .stage(
+            &broken,
+            STAGE,
+            StartsIn::Run(&broken),
+            &mut Plug { after: 3 },
+        )
+        .expect_err("the plug was pulled");
+    // Event files are named by second and process, and this is still the same process.
+    let tensorboard = broken.stage(STAGE.name()).tensorboard();
+    std::fs::remove_dir_all(tensorboard).unwrap();
+    let resumed = bench
+        .stage(&broken, STAGE, StartsIn::Itself(&broken), &mut { NEVER })
+        .unwrap();
+    assert_eq!(resumed.steps, 4);
+    assert_eq!(resumed.weights_sha256, expected.weights_sha256);
+    assert_eq!(resumed.parameter_test, expected.parameter_test);
+}
+
+#[test]
+fn what_a_stage_lacks_is_named() {
+    let bench = Bench::new(&[]);
+    let run = bench.run_dir("run");
+    let refused = |opened: &OpenExperiment, stage, starts| {
+        let prepared = opened.stage(stage, starts);
+        prepared.err().expect("it can't start").to_string()
+    };
+    let message = refused(&bench.opened, STAGE, StartsIn::Run(&run));
+    for name in [
+        "finetune_parameters_autoencoder",
+        "pretrain_autoencoder_mae",
+    ] {
+        assert!(message.contains(name), "{message}");
+    }
+    let transformer = Stage::FinetuneParametersTransformer;
+    let message = refused(&bench.opened, transformer, StartsIn::Run(&run));
+    assert!(message.contains("train_full_transformer"), "{message}");
+
+    let unlabelled = open(Tones { spec: None }, &[]);
+    let message = refused(&unlabelled, STAGE, StartsIn::Run(&run));
+    assert!(message.contains("manifest.jsonl"), "{message}");
+
+    let scratch = open(
+        Tones::labelled(),
+        &["stages.finetune_parameters_autoencoder.start=scratch"],
+    );
+    let message = refused(&scratch, STAGE, StartsIn::Path(run.path()));
+    assert!(message.contains("starts from nothing"), "{message}");
+
+    let nothing = ParameterPredictor::open(run.path(), None, &Device::flex());
+    let message = nothing.err().expect("there are no heads").to_string();
+    assert!(message.contains("--run parameters"), "{message}");
+}
+
+#[test]
+fn errors_and_averages_are_those_of_a_hand_computed_example() {
+    let spec = Tones::labelled().spec.unwrap();
+    let vector = |cont: f32, cat: usize| ParamVector {
+        cont: vec![cont],
+        cat: vec![cat],
+    };
+    let truths = [
+        vector(0.0, 0),
+        vector(0.5, 1),
+        vector(1.0, 1),
+        vector(0.25, 0),
+    ];
+    let estimates = [
+        vector(0.5, 0),
+        vector(0.5, 0),
+        vector(0.5, 1),
+        vector(0.25, 1),
+    ];
+    let errors = ParameterErrors::new("test", &spec, &estimates, &truths);
+    assert_eq!(errors.cat_acc_mean, Some(0.5));
+    assert_eq!(errors.cont_mse, Some(0.125));
+    assert_eq!(errors.cont_mae, Some(0.25));
+    assert_eq!(errors.categorical[0].name, "level");
+    assert_eq!(errors.continuous[0].name, "pitch_hz");
+
+    let average = Average::of(&[vector(0.25, 1), vector(0.5, 1), vector(0.75, 0)], &spec);
+    assert_eq!(average.vector, vector(0.5, 1));
+    let shares: Vec<f32> = average.log_shares[0].iter().map(|log| log.exp()).collect();
+    // Two more have been seen, one of each: 2 of 5 and 3 of 5.
+    assert!((shares[0] - 0.4).abs() < 1e-6 && (shares[1] - 0.6).abs() < 1e-6);
+}
