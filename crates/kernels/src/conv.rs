@@ -49,7 +49,8 @@ impl Conv1dOptions {
 /// Any kernel size, stride and padding; no dilation and no groups, because nothing here uses them.
 ///
 /// On the CPU, with the feature `flex` and in f32, windows are laid out for a few dozen frames at a time
-/// and multiplied while they are in the caches (Chetlur et al. 2014, cuDNN, section 3.1), and each
+/// and multiplied while they are in the caches (Chetlur et al. 2014, cuDNN, section 3.1), windows of three frames
+/// at stride 1 two at a time (Lavin & Gray 2016, section 4.1), and each
 /// gradient is a product of the same kind. Elsewhere this is Burn's convolution.
 ///
 /// # Shapes
