@@ -442,9 +442,57 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
         assert!((distance - 1.0).abs() < 1e-3, "{name}: {distance}");
     }
 
+    // As the target, silence has nothing to be compared with by what is relative to it.
+    let found = json(&desk, &["compare", "silence.wav", "a.wav", "--json"]);
+    for (name, value) in found["distances"].as_object().unwrap() {
+        let relative = name.starts_with("esr") || ["spec_sc", "dc"].contains(&name.as_str());
+        let relative =
+            relative || ["itakura_saito", "multi_resolution_stft"].contains(&name.as_str());
+        assert_eq!(value.is_null(), relative, "{name}: {value}");
+    }
+    let reason = found["left_out"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("silent"), "{reason}");
+    let both = json(&desk, &["compare", "silence.wav", "silence.wav", "--json"]);
+    assert_eq!(both["distances"]["esr"], 0.0);
+
     let text = desk.says(&["compare", "a.wav", "b.wav"]);
     assert!(text.contains("the shorter goes on as silence"), "{text}");
+    assert_eq!(other["shorter_goes_on_as_silence"], true);
+    assert_eq!(same["shorter_goes_on_as_silence"], false);
     desk.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
+}
+
+/// Each energy ratio against its definition, so that none stands under another's name.
+#[test]
+fn ratios_of_energies_are_those_of_the_filtered_sounds() {
+    let desk = desk();
+    let [a, b] = [
+        tone(440.0, 16_000, 4_000, 0.5),
+        tone(2_990.0, 16_000, 4_000, 0.1),
+    ];
+    wav(&desk, "a.wav", 16_000, 1, &a);
+    wav(&desk, "b.wav", 16_000, 1, &b);
+    let found = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    let energy = |sound: &dyn Fn(usize) -> f64, taps: &[f64]| -> f64 {
+        let filtered = |at: usize| -> f64 {
+            let terms = taps.iter().enumerate().filter(|(lag, _)| *lag <= at);
+            terms.map(|(lag, tap)| tap * sound(at - lag)).sum()
+        };
+        (0..a.len()).map(|at| filtered(at).powi(2)).sum()
+    };
+    let [a_at, b_at] = [&a, &b].map(|sound| |at: usize| f64::from(sound[at]));
+    for (name, taps) in [
+        ("esr", &[1.0][..]),
+        ("esr_high_pass", &[1.0, -0.85]),
+        ("esr_folded_differentiator", &[1.0, 0.0, -0.85]),
+    ] {
+        let expected = energy(&|at| a_at(at) - b_at(at), taps) / energy(&a_at, taps);
+        let got = found["distances"][name].as_f64().unwrap();
+        assert!(
+            (got / expected - 1.0).abs() < 1e-4,
+            "{name}: {got} {expected}"
+        );
+    }
 }
 
 #[test]
@@ -479,7 +527,7 @@ fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
 
         let text = desk.says(&["compare", "a.wav", "a.wav"]);
         let line = "left out: mss, wmfcc, sot, rms_cosine, logmel_l1: \
-                    their filters need a sample rate from 4000 to 655360 Hz";
+                    they are planned together, on mel filters that need a sample rate from 4000 to 655360 Hz";
         assert!(text.contains(line), "{text}");
         assert_eq!(text.contains("left out: esr_a_weighted"), !weighted);
     }

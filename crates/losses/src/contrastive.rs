@@ -1,7 +1,7 @@
 //! InfoNCE over hidden tokens, in chunks.
 
 use crate::candidates::{Masks, Negatives};
-use crate::error::{LossError, in_range, positive};
+use crate::error::{LossError, in_range};
 use crate::reduction::{at_least_f32, mean_per_item, sum_per_item};
 use crate::similarity::{Answers, KeyGradients, Table, augmented, indices, normalised};
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
@@ -132,7 +132,14 @@ impl InfoNce {
     /// # Errors
     /// [`LossError::OutOfRange`] for the first number that lies outside its range.
     pub fn validate(&self) -> Result<(), LossError> {
-        positive("temperature", self.temperature)?;
+        // Logits reach the reciprocal, and their exponentials have to stay apart in f32.
+        let holds = self.temperature >= 1e-3 && self.temperature.is_finite();
+        in_range(
+            "temperature",
+            self.temperature,
+            holds,
+            "finite, and 0.001 at least",
+        )?;
         let holds = (0.005..1.0).contains(&self.same_content);
         in_range(
             "same_content",

@@ -1,7 +1,7 @@
 //! Spectral convergence: the error of a spectrogram relative to its size.
 
 use crate::domain::Domain;
-use crate::error::{LossError, positive};
+use crate::error::{LossError, epsilon_in_range};
 use crate::loss::{Loss, SpectrogramLoss, counted};
 use crate::reduction::sum_per_item;
 use crate::root::root;
@@ -52,7 +52,7 @@ impl Loss for SpectralConvergence {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        positive("epsilon", self.epsilon)
+        epsilon_in_range("epsilon", self.epsilon)
     }
 }
 

@@ -85,6 +85,16 @@ pub(crate) fn positive(field: &'static str, got: f64) -> Result<(), LossError> {
     in_range(field, got, holds, "positive and finite")
 }
 
+/// The least that is added to magnitudes, or to energies: its square is still a number in f32, and so is what a
+/// loud sound makes of its reciprocal.
+pub(crate) const LEAST_EPSILON: f64 = 1e-18;
+
+/// As [`in_range`], for what keeps a division or a logarithm finite in f32.
+pub(crate) fn epsilon_in_range(field: &'static str, got: f64) -> Result<(), LossError> {
+    let holds = got >= LEAST_EPSILON && got.is_finite();
+    in_range(field, got, holds, "finite, and 1e-18 at least")
+}
+
 fn listed(domains: &[Domain]) -> String {
     let names: Vec<String> = domains.iter().map(Domain::to_string).collect();
     names.join(" or ")

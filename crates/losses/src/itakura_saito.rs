@@ -1,7 +1,7 @@
 //! Itakura-Saito divergence between power spectra.
 
 use crate::domain::Domain;
-use crate::error::{LossError, positive};
+use crate::error::{LossError, epsilon_in_range};
 use crate::loss::{Loss, SpectrogramLoss, counted};
 use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
@@ -49,7 +49,7 @@ impl Loss for ItakuraSaito {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        positive("floor", self.floor)
+        epsilon_in_range("floor", self.floor)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Distance between the logarithms of magnitudes.
 
 use crate::domain::Domain;
-use crate::error::{LossError, positive};
+use crate::error::{LossError, epsilon_in_range};
 use crate::loss::{Loss, SpectrogramLoss, counted};
 use crate::magnitude::{MagnitudeLoss, Norm};
 use burn::tensor::Tensor;
@@ -53,7 +53,7 @@ impl Loss for LogMagnitudeLoss {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        positive("epsilon", self.epsilon)
+        epsilon_in_range("epsilon", self.epsilon)
     }
 }
 

@@ -45,8 +45,9 @@ struct Taps {
     present: usize,
 }
 
-/// Taps to either side of the middle one. From 20 Hz to 0.49 of the rate, the fit is then within 0.005 of
-/// the curve (whose peak is 1.16) at rates up to 48 kHz; with half as many it is within 0.035.
+/// Taps to either side of the middle one, for each 48 kHz of the rate, or part of it: as many milliseconds at
+/// every rate. From 20 Hz to 0.49 of the rate, the fit is then within 0.005 of the curve (whose peak is 1.16); with
+/// half as many it is within 0.035 at 48 kHz.
 const A_WEIGHTING_REACH: usize = 200;
 
 /// The A-weightings designed so far, by the bits of their rates: a design takes longer than the filtering
@@ -95,20 +96,22 @@ impl PreEmphasis {
 /// The first Fourier coefficients of the curve, which among all symmetric filters of that length have
 /// the least squared error over the frequencies from 0 to half the rate.
 fn a_weighting(sample_rate_hz: f64) -> Taps {
-    const POINTS: usize = 8192;
-    let gains: Vec<f64> = (0..POINTS)
-        .map(|i| a_weighting_gain((i as f64 + 0.5) / POINTS as f64 * sample_rate_hz / 2.0))
+    let scale = (sample_rate_hz / 48_000.0).ceil().max(1.0) as usize;
+    let points = 8192 * scale;
+    let gains: Vec<f64> = (0..points)
+        .map(|i| a_weighting_gain((i as f64 + 0.5) / points as f64 * sample_rate_hz / 2.0))
         .collect();
     let coefficient = |tap: usize| {
-        let wave = |i: usize| (PI * tap as f64 * (i as f64 + 0.5) / POINTS as f64).cos();
+        let wave = |i: usize| (PI * tap as f64 * (i as f64 + 0.5) / points as f64).cos();
         let terms = gains.iter().enumerate().map(|(i, gain)| gain * wave(i));
-        terms.sum::<f64>() / POINTS as f64
+        terms.sum::<f64>() / points as f64
     };
-    let half: Vec<f64> = (0..=A_WEIGHTING_REACH).map(coefficient).collect();
+    let reach = A_WEIGHTING_REACH * scale;
+    let half: Vec<f64> = (0..=reach).map(coefficient).collect();
     let values = half.iter().rev().chain(&half[1..]).copied().collect();
     Taps {
         values,
-        present: A_WEIGHTING_REACH,
+        present: reach,
     }
 }
 
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn the_fit_follows_the_curve_at_every_rate() {
         let mut compared = 0;
-        for sample_rate_hz in [16_384.0, 44_100.0, 48_000.0] {
+        for sample_rate_hz in [16_384.0, 44_100.0, 48_000.0, 96_000.0, 192_000.0] {
             let taps = PreEmphasis::AWeighting { sample_rate_hz }.taps();
             for i in 0..500 {
                 let frequency_hz = 20.0 + (0.49 * sample_rate_hz - 20.0) * i as f64 / 499.0;
@@ -214,7 +217,7 @@ mod tests {
                 compared += 1;
             }
         }
-        assert_eq!(compared, 1500);
+        assert_eq!(compared, 2500);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Error-to-signal ratio of sounds, heard through a pre-emphasis filter, with a term for offsets.
 
 use crate::domain::Domain;
-use crate::error::{LossError, in_range, positive};
+use crate::error::{LossError, epsilon_in_range, in_range};
 use crate::loss::{Loss, WaveformLoss, assert_same_shape};
 use crate::pre_emphasis::PreEmphasis;
 use crate::reduction::{at_least_f32, mean_per_item};
@@ -58,11 +58,12 @@ impl Loss for EsrDcLoss {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        positive("epsilon", self.epsilon)?;
+        epsilon_in_range("epsilon", self.epsilon)?;
         if let PreEmphasis::AWeighting { sample_rate_hz } = self.pre_emphasis {
             // The curve is anchored at 1 kHz, which has to exist.
-            let holds = sample_rate_hz > 2000.0 && sample_rate_hz.is_finite();
-            in_range("sample_rate_hz", sample_rate_hz, holds, "above 2000 Hz")?;
+            let holds = sample_rate_hz > 2000.0 && sample_rate_hz <= 1e6;
+            let expected = "above 2000 Hz, and 1 MHz at most";
+            in_range("sample_rate_hz", sample_rate_hz, holds, expected)?;
         }
         Ok(())
     }

@@ -61,6 +61,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
                 "target": sound_json(&arguments.target, &target),
                 "estimate": sound_json(&arguments.estimate, &recorded),
                 "sample_rate_hz": target.sample_rate_hz,
+                "shorter_goes_on_as_silence": differ_in_length(&target, &estimate, &recorded),
                 "stft": config.stft,
                 "distances": values,
                 "left_out": left_out,
@@ -86,8 +87,8 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
             target.sample_rate_hz
         ));
     }
-    if estimate.samples.len() != target.samples.len() {
-        lines.push("          the shorter goes on as silence".to_owned());
+    if differ_in_length(&target, &estimate, &recorded) {
+        lines.push("          the shorter goes on as silence; wmfcc warps time instead".to_owned());
     }
     lines.extend(distances.iter().map(|Distance { name, value, says }| {
         format!("{name:<26} {:>12}  {says}", rounded(*value))
@@ -98,6 +99,16 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
             .map(|LeftOut { names, reason }| format!("left out: {}: {reason}", names.join(", "))),
     );
     print(lines.join("\n"))
+}
+
+/// Whether one sound is longer than the other by more than a sample of the coarser of their rates, which resampling
+/// may add or leave out.
+fn differ_in_length(target: &Audio, estimate: &Audio, recorded: &Audio) -> bool {
+    let coarser = target.sample_rate_hz.min(recorded.sample_rate_hz).max(1);
+    let sample = target.sample_rate_hz.div_ceil(coarser) as usize;
+    let resampled = target.sample_rate_hz != recorded.sample_rate_hz;
+    let allowed = if resampled { sample } else { 0 };
+    estimate.samples.len().abs_diff(target.samples.len()) > allowed
 }
 
 /// A number with its meaning.
@@ -125,8 +136,39 @@ fn compare(target: &Audio, estimate: &Audio, config: &DataConfig) -> anyhow::Res
         left_out: Vec::new(),
     };
     waveform(target, estimate, &mut found)?;
+    if is_silent(target) && !is_silent(estimate) {
+        found
+            .distances
+            .retain(|distance| !RELATIVE.contains(&distance.name));
+        found
+            .left_out
+            .retain(|left_out| left_out.names != ["esr_a_weighted"]);
+        found.left_out.push(LeftOut {
+            names: &RELATIVE,
+            reason:
+                "they are relative to the target, which is silent once its channels are averaged"
+                    .to_owned(),
+        });
+    }
     perceptual(target, estimate, &mut found)?;
     Ok(found)
+}
+
+/// Distances that divide by the target.
+const RELATIVE: [&str; 8] = [
+    "spec_sc",
+    "itakura_saito",
+    "multi_resolution_stft",
+    "esr",
+    "esr_high_pass",
+    "esr_folded_differentiator",
+    "esr_a_weighted",
+    "dc",
+];
+
+fn is_silent(sound: &Audio) -> bool {
+    let energy: f64 = sound.samples.iter().map(|&x| f64::from(x).powi(2)).sum();
+    energy <= ENERGY_OF_SILENCE * sound.samples.len() as f64
 }
 
 /// The distances of [`perceptual`].
@@ -144,7 +186,7 @@ fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyho
             found.left_out.push(LeftOut {
                 names: &PANEL,
                 reason: format!(
-                    "their filters need a sample rate from {min_hz} to {max_hz} Hz, \
+                    "they are planned together, on mel filters that need a sample rate from {min_hz} to {max_hz} Hz, \
                      and the target has {got_hz} Hz"
                 ),
             });
