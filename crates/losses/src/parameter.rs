@@ -210,6 +210,36 @@ mod tests {
     }
 
     #[test]
+    fn the_only_kind_of_parameters_is_the_whole_loss() {
+        let score = |continuous: bool, categorical: bool| {
+            let prediction = ParameterPrediction {
+                continuous: continuous.then(|| logits(7)),
+                logits: if categorical {
+                    vec![logits(4), logits(5)]
+                } else {
+                    vec![]
+                },
+            };
+            let target = ParameterTarget {
+                continuous: continuous.then(|| logits(7) * 0.5),
+                classes: classes([[3, 0], [0, 4], [1, 2]]).filter(|_| categorical),
+            };
+            ParameterLoss::default().per_item(prediction, target)
+        };
+        let categorical = score(false, true);
+        assert!(categorical.cont_mse.is_none());
+        let loss = numbers(categorical.loss);
+        assert!(loss.iter().all(|&loss| loss > 0.1), "{loss:?}");
+        assert_eq!(loss, numbers(categorical.cross_entropy.unwrap()));
+
+        let continuous = score(true, false);
+        assert!(continuous.cross_entropy.is_none() && continuous.correct.is_none());
+        let loss = numbers(continuous.loss);
+        assert!(loss.iter().all(|&loss| loss > 0.01), "{loss:?}");
+        assert_eq!(loss, numbers(continuous.cont_mse.unwrap()));
+    }
+
+    #[test]
     #[should_panic(expected = "parameter 1 has 5 classes, numbered from 0, got class 5")]
     fn a_class_without_a_logit_is_refused() {
         let prediction = ParameterPrediction {
