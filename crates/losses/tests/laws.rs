@@ -36,6 +36,13 @@ fn all() -> Vec<Box<dyn SpectrogramLoss>> {
     losses
 }
 
+fn all_in_every_dtype() -> impl Iterator<Item = (Box<dyn SpectrogramLoss>, DType)> {
+    let dtypes = [DType::BF16, DType::F32, DType::F64];
+    dtypes
+        .into_iter()
+        .flat_map(|dtype| all().into_iter().map(move |loss| (loss, dtype)))
+}
+
 /// A batch as plain numbers, so that laws can cut, swap and alter it.
 #[derive(Clone, Debug)]
 struct Batch {
@@ -100,11 +107,30 @@ impl Batch {
         let prediction = prediction.require_grad();
         let items = loss.per_item(prediction.clone(), target, weights);
         assert_eq!(items.dims(), [self.shape[0]]);
-        assert_eq!(items.dtype(), dtype);
+        assert_eq!(items.dtype(), computed_in(dtype));
         let gradients = mean_over_batch(items.clone()).backward();
         let gradient = prediction.grad(&gradients).unwrap();
         let numbers = |data: TensorData| data.iter::<f64>().collect();
         (numbers(items.into_data()), numbers(gradient.into_data()))
+    }
+}
+
+/// What losses are computed in and returned as, for inputs of a type.
+fn computed_in(dtype: DType) -> DType {
+    match dtype {
+        DType::BF16 => DType::F32,
+        other => other,
+    }
+}
+
+/// Relative errors that sums in another order may have: of a loss, and of a gradient, which has the type of the
+/// prediction.
+fn rounding(dtype: DType) -> [f64; 2] {
+    match dtype {
+        DType::BF16 => [2e-5, 2.0_f64.powi(-7)],
+        DType::F32 => [2e-5, 1e-5],
+        DType::F64 => [1e-12, 1e-12],
+        other => panic!("the laws are not checked in {other:?}"),
     }
 }
 
@@ -145,12 +171,13 @@ fn anything() -> impl Strategy<Value = f64> {
     ]
 }
 
-fn close(got: f64, expected: f64) -> bool {
-    (got - expected).abs() <= 2e-5 * expected.abs().max(1.0)
+fn all_close(got: &[f64], expected: &[f64]) -> bool {
+    all_within(rounding(DType::F32)[0], got, expected)
 }
 
-fn all_close(got: &[f64], expected: &[f64]) -> bool {
-    got.len() == expected.len() && got.iter().zip(expected).all(|(&a, &b)| close(a, b))
+fn all_within(tolerance: f64, got: &[f64], expected: &[f64]) -> bool {
+    let close = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * b.abs().max(1.0);
+    got.len() == expected.len() && got.iter().zip(expected).all(close)
 }
 
 proptest! {
@@ -159,10 +186,10 @@ proptest! {
     #[test]
     fn exact_reconstruction_costs_nothing_and_pulls_nowhere(batch in batches()) {
         let exact = Batch { prediction: batch.target.clone(), ..batch };
-        for loss in all() {
-            let (items, gradient) = exact.evaluate(loss.as_ref(), DType::F32);
-            prop_assert!(items.iter().all(|&loss| loss == 0.0), "{}", loss.name());
-            prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{}", loss.name());
+        for (loss, dtype) in all_in_every_dtype() {
+            let (items, gradient) = exact.evaluate(loss.as_ref(), dtype);
+            prop_assert!(items.iter().all(|&loss| loss == 0.0), "{} {dtype:?}", loss.name());
+            prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{} {dtype:?}", loss.name());
         }
     }
 
@@ -171,13 +198,15 @@ proptest! {
         let n = batch.shape[0];
         let cut = 1 + (cut * (n - 1) as f64) as usize;
         let (left, right): (Vec<usize>, Vec<usize>) = (0..n).partition(|&item| item < cut);
-        for loss in all() {
-            let whole = batch.per_item(loss.as_ref());
-            let mut items = batch.items(&left).per_item(loss.as_ref());
+        for (loss, dtype) in all_in_every_dtype() {
+            let per_item = |batch: &Batch| batch.evaluate(loss.as_ref(), dtype).0;
+            let whole = per_item(&batch);
+            let mut items = per_item(&batch.items(&left));
             if !right.is_empty() {
-                items.extend(batch.items(&right).per_item(loss.as_ref()));
+                items.extend(per_item(&batch.items(&right)));
             }
-            prop_assert!(all_close(&whole, &items), "{}: {whole:?} {items:?}", loss.name());
+            let close = all_within(rounding(dtype)[0], &whole, &items);
+            prop_assert!(close, "{} {dtype:?}: {whole:?} {items:?}", loss.name());
         }
     }
 
@@ -201,11 +230,11 @@ proptest! {
                 altered.target[i] = fillings[1];
             }
         }
-        for loss in all() {
-            let (items, gradient) = batch.evaluate(loss.as_ref(), DType::F32);
-            let (other_items, other_gradient) = altered.evaluate(loss.as_ref(), DType::F32);
-            prop_assert_eq!(items, other_items, "{}", loss.name());
-            prop_assert_eq!(&gradient, &other_gradient, "{}", loss.name());
+        for (loss, dtype) in all_in_every_dtype() {
+            let (items, gradient) = batch.evaluate(loss.as_ref(), dtype);
+            let (other_items, other_gradient) = altered.evaluate(loss.as_ref(), dtype);
+            prop_assert_eq!(items, other_items, "{} {:?}", loss.name(), dtype);
+            prop_assert_eq!(&gradient, &other_gradient, "{} {:?}", loss.name(), dtype);
             for (slope, weight) in gradient.iter().zip(&batch.weights) {
                 prop_assert!(*weight == 1.0 || *slope == 0.0, "{}", loss.name());
             }
@@ -218,17 +247,19 @@ proptest! {
     ) {
         let padded = batch.padded(by, fillings);
         let frames = batch.shape[2];
-        for loss in all() {
-            let (alone, slopes) = batch.evaluate(loss.as_ref(), DType::F32);
-            let (got, padded_slopes) = padded.evaluate(loss.as_ref(), DType::F32);
-            prop_assert!(all_close(&got, &alone), "{}: {got:?} {alone:?}", loss.name());
+        for (loss, dtype) in all_in_every_dtype() {
+            let [tolerance, of_slopes] = rounding(dtype);
+            let (alone, slopes) = batch.evaluate(loss.as_ref(), dtype);
+            let (got, padded_slopes) = padded.evaluate(loss.as_ref(), dtype);
+            let close = all_within(tolerance, &got, &alone);
+            prop_assert!(close, "{} {dtype:?}: {got:?} {alone:?}", loss.name());
             let largest = slopes.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
             for (row, padded) in slopes.chunks(frames).zip(padded_slopes.chunks(frames + by)) {
                 let (valid, padding) = padded.split_at(frames);
                 prop_assert!(padding.iter().all(|&slope| slope == 0.0), "{}", loss.name());
                 for (got, slope) in valid.iter().zip(row) {
-                    let close = (got - slope).abs() <= 1e-5 * largest;
-                    prop_assert!(close, "{}: {got} {slope} of {largest}", loss.name());
+                    let close = (got - slope).abs() <= of_slopes * largest;
+                    prop_assert!(close, "{} {dtype:?}: {got} {slope} of {largest}", loss.name());
                 }
             }
         }
@@ -296,6 +327,18 @@ proptest! {
             for (got, once) in got.iter().zip(&once) {
                 prop_assert!((got - once).abs() <= 1e-4 * once.max(1.0), "{got} {once}");
             }
+        }
+    }
+
+    #[test]
+    fn logarithms_do_not_know_a_level_far_above_epsilon(
+        batch in audible_batches(), scale in 0.5_f64..50.0
+    ) {
+        for norm in [Norm::L1, Norm::L2] {
+            let loss = LogMagnitudeLoss { norm, epsilon: 1e-9 };
+            let once = batch.per_item(&loss);
+            let got = batch.scaled(scale, scale).per_item(&loss);
+            prop_assert!(all_close(&got, &once), "{norm:?}: {got:?} {once:?}");
         }
     }
 
@@ -410,15 +453,34 @@ fn an_item_that_is_all_padding_is_zero_and_harmless() {
 
 #[test]
 fn half_precision_is_computed_in_f32() {
-    let device = Device::flex();
-    let ones = Tensor::<3>::ones([2, 3, 5], (&device, DType::BF16));
+    // Multiples of 1/128 from 0.125 to below 2, which bf16 holds exactly, and hardly any sum of which it holds.
+    let shape = [2, 13, 47];
+    let n: usize = shape.iter().product();
+    let values = |step: usize| {
+        let value = |i: usize| (16 + i * i * step % 239) as f64 / 128.0;
+        (0..n).map(value).collect()
+    };
+    let batch = Batch {
+        shape,
+        prediction: values(37),
+        target: values(91),
+        weights: (0..n).map(|i| (i % 2) as f64).collect(),
+    };
     for loss in all() {
-        let got = loss.per_item(ones.clone() * 2.0, ones.clone(), ones.clone());
-        let exact = ones.clone().cast(DType::F32);
-        let wanted = loss.per_item(exact.clone() * 2.0, exact.clone(), exact);
-        assert_eq!(got.dtype(), DType::F32, "{}", loss.name());
-        let [got, wanted] = [got, wanted].map(|items| items.into_data().try_to_vec::<f32>());
-        assert_eq!(got.unwrap(), wanted.unwrap(), "{}", loss.name());
+        let (got, gradient) = batch.evaluate(loss.as_ref(), DType::BF16);
+        let (wanted, slopes) = batch.evaluate(loss.as_ref(), DType::F32);
+        assert_eq!(got, wanted, "{}", loss.name());
+        let rounded = Tensor::<1>::from_data(got.as_slice(), (&Device::flex(), DType::BF16));
+        for (rounded, got) in rounded.into_data().iter::<f64>().zip(&got) {
+            assert_ne!(rounded, *got, "{}: bf16 would do as well", loss.name());
+        }
+        // A composite adds up a slope of each term in bf16.
+        let largest = slopes.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+        assert!(largest > 0.0, "{}", loss.name());
+        for (got, slope) in gradient.iter().zip(&slopes) {
+            let close = (got - slope).abs() <= largest / 128.0;
+            assert!(close, "{}: {got} {slope} of {largest}", loss.name());
+        }
     }
 }
 

@@ -143,7 +143,7 @@ proptest! {
             altered.target[padding].fill(fillings[1]);
         }
         for loss in all() {
-            for dtype in [DType::F32, DType::F64] {
+            for dtype in [DType::BF16, DType::F32, DType::F64] {
                 let (items, gradient) = sounds.evaluate(loss.as_ref(), dtype);
                 let (got, got_gradient) = altered.evaluate(loss.as_ref(), dtype);
                 prop_assert_eq!(&got, &items, "{}", loss.name());
@@ -156,9 +156,12 @@ proptest! {
     fn exact_reconstruction_costs_nothing_and_pulls_nowhere(sounds in sounds()) {
         let exact = Sounds { prediction: sounds.target.clone(), ..sounds };
         for loss in all() {
-            let (items, gradient) = exact.evaluate(loss.as_ref(), DType::F32);
-            prop_assert!(items.iter().all(|&loss| loss == 0.0), "{}", loss.name());
-            prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{}", loss.name());
+            for dtype in [DType::BF16, DType::F32, DType::F64] {
+                let (items, gradient) = exact.evaluate(loss.as_ref(), dtype);
+                let case = format!("{} {dtype:?}", loss.name());
+                prop_assert!(items.iter().all(|&loss| loss == 0.0), "{case}");
+                prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{case}");
+            }
         }
     }
 

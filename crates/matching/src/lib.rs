@@ -75,4 +75,4 @@ mod transport;
 pub use dtw::dtw;
 pub use error::MatchingError;
 pub use mel::MelFilterbank;
-pub use score::{Panel, Score, score};
+pub use score::{Panel, Score, rms_cosine, score, sot};

@@ -3,7 +3,7 @@ use stft_data::{Audio, MAX_SAMPLE};
 
 use crate::decibel::{mean_difference, relative_to_maximum, relative_to_one};
 use crate::dtw::dtw;
-use crate::envelope::rms_cosine;
+use crate::envelope;
 use crate::error::MatchingError;
 use crate::mel_spectrogram::{MelScale, MelSpectrogram};
 use crate::mfcc::mfcc;
@@ -12,6 +12,8 @@ use crate::transport::spectral_transport;
 
 /// Lowest rate at which each filter of the panel holds at least one bin.
 const MIN_RATE_HZ: u32 = 4_000;
+/// Lowest rate at which windows of 50 ms are spectra worth the name.
+const MIN_RATE_WITHOUT_MELS_HZ: u32 = 1_000;
 /// Highest rate at which the longest window is a transform that `stft_data` plans.
 const MAX_RATE_HZ: u32 = 655_360;
 
@@ -69,6 +71,48 @@ pub fn score(target: &Audio, estimate: &Audio) -> Result<Score, MatchingError> {
     Panel::new(target.sample_rate_hz)?.score(target, estimate)
 }
 
+/// [`Panel::sot`] of one pair. It needs no mel filters, so that rates from 1 kHz will do.
+///
+/// # Errors
+/// [`MatchingError::UnsupportedRate`] beyond 1 to 655.36 kHz, and as [`Panel::score`].
+pub fn sot(target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
+    let rate_hz = target.sample_rate_hz;
+    check_rate(rate_hz, MIN_RATE_WITHOUT_MELS_HZ)?;
+    let pair = Pair::new(rate_hz, target, estimate)?;
+    Ok(sot_by(&transport(rate_hz), &pair))
+}
+
+/// [`Panel::rms_cosine`] of one pair. It needs no mel filters, so that rates from 1 kHz will do.
+///
+/// # Errors
+/// As [`sot`].
+pub fn rms_cosine(target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
+    let rate_hz = target.sample_rate_hz;
+    check_rate(rate_hz, MIN_RATE_WITHOUT_MELS_HZ)?;
+    let pair = Pair::new(rate_hz, target, estimate)?;
+    Ok(envelope::rms_cosine(&pair.target, &pair.estimate, rate_hz))
+}
+
+fn check_rate(got_hz: u32, min_hz: u32) -> Result<(), MatchingError> {
+    if (min_hz..=MAX_RATE_HZ).contains(&got_hz) {
+        return Ok(());
+    }
+    Err(MatchingError::UnsupportedRate {
+        got_hz,
+        min_hz,
+        max_hz: MAX_RATE_HZ,
+    })
+}
+
+fn transport(sample_rate_hz: u32) -> ZeroPaddedStft {
+    ZeroPaddedStft::new(sample_rate_hz, TRANSPORT_WINDOW_MS, TRANSPORT_HOP_MS)
+}
+
+fn sot_by(stft: &ZeroPaddedStft, pair: &Pair) -> f64 {
+    let [target, estimate] = pair.map(|sound| stft.magnitude(sound));
+    spectral_transport(&target, &estimate)
+}
+
 /// The distances, with windows, filters and transforms planned for one sample rate.
 ///
 /// Unless said otherwise, definitions are those of Hayes, Saitis and Fazekas 2025, "Audio
@@ -94,18 +138,12 @@ impl Panel {
     /// [`MatchingError::UnsupportedRate`] beyond 4 to 655.36 kHz: at lower rates mel filters would hold no
     /// bin, at higher ones the transforms would be too long.
     pub fn new(sample_rate_hz: u32) -> Result<Panel, MatchingError> {
-        if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&sample_rate_hz) {
-            return Err(MatchingError::UnsupportedRate {
-                got_hz: sample_rate_hz,
-                min_hz: MIN_RATE_HZ,
-                max_hz: MAX_RATE_HZ,
-            });
-        }
+        check_rate(sample_rate_hz, MIN_RATE_HZ)?;
         Ok(Panel {
             sample_rate_hz,
             mss: MSS_SCALES.map(|scale| MelSpectrogram::new(sample_rate_hz, scale)),
             cepstral: MelSpectrogram::new(sample_rate_hz, CEPSTRAL_SCALE),
-            transport: ZeroPaddedStft::new(sample_rate_hz, TRANSPORT_WINDOW_MS, TRANSPORT_HOP_MS),
+            transport: transport(sample_rate_hz),
         })
     }
 
@@ -121,13 +159,13 @@ impl Panel {
     /// [`MatchingError::Empty`] if it has no samples, [`MatchingError::ImpossibleSample`] if one is
     /// not finite or beyond [`MAX_SAMPLE`]. So it is for each distance.
     pub fn score(&self, target: &Audio, estimate: &Audio) -> Result<Score, MatchingError> {
-        let pair = self.pair(target, estimate)?;
+        let pair = Pair::new(self.sample_rate_hz, target, estimate)?;
         let mels = pair.map(|sound| self.cepstral.power(sound));
         Ok(Score {
             mss: self.mss_of(&pair),
             wmfcc: self.wmfcc_of(&pair, &mels),
             sot: self.sot_of(&pair),
-            rms_cosine: rms_cosine(&pair.target, &pair.estimate, self.sample_rate_hz),
+            rms_cosine: envelope::rms_cosine(&pair.target, &pair.estimate, self.sample_rate_hz),
             logmel_l1: logmel_l1_of(mels),
         })
     }
@@ -151,7 +189,7 @@ impl Panel {
     /// # Errors
     /// As [`score`](Panel::score).
     pub fn mss(&self, target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
-        Ok(self.mss_of(&self.pair(target, estimate)?))
+        Ok(self.mss_of(&Pair::new(self.sample_rate_hz, target, estimate)?))
     }
 
     /// Warped MFCC distance: dynamic time warping between sequences of 20 MFCCs, at 50 ms windows
@@ -168,7 +206,7 @@ impl Panel {
     /// # Errors
     /// As [`score`](Panel::score).
     pub fn wmfcc(&self, target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
-        let pair = self.pair(target, estimate)?;
+        let pair = Pair::new(self.sample_rate_hz, target, estimate)?;
         let mels = pair.map(|sound| self.cepstral.power(sound));
         Ok(self.wmfcc_of(&pair, &mels))
     }
@@ -188,7 +226,7 @@ impl Panel {
     /// # Errors
     /// As [`score`](Panel::score).
     pub fn sot(&self, target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
-        Ok(self.sot_of(&self.pair(target, estimate)?))
+        Ok(self.sot_of(&Pair::new(self.sample_rate_hz, target, estimate)?))
     }
 
     /// Similarity of amplitude envelopes: the cosine between root mean squares of 50 ms each 25 ms.
@@ -203,8 +241,8 @@ impl Panel {
     /// # Errors
     /// As [`score`](Panel::score).
     pub fn rms_cosine(&self, target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
-        let pair = self.pair(target, estimate)?;
-        Ok(rms_cosine(
+        let pair = Pair::new(self.sample_rate_hz, target, estimate)?;
+        Ok(envelope::rms_cosine(
             &pair.target,
             &pair.estimate,
             self.sample_rate_hz,
@@ -225,7 +263,7 @@ impl Panel {
     /// # Errors
     /// As [`score`](Panel::score).
     pub fn logmel_l1(&self, target: &Audio, estimate: &Audio) -> Result<f64, MatchingError> {
-        let pair = self.pair(target, estimate)?;
+        let pair = Pair::new(self.sample_rate_hz, target, estimate)?;
         Ok(logmel_l1_of(pair.map(|sound| self.cepstral.power(sound))))
     }
 
@@ -250,48 +288,7 @@ impl Panel {
     }
 
     fn sot_of(&self, pair: &Pair) -> f64 {
-        let [target, estimate] = pair.map(|sound| self.transport.magnitude(sound));
-        spectral_transport(&target, &estimate)
-    }
-
-    fn pair(&self, target: &Audio, estimate: &Audio) -> Result<Pair, MatchingError> {
-        for (sound, audio) in [("target", target), ("estimate", estimate)] {
-            self.check(sound, audio)?;
-        }
-        let (target_samples, estimate_samples) = (target.samples.len(), estimate.samples.len());
-        let padded = |audio: &Audio| {
-            let mut samples = audio.samples.clone();
-            samples.resize(target_samples.max(estimate_samples), 0.0);
-            samples
-        };
-        Ok(Pair {
-            target: padded(target),
-            estimate: padded(estimate),
-            target_samples,
-            estimate_samples,
-        })
-    }
-
-    fn check(&self, sound: &'static str, audio: &Audio) -> Result<(), MatchingError> {
-        if audio.sample_rate_hz != self.sample_rate_hz {
-            return Err(MatchingError::SampleRate {
-                sound,
-                expected_hz: self.sample_rate_hz,
-                got_hz: audio.sample_rate_hz,
-            });
-        }
-        if audio.samples.is_empty() {
-            return Err(MatchingError::Empty { sound });
-        }
-        let impossible = |x: &f32| !x.is_finite() || x.abs() > MAX_SAMPLE;
-        match audio.samples.iter().position(impossible) {
-            Some(at_sample) => Err(MatchingError::ImpossibleSample {
-                sound,
-                at_sample,
-                value: audio.samples[at_sample],
-            }),
-            None => Ok(()),
-        }
+        sot_by(&self.transport, pair)
     }
 }
 
@@ -304,6 +301,25 @@ struct Pair {
 }
 
 impl Pair {
+    /// Both sounds, which have to have the rate.
+    fn new(sample_rate_hz: u32, target: &Audio, estimate: &Audio) -> Result<Self, MatchingError> {
+        for (sound, audio) in [("target", target), ("estimate", estimate)] {
+            check(sample_rate_hz, sound, audio)?;
+        }
+        let (target_samples, estimate_samples) = (target.samples.len(), estimate.samples.len());
+        let padded = |audio: &Audio| {
+            let mut samples = audio.samples.clone();
+            samples.resize(target_samples.max(estimate_samples), 0.0);
+            samples
+        };
+        Ok(Self {
+            target: padded(target),
+            estimate: padded(estimate),
+            target_samples,
+            estimate_samples,
+        })
+    }
+
     fn map<T>(&self, of: impl Fn(&[f32]) -> T) -> [T; 2] {
         [of(&self.target), of(&self.estimate)]
     }
@@ -322,6 +338,28 @@ fn first_frames(grid: &Grid, frames: usize) -> Grid {
             .copied()
             .collect(),
         frames,
+    }
+}
+
+fn check(expected_hz: u32, sound: &'static str, audio: &Audio) -> Result<(), MatchingError> {
+    if audio.sample_rate_hz != expected_hz {
+        return Err(MatchingError::SampleRate {
+            sound,
+            expected_hz,
+            got_hz: audio.sample_rate_hz,
+        });
+    }
+    if audio.samples.is_empty() {
+        return Err(MatchingError::Empty { sound });
+    }
+    let impossible = |x: &f32| !x.is_finite() || x.abs() > MAX_SAMPLE;
+    match audio.samples.iter().position(impossible) {
+        Some(at_sample) => Err(MatchingError::ImpossibleSample {
+            sound,
+            at_sample,
+            value: audio.samples[at_sample],
+        }),
+        None => Ok(()),
     }
 }
 

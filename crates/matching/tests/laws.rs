@@ -1,6 +1,6 @@
 //! What holds for all sounds, through the public face.
 
-use matching::{MatchingError, Panel, Score, score};
+use matching::{MatchingError, Panel, Score, rms_cosine, score, sot};
 use proptest::prelude::*;
 use stft_data::{Audio, MAX_SAMPLE};
 
@@ -285,4 +285,33 @@ fn a_score_is_written_by_name() {
     let mut names: Vec<&String> = json.as_object().unwrap().keys().collect();
     names.sort();
     assert_eq!(names, ["logmel_l1", "mss", "rms_cosine", "sot", "wmfcc"]);
+}
+
+#[test]
+fn what_needs_no_mel_filters_is_the_panels_own_and_goes_on_below_its_rates() {
+    let [target, estimate] = [sine(440.0, 4_000), sine(990.0, 3_000)];
+    let panel = panel().score(&target, &estimate).unwrap();
+    assert_eq!(sot(&target, &estimate).unwrap(), panel.sot);
+    assert_eq!(rms_cosine(&target, &estimate).unwrap(), panel.rms_cosine);
+
+    // A quarter of the rate makes the same spectra two octaves lower, and spectra are compared in shares of it.
+    let slower = |sound: &Audio, sample_rate_hz| Audio {
+        sample_rate_hz,
+        ..sound.clone()
+    };
+    let estimate = sine(990.0, 4_000);
+    let [target, estimate] = [&target, &estimate].map(|sound| slower(sound, 2_000));
+    let moved = sot(&target, &estimate).unwrap();
+    let share = (990.0 - 440.0) / f64::from(RATE_HZ / 2);
+    assert!(
+        (moved - share).abs() < 0.3 * share + 0.02,
+        "{moved} {share}"
+    );
+    let too_slow = slower(&target, 999);
+    for refused in [sot(&too_slow, &too_slow), rms_cosine(&too_slow, &too_slow)] {
+        let at_least = |error: &MatchingError| {
+            matches!(error, MatchingError::UnsupportedRate { min_hz: 1_000, .. })
+        };
+        assert!(refused.as_ref().is_err_and(at_least), "{refused:?}");
+    }
 }

@@ -171,59 +171,77 @@ fn is_silent(sound: &Audio) -> bool {
     energy <= ENERGY_OF_SILENCE * sound.samples.len() as f64
 }
 
-/// The distances of [`perceptual`].
-const PANEL: [&str; 5] = ["mss", "wmfcc", "sot", "rms_cosine", "logmel_l1"];
+/// Distances on mel filters.
+const ON_MELS: [&str; 3] = ["mss", "wmfcc", "logmel_l1"];
 
-/// Distances that are made to agree with ears, on mel filters and short windows.
+/// The others of the panel.
+const WITHOUT_MELS: [&str; 2] = ["sot", "rms_cosine"];
+
+/// Distances that are made to agree with ears, on short windows.
 fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow::Result<()> {
-    let panel = match Panel::new(target.sample_rate_hz) {
-        Err(MatchingError::UnsupportedRate {
+    match Panel::new(target.sample_rate_hz) {
+        Err(error) => found.leave_out_by_rate(&ON_MELS, error)?,
+        Ok(panel) => {
+            found.push(
+                "mss",
+                panel.mss(target, estimate)?,
+                "dB, multi-scale log-mel distance, relative levels",
+            );
+            found.push(
+                "wmfcc",
+                panel.wmfcc(target, estimate)?,
+                "dB of cepstrum, MFCCs after time warping",
+            );
+            found.push(
+                "logmel_l1",
+                panel.logmel_l1(target, estimate)?,
+                "dB, log-mel distance, absolute levels",
+            );
+        }
+    }
+    let transport = match matching::sot(target, estimate) {
+        Err(error) => return found.leave_out_by_rate(&WITHOUT_MELS, error),
+        Ok(transport) => transport,
+    };
+    found.push(
+        "sot",
+        transport,
+        "share of half the sample rate that spectra must move",
+    );
+    found.push(
+        "rms_cosine",
+        matching::rms_cosine(target, estimate)?,
+        "similarity of envelopes: 1 is best, 0 is worst",
+    );
+    Ok(())
+}
+
+impl Comparison {
+    fn push(&mut self, name: &'static str, value: f64, says: &'static str) {
+        self.distances.push(Distance { name, value, says });
+    }
+
+    /// Leaves distances out because of the target's rate; any other error is the caller's.
+    fn leave_out_by_rate(
+        &mut self,
+        names: &'static [&'static str],
+        error: MatchingError,
+    ) -> anyhow::Result<()> {
+        let MatchingError::UnsupportedRate {
             got_hz,
             min_hz,
             max_hz,
             ..
-        }) => {
-            found.left_out.push(LeftOut {
-                names: &PANEL,
-                reason: format!(
-                    "they are planned together, on mel filters that need a sample rate from {min_hz} to {max_hz} Hz, \
-                     and the target has {got_hz} Hz"
-                ),
-            });
-            return Ok(());
-        }
-        panel => panel?.score(target, estimate)?,
-    };
-    for (name, value, says) in [
-        (
-            "mss",
-            panel.mss,
-            "dB, multi-scale log-mel distance, relative levels",
-        ),
-        (
-            "wmfcc",
-            panel.wmfcc,
-            "dB of cepstrum, MFCCs after time warping",
-        ),
-        (
-            "sot",
-            panel.sot,
-            "share of half the sample rate that spectra must move",
-        ),
-        (
-            "rms_cosine",
-            panel.rms_cosine,
-            "similarity of envelopes: 1 is best, 0 is worst",
-        ),
-        (
-            "logmel_l1",
-            panel.logmel_l1,
-            "dB, log-mel distance, absolute levels",
-        ),
-    ] {
-        found.distances.push(Distance { name, value, says });
+        } = error
+        else {
+            return Err(error.into());
+        };
+        let reason = format!(
+            "they need a sample rate from {min_hz} to {max_hz} Hz, and the target has {got_hz} Hz"
+        );
+        self.left_out.push(LeftOut { names, reason });
+        Ok(())
     }
-    Ok(())
 }
 
 /// Distances between magnitudes, under the experiment's STFT.
