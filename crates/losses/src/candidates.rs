@@ -16,7 +16,8 @@ pub enum Negatives {
     /// Hidden tokens of the query's own clip.
     Clip {
         /// How many, drawn anew for each query without repetition; all of them if `None`, or if there
-        /// are fewer.
+        /// are fewer. Tokens with the content of the query's own are drawn like others and don't count then, so
+        /// that a query may have fewer.
         #[serde(skip_serializing_if = "Option::is_none")]
         sampled: Option<usize>,
     },

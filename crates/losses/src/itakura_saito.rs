@@ -1,7 +1,7 @@
 //! Itakura-Saito divergence between power spectra.
 
 use crate::domain::Domain;
-use crate::error::{LossError, epsilon_in_range};
+use crate::error::{LossError, in_range};
 use crate::loss::{Loss, SpectrogramLoss, counted};
 use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
@@ -49,7 +49,9 @@ impl Loss for ItakuraSaito {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        epsilon_in_range("floor", self.floor)
+        // A power of a thousand million over the floor's square is still a number in f32.
+        let holds = self.floor >= 1e-12 && self.floor.is_finite();
+        in_range("floor", self.floor, holds, "finite, and 1e-12 at least")
     }
 }
 
