@@ -169,7 +169,6 @@ proptest! {
     fn an_error_ratio_does_not_know_the_level(
         sounds in sounds(), scale in 0.25_f64..4.0
     ) {
-        // Where it is far above epsilon.
         let mut louder = sounds.clone();
         for x in louder.prediction.iter_mut().chain(&mut louder.target) {
             *x *= scale;
@@ -177,7 +176,8 @@ proptest! {
         let loss = EsrDcLoss { epsilon: 1e-12, ..EsrDcLoss::default() };
         let (once, _) = sounds.evaluate(&loss, DType::F64);
         let (got, _) = louder.evaluate(&loss, DType::F64);
-        for (got, once) in got.iter().zip(&once) {
+        // Where the target is far above epsilon: beside silence the ratio is all epsilon's.
+        for (got, once) in got.iter().zip(&once).filter(|(_, once)| **once < 1e6) {
             prop_assert!((got - once).abs() <= 1e-5 * once.max(1.0), "{got} {once}");
         }
     }
