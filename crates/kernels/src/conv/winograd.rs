@@ -9,7 +9,7 @@ use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// Products of a pair of outputs.
-pub(super) const PRODUCTS: usize = 4;
+const PRODUCTS: usize = 4;
 
 /// Pairs of outputs that are computed at once: the columns of a product.
 const TILE: usize = 64;
@@ -262,7 +262,7 @@ impl WithSimd for Pack<'_> {
 }
 
 /// Some frames of a row, some of which may lie before its first or after its last: there it is zero.
-pub(super) struct Around {
+struct Around {
     /// In what is written: zeros before and from there on.
     inside: Range<usize>,
     /// In the row.
@@ -271,7 +271,7 @@ pub(super) struct Around {
 
 impl Around {
     /// `length` frames of a row of `frames`, from `start` on.
-    pub(super) fn new(start: isize, length: usize, frames: usize) -> Self {
+    fn new(start: isize, length: usize, frames: usize) -> Self {
         let end = frames as isize - start;
         let before = (-start).clamp(0, length as isize) as usize;
         let beyond = end.clamp(before as isize, length as isize) as usize;
@@ -282,7 +282,7 @@ impl Around {
     }
 
     #[inline(always)]
-    pub(super) fn copy(&self, row: &[f32], to: &mut [f32]) {
+    fn copy(&self, row: &[f32], to: &mut [f32]) {
         let Range { start, end } = self.inside;
         to[..start].fill(0.0);
         to[end..].fill(0.0);
@@ -339,7 +339,7 @@ impl WithSimd for Unpack<'_, '_> {
 }
 
 /// Four parts of the same length.
-pub(super) fn quarters(values: &mut [f32]) -> (&mut [f32], &mut [f32], &mut [f32], &mut [f32]) {
+fn quarters(values: &mut [f32]) -> (&mut [f32], &mut [f32], &mut [f32], &mut [f32]) {
     let quarter = values.len() / 4;
     let (first, rest) = values.split_at_mut(quarter);
     let (second, rest) = rest.split_at_mut(quarter);

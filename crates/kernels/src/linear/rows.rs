@@ -6,6 +6,7 @@
 use crate::blocks::filled_in_shares;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product_apart};
+use crate::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -124,28 +125,26 @@ fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
         false => TOKENS,
     };
     let stride = width.next_multiple_of(LANE_MULTIPLE);
-    let rows = || vec![0.0; at_once.min(tokens) * stride];
     let least_share = LEAST_PARALLEL / 2 / depth;
     let length = tokens * width;
     filled_in_shares(
         length,
         at_once * width,
         least_share,
-        rows,
-        |rows, range, output| {
+        || (),
+        |(), range, output| {
             let x = &x[range.start / width * depth..range.end / width * depth];
             if stride == width {
                 sum_up(x, panels, bias, output, stride);
                 return;
             }
-            let rows = &mut rows[..output.len() / width * stride];
-            sum_up(x, panels, bias, rows, stride);
-            for (to, row) in output
-                .chunks_exact_mut(width)
-                .zip(rows.chunks_exact(stride))
-            {
-                to.copy_from_slice(&row[..width]);
-            }
+            with_scratch([output.len() / width * stride], |[rows]| {
+                sum_up(x, panels, bias, rows, stride);
+                let rows = rows.chunks_exact(stride);
+                for (to, row) in output.chunks_exact_mut(width).zip(rows) {
+                    to.copy_from_slice(&row[..width]);
+                }
+            });
         },
     )
 }
