@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use heads::ParameterHeadsConfig;
 use losses::{CompositeConfig, Domain, InfoNce, Norm, ParameterLoss};
 use serde::{Deserialize, Serialize};
-use stft_data::{ClipConfig, DataConfig, DataError, MaskConfig, MaskStrategy};
+use stft_data::{ClipConfig, DataConfig, DataError, MaskConfig, MaskStrategy, StftConfig};
 use transformer::TransformerConfig;
 use unet1d::UNet1dConfig;
 
@@ -691,8 +691,13 @@ fn derive_sizes(table: &mut toml::Table) {
         seconds: seconds as f32,
         sample_rate_hz: u32::try_from(rate).unwrap_or(0),
     };
-    let frames = match hop > 0 {
-        true => 1 + clip.samples() as i64 / hop,
+    let stft = StftConfig {
+        n_fft: usize::try_from(n_fft).unwrap_or(0),
+        hop_length: usize::try_from(hop).unwrap_or(0),
+        win_length: None,
+    };
+    let frames = match stft.validate().is_ok() && clip.samples() > 0 {
+        true => stft.frames(clip.samples()) as i64,
         false => 0,
     };
     let fill = |table: Option<&mut toml::Value>, key: &str, value: i64| {
@@ -762,6 +767,17 @@ mod tests {
         // And what follows from that.
         expected.transformer.encoder.max_frames = expected.data.frames();
         assert_eq!(Experiment::load(Some(&path), &[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn sizes_follow_from_any_n_fft() {
+        for n_fft in [255, 256, 441, 511, 512, 513] {
+            let experiment = Experiment::load(None, &[format!("data.stft.n_fft={n_fft}")]).unwrap();
+            let encoder = &experiment.transformer.encoder;
+            assert_eq!(encoder.max_frames, experiment.data.frames());
+            assert_eq!(encoder.bins, experiment.data.stft.bins());
+            assert_eq!(experiment.unet.in_channels, encoder.bins);
+        }
     }
 
     #[test]
