@@ -116,5 +116,39 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, loader, open);
+/// A run's first epoch, from opening the folder to its last batch.
+fn first_epoch(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    write_sounds(folder.path());
+    let config = DataConfig::default();
+    let all_of = |disk: &Path| {
+        let cache = SoundCache::open(disk, 1 << 30).expect("it is a cache, or empty");
+        let reader = SoundReader::new(&config).with_cache(cache);
+        let source = FolderSource::open(folder.path(), &reader).expect("it holds sounds");
+        let dataset = Arc::new(Dataset::open(Arc::new(source), &config, 1).expect("it is valid"));
+        let mut loader = Loader::new(dataset, Order::Training, BATCH, 2, 0);
+        for _ in 0..FILES as usize / BATCH {
+            let batch = loader.next().expect("training has no end");
+            std::hint::black_box(batch.expect("it loads"));
+        }
+    };
+    let mut group = criterion.benchmark_group("first_epoch");
+    group.throughput(Throughput::Elements(u64::from(FILES)));
+    let temporary = || tempfile::tempdir().expect("a temporary folder can be made");
+    group.bench_function("cold_cache", |bencher| {
+        // The cache is handed back, and removed outside of the measured time.
+        let epoch = |disk: tempfile::TempDir| {
+            all_of(disk.path());
+            disk
+        };
+        bencher.iter_batched(temporary, epoch, BatchSize::PerIteration);
+    });
+    let disk = temporary();
+    group.bench_function("warm_cache", |bencher| {
+        bencher.iter(|| all_of(disk.path()));
+    });
+    group.finish();
+}
+
+criterion_group!(all, loader, open, first_epoch);
 criterion_main!(all);
