@@ -1,6 +1,7 @@
 //! The same work at growing sizes.
 
 use trainer::{Experiment, TrainerError};
+use transformer::EncoderTokens;
 
 use crate::case::{Case, product, small_encoder, unet};
 use crate::work::{Attention, Pass, Work};
@@ -9,7 +10,7 @@ use crate::work::{Attention, Pass, Work};
 const PRODUCT_SIZE: usize = 2048;
 
 /// The machine's matrix product, then training steps of the default U-Net over batch and frames, of a small
-/// encoder and of attention over tokens.
+/// encoder and of attention over tokens, and that encoder on the visible tokens alone.
 ///
 /// # Errors
 /// The default experiment can't be read.
@@ -47,6 +48,16 @@ pub fn sweeps() -> Result<Vec<Case>, TrainerError> {
         });
         cases.push(step(format!("attention_step_tokens_{tokens}"), work));
     }
+    for percent in [0, 45, 80] {
+        let mut model = small_encoder();
+        model.encoder.tokens = EncoderTokens::Visible;
+        let tokens = model.encoder.grid(model.frames).tokens();
+        model.hidden = tokens * percent / 100;
+        let work = Work::Transformer(model);
+        let name = |verb: &str| format!("transformer_{verb}_{percent}_percent_hidden");
+        cases.push(Case::new(name("forward"), work.clone(), Pass::Forward));
+        cases.push(step(name("step"), work));
+    }
     Ok(cases)
 }
 
@@ -71,9 +82,16 @@ mod tests {
             }
         }
         assert_eq!(compared, 4 + 4 + 4 + 5);
+        let hidden = |case: &&Case| case.name.ends_with("_hidden");
+        let hidden: Vec<_> = cases.iter().filter(hidden).map(Case::gflop).collect();
+        assert_eq!(hidden.len(), 6);
+        for pass in [0, 1] {
+            assert!(hidden[pass] / hidden[2 + pass] > 1.8);
+            assert!(hidden[pass] / hidden[4 + pass] > 4.9);
+        }
         for case in &cases {
             if let (Work::Transformer(size), Some((_, tokens))) =
-                (&case.work, case.name.rsplit_once('_'))
+                (&case.work, case.name.split_once("_tokens_"))
             {
                 let got = size.encoder.grid(size.frames).tokens();
                 assert_eq!(got.to_string(), tokens);

@@ -14,6 +14,7 @@ cargo xtask <command> [arguments]
   train [ARGS]                    run the stages that go on from there (name the run: --name NAME)
   evaluate [ARGS]                 test on sounds that were held out (name the run: --name NAME)
   all [ARGS]                      run all of these
+  label-efficiency [ARGS]         what pretraining is worth with few labels, within an hour on two cores
   test [ARGS]                     run all tests; ARGS go to `cargo test`
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Some("train") => run("train", &rest),
         Some("evaluate") => run("test", &rest),
         Some("all") => run("all", &rest),
+        Some("label-efficiency") => label_efficiency(&rest),
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
         Some("bench") => bench(rest),
@@ -63,6 +65,21 @@ fn run(stages: &str, rest: &[String]) -> ExitCode {
         stages,
     ];
     cargo(&run, rest)
+}
+
+/// The study of `configs/label_efficiency.toml`, in the release build.
+fn label_efficiency(rest: &[String]) -> ExitCode {
+    let study = [
+        "run",
+        "--release",
+        "--package",
+        "cli",
+        "--",
+        "label-efficiency",
+        "--config",
+        "configs/label_efficiency.toml",
+    ];
+    cargo(&study, rest)
 }
 
 /// Criterion's benchmarks, or the comparison with PyTorch where that is asked for.

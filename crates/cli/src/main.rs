@@ -4,6 +4,7 @@ mod backend;
 mod command;
 mod pipeline_eta;
 mod progress;
+mod rendering;
 
 use std::fmt;
 use std::io::{ErrorKind, Write};
@@ -40,6 +41,10 @@ enum Command {
     ///
     /// Needs a run whose parameter stages are finished, or a model that was exported from one.
     Predict(command::predict::PredictArguments),
+    /// Train parameter heads from several starts with few labels and many, and compare them
+    ///
+    /// A study that was interrupted goes on when it is called again.
+    LabelEfficiency(command::label_efficiency::LabelEfficiencyArguments),
     /// Write a trained model as one safetensors file
     Export(command::export::ExportArguments),
     /// Use the embedded synthesizer
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         Command::Data(command) => command::data::run(&command),
         Command::Compare(arguments) => command::compare::run(&arguments),
         Command::Predict(arguments) => command::predict::run(&arguments),
+        Command::LabelEfficiency(arguments) => command::label_efficiency::run(&arguments),
         Command::Export(arguments) => command::export::run(&arguments),
         Command::Synth(command) => command::synth::run(&command),
         Command::Doctor => command::doctor::run(),

@@ -51,7 +51,13 @@ impl Case {
         ];
         let [gamma, beta] = self.parameters.clone();
         let without_graph = floats(operation(self.x.clone(), gamma, beta));
-        assert_eq!(results[0], without_graph, "a graph changes nothing");
+        // Burn's own operations need not take the same way under a graph.
+        let most = if cfg!(feature = "flex") { 0.0 } else { 1e-5 };
+        assert_eq!(results[0].len(), without_graph.len());
+        for (&with, &without) in results[0].iter().zip(&without_graph) {
+            let off = (with - without).abs();
+            assert!(off <= most * (1.0 + without.abs()), "a graph changes nothing");
+        }
         results
     }
 }

@@ -5,6 +5,8 @@
 //! [`RunReport::to_html`] is a page that needs nothing but itself: style, curves (SVG), pictures and sounds are in
 //! it, it asks for nothing over a network and runs no scripts. [`RunReport::to_json`] has the same numbers.
 //!
+//! [`LabelEfficiency`] is the table and plot of many runs: what pretraining is worth where labels are few.
+//!
 //! It never trains, decodes a sound or prints.
 //!
 //! # A tour
@@ -33,6 +35,7 @@
 
 mod chart;
 mod curves;
+mod efficiency;
 mod error;
 mod json;
 mod number;
@@ -46,6 +49,7 @@ mod words;
 mod write;
 
 pub use curves::Curves;
+pub use efficiency::{Finetuning, LabelEfficiency, MEASURES, Measure, OverSeeds};
 pub use error::ReportError;
 pub use outcome::Outcome;
 pub use run::{Example, RunReport, StageReport, State};

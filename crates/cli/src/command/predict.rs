@@ -9,12 +9,13 @@ use clap::Args;
 use matching::Panel;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
-use stft_data::{Audio, decode_file, resample};
+use stft_data::{Audio, decode_file};
 use trainer::{ParameterPredictor, Stage};
 
 use crate::backend::DeviceName;
 use crate::explain;
 use crate::print;
+use crate::rendering::{Distances, render_as_long_as};
 
 #[derive(Args)]
 pub struct PredictArguments {
@@ -53,7 +54,7 @@ struct Row {
 struct Rendered {
     rendered: PathBuf,
     /// Distances to the sound that was given, as `compare` names them.
-    distances: BTreeMap<&'static str, f64>,
+    distances: Distances,
 }
 
 pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
@@ -137,9 +138,7 @@ fn render_beside(
     folder: &Path,
     sample_rate_hz: u32,
 ) -> anyhow::Result<Rendered> {
-    let target = resample(sound, sample_rate_hz)?;
-    let mut samples = vec![0.0; target.samples.len()];
-    synth::render(patch, sample_rate_hz, &mut samples)?;
+    let (audio, distances) = render_as_long_as(sound, patch, &Panel::new(sample_rate_hz)?)?;
     let name = path.file_stem().unwrap_or(path.as_os_str());
     let out = folder.join(name).with_extension("wav");
     let file = fs::File::create_new(&out)
@@ -151,22 +150,10 @@ fn render_beside(
         sample_format: hound::SampleFormat::Int,
     };
     let mut wav = hound::WavWriter::new(std::io::BufWriter::new(file), spec)?;
-    for sample in synth::pcm16(&samples) {
+    for sample in synth::pcm16(&audio.samples) {
         wav.write_sample(sample)?;
     }
     wav.finalize()?;
-    let estimate = Audio {
-        samples,
-        sample_rate_hz,
-    };
-    let score = Panel::new(sample_rate_hz)?.score(&target, &estimate)?;
-    let distances = BTreeMap::from([
-        ("mss", score.mss),
-        ("wmfcc", score.wmfcc),
-        ("sot", score.sot),
-        ("rms_cosine", score.rms_cosine),
-        ("logmel_l1", score.logmel_l1),
-    ]);
     Ok(Rendered {
         rendered: out,
         distances,
