@@ -10,7 +10,11 @@ use stft_data::{Audio, resample};
 pub type Distances = BTreeMap<&'static str, f64>;
 
 /// Renders `patch` as long as `sound` at the panel's rate.
-pub fn render_as_long_as(sound: &Audio, patch: &Patch, panel: &Panel) -> anyhow::Result<(Audio, Distances)> {
+pub fn render_as_long_as(
+    sound: &Audio,
+    patch: &Patch,
+    panel: &Panel,
+) -> anyhow::Result<(Audio, Distances)> {
     let sample_rate_hz = panel.sample_rate_hz();
     let target = resample(sound, sample_rate_hz)?;
     let mut samples = vec![0.0; target.samples.len()];

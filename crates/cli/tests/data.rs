@@ -153,6 +153,87 @@ fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
 }
 
 #[test]
+fn a_check_tells_of_files_that_end_too_early() {
+    let desk = desk();
+    wav(
+        &desk,
+        "sounds/a.wav",
+        8_000,
+        1,
+        &tone(440.0, 8_000, 2_000, 0.5),
+    );
+    let bytes = fs::read(desk.path("sounds/a.wav")).unwrap();
+    fs::write(desk.path("sounds/b.wav"), &bytes[..1_000]).unwrap();
+    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+    assert_eq!(named(&checked, "a.wav")["truncated"], false);
+    assert_eq!(named(&checked, "b.wav")["truncated"], true);
+    assert_eq!(checked["totals"]["truncated"], 1);
+    let text = desk.says(&["data", "check", "sounds"]);
+    assert!(text.contains("b.wav  (truncated"), "{text}");
+    assert!(text.contains("truncated: 1"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_files_name_gives_a_terminal_no_orders() {
+    let desk = desk();
+    let name = "sounds/\u{1b}[2J\nrejected all.wav";
+    wav(&desk, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
+    fs::write(desk.path("sounds/no\u{1b}.wav"), b"no sound").unwrap();
+    let text = desk.says(&["data", "check", "sounds"]);
+    assert!(!text.contains('\u{1b}'), "{text}");
+    assert!(text.contains(r"\u{1b}[2J\nrejected all.wav"), "{text}");
+    assert!(text.contains(r"rejected no\u{1b}.wav"), "{text}");
+    // Programs get the name as it is.
+    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+    assert_eq!(
+        checked["files"][0]["path"],
+        name.strip_prefix("sounds/").unwrap()
+    );
+}
+
+#[test]
+fn a_fault_of_a_list_is_said_once_with_the_line_of_the_file() {
+    let desk = desk();
+    desk.says(&["synth", "render", "--count", "2", "--out", "patches"]);
+    let manifest = fs::read_to_string(desk.path("patches/manifest.jsonl")).unwrap();
+    let (first, second) = manifest.split_once('\n').unwrap();
+    let second = second.replacen('{', r#"{"foo": 1, "#, 1);
+    let marked = format!("\u{feff}{first}\n");
+    fs::write(desk.path("patches/manifest.jsonl"), &marked).unwrap();
+    assert_eq!(
+        json(&desk, &["data", "check", "patches", "--json"])["totals"]["files"],
+        1
+    );
+    fs::write(desk.path("patches/manifest.jsonl"), marked + &second).unwrap();
+    let output = desk.refuses(&["data", "check", "patches"], &["line 2: ", "`foo`"]);
+    let message = desk::stderr(&output);
+    assert_eq!(message.matches("unknown field").count(), 1, "{message}");
+    assert!(!message.contains("column"), "{message}");
+}
+
+#[test]
+fn data_commands_ask_nothing_of_models() {
+    let desk = desk();
+    wav(
+        &desk,
+        "sounds/a.wav",
+        8_000,
+        1,
+        &tone(440.0, 8_000, 2_000, 0.5),
+    );
+    // Too short for a Transformer's patches, and too low a rate for the synthesizer.
+    for set in ["data.clip.seconds=0.01", "data.clip.sample_rate_hz=2000"] {
+        desk.says(&["data", "check", "sounds", "--set", set]);
+        desk.says(&["data", "spectrogram", "sounds/a.wav", "--set", set]);
+    }
+    desk.refuses(
+        &["data", "check", "sounds", "--set", "data.clip.seconds=1e12"],
+        &["data.clip.seconds", "samples long"],
+    );
+}
+
+#[test]
 fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
     let desk = desk();
     desk.says(&["synth", "render", "--count", "3", "--out", "patches"]);
@@ -347,6 +428,19 @@ fn a_spectrogram_never_replaces_a_file() {
         &["name two files"],
     );
     assert!(!desk.path("new.png").exists());
+
+    // The same place under another name.
+    let there = [
+        "data",
+        "spectrogram",
+        "sounds/a.wav",
+        "--png",
+        "x.out",
+        "--npy",
+        "sounds/../x.out",
+    ];
+    desk.refuses(&there, &["name two files"]);
+    assert!(!desk.path("x.out").exists());
 
     desk.refuses(&["data", "spectrogram", "nowhere.wav"], &["nowhere.wav"]);
     desk.refuses(

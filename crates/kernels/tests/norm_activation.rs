@@ -56,7 +56,10 @@ impl Case {
         assert_eq!(results[0].len(), without_graph.len());
         for (&with, &without) in results[0].iter().zip(&without_graph) {
             let off = (with - without).abs();
-            assert!(off <= most * (1.0 + without.abs()), "a graph changes nothing");
+            assert!(
+                off <= most * (1.0 + without.abs()),
+                "a graph changes nothing"
+            );
         }
         results
     }

@@ -156,10 +156,7 @@ impl LabelEfficiency {
         let rows = measures.len().div_ceil(2);
         let height = rows as f64 * PANEL[1] + 22.0 * (1 + self.starts().len().div_ceil(3)) as f64;
         let panel = |(place, measure): (usize, &Measure)| {
-            let origin = [
-                (place % 2) as f64 * PANEL[0],
-                (place / 2) as f64 * PANEL[1],
-            ];
+            let origin = [(place % 2) as f64 * PANEL[0], (place / 2) as f64 * PANEL[1]];
             html! {
                 g transform=(format!("translate({} {})", origin[0], origin[1])) {
                     (self.panel(*measure))
@@ -282,7 +279,12 @@ impl fmt::Display for LabelEfficiency {
             for share in &shares {
                 let with = |one: &&Finetuning| one.share == *share;
                 let labels = self.finetunings.iter().find(with).map(|one| one.labels);
-                write!(out, " {} of labels ({}) |", percent(*share), labels.unwrap_or(0))?;
+                write!(
+                    out,
+                    " {} of labels ({}) |",
+                    percent(*share),
+                    labels.unwrap_or(0)
+                )?;
             }
             write!(out, "\n| --- |{}", " --- |".repeat(shares.len()))?;
             for start in self.starts() {
@@ -290,7 +292,9 @@ impl fmt::Display for LabelEfficiency {
                 for share in &shares {
                     match self.over_seeds(start, *share, measure) {
                         Some(over) => {
-                            let OverSeeds { mean, low, high, .. } = over;
+                            let OverSeeds {
+                                mean, low, high, ..
+                            } = over;
                             write!(out, " {mean:.4} ({low:.4} to {high:.4}) |")?;
                         }
                         None => write!(out, " |")?,

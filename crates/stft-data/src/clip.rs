@@ -2,7 +2,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::decode::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::error::DataError;
+
+/// Longer clips, of more than 25 minutes at 44.1 kHz, can't be meant: one batch of their spectrograms fills a computer.
+const MAX_SAMPLES: usize = 1 << 26;
 
 /// How long a piece of each sound the models see.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +34,10 @@ impl ClipConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), DataError> {
-        if self.sample_rate_hz == 0 {
+        if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&self.sample_rate_hz) {
             return Err(DataError::config(
                 "clip.sample_rate_hz",
-                "positive",
+                format!("from {MIN_RATE_HZ} to {MAX_RATE_HZ}"),
                 self.sample_rate_hz,
             ));
         }
@@ -41,6 +45,13 @@ impl ClipConfig {
             return Err(DataError::config(
                 "clip.seconds",
                 "at least one sample long",
+                self.seconds,
+            ));
+        }
+        if self.samples() > MAX_SAMPLES {
+            return Err(DataError::config(
+                "clip.seconds",
+                format!("at most {MAX_SAMPLES} samples long"),
                 self.seconds,
             ));
         }
@@ -138,6 +149,11 @@ mod tests {
             (f32::NAN, 8_000),
             (1.0, 0),
             (1e-5, 8_000),
+            (1.0, 99),
+            (1.0, 768_001),
+            (f32::INFINITY, 8_000),
+            (1e12, 8_000),
+            (8_400.0, 8_000),
         ] {
             assert!(
                 ClipConfig {

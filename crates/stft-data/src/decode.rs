@@ -19,11 +19,11 @@ use crate::vorbis::Codebooks;
 
 /// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
 /// have to plan enormous transforms.
-const MIN_RATE_HZ: u32 = 100;
+pub(crate) const MIN_RATE_HZ: u32 = 100;
 
 /// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
 /// that claims more would only make the resampler plan enormous transforms.
-const MAX_RATE_HZ: u32 = 768_000;
+pub(crate) const MAX_RATE_HZ: u32 = 768_000;
 
 /// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
 ///
@@ -123,6 +123,7 @@ pub(crate) struct Decoded {
     pub(crate) levels: Vec<ChannelLevel>,
     pub(crate) damaged_packets: usize,
     pub(crate) packets_at_another_rate: usize,
+    pub(crate) truncated: bool,
 }
 
 pub(crate) fn decode_with_facts(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
@@ -169,6 +170,7 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
     let mut mono = Mono::default();
     let mut codebooks = Codebooks::default();
     let (mut track_id, mut decoder) = sound_track(format, limits, &mut codebooks)?;
+    let claim = Claim::of(format);
     loop {
         match read_packets(format, &mut *decoder, track_id, limits, &mut mono)? {
             End::OfFile => break,
@@ -195,7 +197,53 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
         levels: mono.levels,
         damaged_packets: mono.damaged_packets,
         packets_at_another_rate: mono.packets_at_another_rate,
+        truncated: claim.is_broken(mono.frames_read, mono.ends_inside_a_packet),
     })
+}
+
+/// What the header says of the length.
+enum Claim {
+    Nothing,
+    Frames(u64),
+    /// That it wasn't known yet: a WAV file that is written to a pipe claims 4 GiB.
+    Unknown,
+}
+
+impl Claim {
+    fn of(format: &dyn FormatReader) -> Claim {
+        let Some(track) = format.default_track(TrackType::Audio) else {
+            return Claim::Nothing;
+        };
+        let Some(audio) = track.codec_params.as_ref().and_then(|all| all.audio()) else {
+            return Claim::Nothing;
+        };
+        // MP3 and Vorbis have no width of a sample, and no header that tells the length.
+        let bits = audio.bits_per_coded_sample.or(audio.bits_per_sample);
+        let channels = audio
+            .channels
+            .as_ref()
+            .map(|channels| channels.count() as u64);
+        match (track.num_frames, bits, channels) {
+            (None, Some(_), _) => Claim::Unknown,
+            (Some(frames), bits, Some(channels)) => {
+                let frame_bytes = channels * u64::from(bits.unwrap_or(8).div_ceil(8));
+                match frames.saturating_add(1).saturating_mul(frame_bytes) < u64::from(u32::MAX) {
+                    true => Claim::Frames(frames),
+                    false => Claim::Unknown,
+                }
+            }
+            _ => Claim::Nothing,
+        }
+    }
+
+    /// Whether there should have been more than `frames_read`, of a file that may have ended `inside_a_packet`.
+    fn is_broken(&self, frames_read: u64, inside_a_packet: bool) -> bool {
+        match self {
+            Claim::Nothing => inside_a_packet,
+            Claim::Frames(claimed) => inside_a_packet || *claimed > frames_read,
+            Claim::Unknown => false,
+        }
+    }
 }
 
 fn sound_track(
@@ -244,6 +292,7 @@ fn read_packets(
             Ok(None) => return Ok(End::OfFile),
             // The file ends inside a packet: what came before is the sound.
             Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                mono.ends_inside_a_packet = true;
                 return Ok(End::OfFile);
             }
             Err(Error::IoError(error)) => return Err(Unusable::Io(error)),
@@ -281,6 +330,9 @@ struct Mono {
     levels: Vec<ChannelLevel>,
     damaged_packets: usize,
     packets_at_another_rate: usize,
+    ends_inside_a_packet: bool,
+    /// Of all packets that could be decoded.
+    frames_read: u64,
 }
 
 impl Mono {
@@ -295,6 +347,7 @@ impl Mono {
         if frames == 0 {
             return Ok(());
         }
+        self.frames_read += frames as u64;
         if self.samples.is_empty() {
             if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
                 return Err(Unusable::SampleRate {
@@ -317,16 +370,19 @@ impl Mono {
         if self.levels.len() < planes.len() {
             self.levels.resize_with(planes.len(), ChannelLevel::default);
         }
-        let count = planes.len() as f32;
-        for frame in 0..frames {
-            let mut sum = 0.0;
-            for (plane, level) in planes.iter().zip(&mut self.levels) {
-                // Before the sum, in which two absurd channels could cancel.
-                check_sample(plane[frame], self.samples.len())?;
-                level.push(plane[frame]);
-                sum += plane[frame];
+        // Before the sum, in which two absurd channels could cancel.
+        check_samples(planes, self.samples.len())?;
+        let start = self.samples.len();
+        self.samples.resize(start + frames, 0.0);
+        for (plane, level) in planes.iter().zip(&mut self.levels) {
+            level.extend(plane);
+            for (sum, sample) in self.samples[start..].iter_mut().zip(plane) {
+                *sum += sample;
             }
-            self.samples.push(sum / count);
+        }
+        let count = planes.len() as f32;
+        for sum in &mut self.samples[start..] {
+            *sum /= count;
         }
         Ok(())
     }
@@ -339,6 +395,27 @@ impl Mono {
             self.samples.reserve_exact(room - length);
         }
     }
+}
+
+/// Of the planes of a packet, whose first frame is number `start` of the sound.
+fn check_samples(planes: &[Vec<f32>], start: usize) -> Result<(), Unusable> {
+    // Counting the rare is faster than looking for it.
+    let beyond = |plane: &Vec<f32>| {
+        let believed = |sample: &f32| sample.abs() <= MAX_SAMPLE;
+        plane
+            .iter()
+            .fold(0_u32, |count, sample| count + u32::from(!believed(sample)))
+    };
+    if planes.iter().map(beyond).sum::<u32>() == 0 {
+        return Ok(());
+    }
+    let frames = planes.first().map_or(0, Vec::len);
+    for frame in 0..frames {
+        for plane in planes {
+            check_sample(plane[frame], start + frame)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_sample(value: f32, at_sample: usize) -> Result<(), Unusable> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use params::ParamError;
 
+use crate::shown::shown;
 use crate::sound_files::Rejected;
 
 /// Whatever the world can do wrong between a folder and a batch.
@@ -21,7 +22,7 @@ pub enum DataError {
         got: String,
     },
     /// A sound file can't be used.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {reason}", shown(path))]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -30,19 +31,25 @@ pub enum DataError {
         reason: Unusable,
     },
     /// The folder or list of sounds does not exist.
-    #[error("{}: there is no such file or folder; check the path of the data", path.display())]
+    #[error(
+        "{}: there is no such file or folder; check the path of the data",
+        shown(path)
+    )]
     FolderMissing {
         /// The path asked for.
         path: PathBuf,
     },
     /// The path of the folder of sounds leads to something else.
-    #[error("{}: this is not a folder; name the folder that holds the sounds", path.display())]
+    #[error(
+        "{}: this is not a folder; name the folder that holds the sounds",
+        shown(path)
+    )]
     NotAFolder {
         /// The path asked for.
         path: PathBuf,
     },
     /// A folder could not be listed.
-    #[error("{}: can't list this folder: {source}", path.display())]
+    #[error("{}: can't list this folder: {source}", shown(path))]
     Walk {
         /// The folder that was searched.
         path: PathBuf,
@@ -52,7 +59,8 @@ pub enum DataError {
     /// The folder holds nothing that looks like a sound.
     #[error(
         "{}: no sound file (WAV, FLAC, OGG Vorbis, MP3, AIFF) in this folder or below; \
-         {skipped} other files were passed over", path.display()
+         {skipped} other files were passed over",
+        shown(path)
     )]
     NoAudioFiles {
         /// The folder that was searched.
@@ -61,7 +69,7 @@ pub enum DataError {
         skipped: usize,
     },
     /// The folder holds sound files, but none of them can be used.
-    #[error("{}: none of the {} sound files can be used:{}", path.display(), rejected.len(), FirstReasons(rejected))]
+    #[error("{}: none of the {} sound files can be used:{}", shown(path), rejected.len(), FirstReasons(rejected))]
     AllRejected {
         /// The folder that was searched.
         path: PathBuf,
@@ -72,14 +80,18 @@ pub enum DataError {
     #[error(
         "{}: this is neither a sound (WAV, FLAC, OGG Vorbis, MP3, AIFF), nor a folder of sounds, nor a list \
          of them (manifest.jsonl beside params.json, NSynth's examples.json, AudioCraft's *.jsonl, none of \
-         them compressed)", path.display()
+         them compressed)",
+        shown(path)
     )]
     NoSource {
         /// The path asked for.
         path: PathBuf,
     },
     /// The folder of the cache can't be used.
-    #[error("{}: can't keep decoded sounds here: {source}; name another folder, or switch the cache off", path.display())]
+    #[error(
+        "{}: can't keep decoded sounds here: {source}; name another folder, or switch the cache off",
+        shown(path)
+    )]
     Cache {
         /// The folder.
         path: PathBuf,
@@ -87,7 +99,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// A list of sounds, or the description beside it, can't be read.
-    #[error("{}: can't read it: {source}", path.display())]
+    #[error("{}: can't read it: {source}", shown(path))]
     List {
         /// The file.
         path: PathBuf,
@@ -97,20 +109,24 @@ pub enum DataError {
     /// A folder has a manifest, but nothing in it tells what the labels mean.
     #[error(
         "{}: there is no params.json beside this list; add it, or, if its rows have no labels, name the \
-         list itself in place of its folder", list.display()
+         list itself in place of its folder",
+        shown(list)
     )]
     DescriptionMissing {
         /// The list.
         list: PathBuf,
     },
     /// A list has no rows.
-    #[error("{}: it lists no sound; add rows, or name the folder that holds the sounds", path.display())]
+    #[error(
+        "{}: it lists no sound; add rows, or name the folder that holds the sounds",
+        shown(path)
+    )]
     EmptyList {
         /// The list.
         path: PathBuf,
     },
     /// A row of a list of sounds, or a line of the description beside it, is not what it must be.
-    #[error("{}, line {line}: {fault}", path.display())]
+    #[error("{}, line {line}: {fault}", shown(path))]
     Row {
         /// The list, or the description.
         path: PathBuf,
@@ -185,18 +201,18 @@ pub enum DataError {
 #[derive(Debug, thiserror::Error)]
 pub enum RowFault {
     /// It is not JSON, lacks a key, or holds a value of the wrong type.
-    #[error("{}", JsonFault(key, source))]
+    #[error("{}", JsonFault(key, cause))]
     Json {
         /// Where in the row, `.` for the row itself.
         key: String,
-        /// The cause.
-        source: serde_json::Error,
+        /// The cause. It isn't the error's source, since it knows the row alone: its line would be a second one.
+        cause: serde_json::Error,
     },
     /// Its parameters are not those of the description.
     #[error(transparent)]
     Param(ParamError),
     /// Its sound can't be found.
-    #[error("`path`: can't find {}: {source}", sound.display())]
+    #[error("`path`: can't find {}: {source}", shown(sound))]
     NoFile {
         /// The path, as the row gives it.
         sound: PathBuf,
@@ -206,7 +222,8 @@ pub enum RowFault {
     /// Its path is absolute, or leads out of the folder of the list.
     #[error(
         "`path`: {} leaves the folder of this list; give a relative path without `..`, to a file \
-         that is no link out of the folder", sound.display()
+         that is no link out of the folder",
+        shown(sound)
     )]
     Outside {
         /// The path, as the row gives it.
@@ -218,7 +235,10 @@ pub enum RowFault {
     )]
     NoDescription,
     /// Its sound is in an earlier row.
-    #[error("`path`: {} is in line {first_line} already; remove one of the two", sound.display())]
+    #[error(
+        "`path`: {} is in line {first_line} already; remove one of the two",
+        shown(sound)
+    )]
     Duplicate {
         /// The path, as the row gives it.
         sound: PathBuf,
@@ -352,7 +372,7 @@ impl fmt::Display for FirstReasons<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
         for rejected in self.0.iter().take(SHOWN) {
-            write!(out, "\n  {}: {}", rejected.path.display(), rejected.reason)?;
+            write!(out, "\n  {}: {}", shown(&rejected.path), rejected.reason)?;
         }
         if self.0.len() > SHOWN {
             write!(out, "\n  and {} more", self.0.len() - SHOWN)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use params::{ParamSpec, ParamVector};
 
 use crate::audio::Audio;
-use crate::error::DataError;
+use crate::error::{DataError, Unusable};
 use crate::folder::{FolderSource, claims_sound};
 use crate::json::folder_of;
 use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
@@ -67,6 +67,10 @@ impl FileSource {
             _ if facts.is_file() && claims_sound(&list).unwrap_or(true) => {
                 ListSource::of_file(&list, reader).map(FileSource::List)
             }
+            _ if !facts.is_file() => Err(DataError::Unusable {
+                path: list,
+                reason: Unusable::NotRegular,
+            }),
             _ => Err(DataError::NoSource { path: list }),
         }
     }

@@ -42,6 +42,8 @@ pub(crate) fn parse<T: DeserializeOwned>(
     first_line: usize,
     text: &[u8],
 ) -> Result<T, DataError> {
+    // Windows' editors put a mark before the first line, which is no JSON.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut json = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| (error.path().to_string(), error.into_inner()))
@@ -49,9 +51,9 @@ pub(crate) fn parse<T: DeserializeOwned>(
             Ok(()) => Ok(value),
             Err(source) => Err((".".to_owned(), source)),
         })
-        .map_err(|(key, source)| {
-            let line = first_line + source.line().saturating_sub(1);
-            row_error(path, line, RowFault::Json { key, source })
+        .map_err(|(key, cause)| {
+            let line = first_line + cause.line().saturating_sub(1);
+            row_error(path, line, RowFault::Json { key, cause })
         })
 }
 

@@ -18,7 +18,19 @@ pub(crate) struct ChannelLevel {
 }
 
 impl ChannelLevel {
-    pub(crate) fn push(&mut self, sample: f32) {
+    /// Follows on with samples of which none is NaN.
+    pub(crate) fn extend(&mut self, samples: &[f32]) {
+        let peak = largest_magnitude(samples);
+        // Most packets have nothing at full scale, and need no look at neighbours.
+        if peak >= FULL_SCALE {
+            samples.iter().for_each(|&sample| self.push(sample));
+        } else if !samples.is_empty() {
+            self.peak = self.peak.max(peak);
+            self.run = 0;
+        }
+    }
+
+    fn push(&mut self, sample: f32) {
         self.peak = self.peak.max(sample.abs());
         if sample.abs() < FULL_SCALE {
             self.run = 0;
@@ -48,14 +60,47 @@ impl ChannelLevel {
     }
 }
 
+/// Several maxima side by side, so that they are found as vectors.
+fn largest_magnitude(samples: &[f32]) -> f32 {
+    let (blocks, rest) = samples.as_chunks::<16>();
+    let mut largest = [0.0_f32; 16];
+    for block in blocks {
+        for (largest, sample) in largest.iter_mut().zip(block) {
+            let magnitude = sample.abs();
+            *largest = if magnitude > *largest {
+                magnitude
+            } else {
+                *largest
+            };
+        }
+    }
+    let rest = rest.iter().map(|sample| sample.abs());
+    largest.into_iter().chain(rest).fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn level(samples: &[f32]) -> ChannelLevel {
         let mut level = ChannelLevel::default();
         samples.iter().for_each(|&sample| level.push(sample));
         level
+    }
+
+    proptest! {
+        #[test]
+        fn packets_of_any_length_are_followed_as_single_samples_are(
+            samples in prop::collection::vec(prop_oneof![Just(1.0_f32), Just(-1.0), -0.9_f32..0.9], 0..200),
+            length in 1_usize..50,
+        ) {
+            let mut packets = ChannelLevel::default();
+            samples.chunks(length).for_each(|packet| packets.extend(packet));
+            let singles = level(&samples);
+            prop_assert_eq!(packets.peak(), singles.peak());
+            prop_assert_eq!(packets.clipped_samples(), singles.clipped_samples());
+        }
     }
 
     #[test]

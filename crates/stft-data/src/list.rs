@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -77,7 +77,12 @@ impl ListSource {
             if cont.is_some() {
                 return Err(row_error(list, line, RowFault::NoDescription));
             }
-            if let Some(first_line) = first_lines.insert(path.clone(), line) {
+            // `./a.wav` is `a.wav`.
+            let plain: PathBuf = path
+                .components()
+                .filter(|part| *part != Component::CurDir)
+                .collect();
+            if let Some(first_line) = first_lines.insert(plain, line) {
                 let sound = path;
                 return Err(row_error(
                     list,
@@ -93,7 +98,17 @@ impl ListSource {
     /// A list of one, which stands for itself.
     pub(crate) fn of_file(file: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
         let name = file.file_name().map(PathBuf::from);
-        ListSource::open(file, name.into_iter().collect(), reader)
+        let source = ListSource::open(file, name.into_iter().collect(), reader);
+        source.map_err(|error| match error {
+            // One file needs no list of what is wrong with each.
+            DataError::AllRejected { mut rejected, .. } if rejected.len() == 1 => {
+                DataError::Unusable {
+                    path: file.to_owned(),
+                    reason: rejected.remove(0).reason,
+                }
+            }
+            error => error,
+        })
     }
 
     fn open(

@@ -33,11 +33,12 @@ const RECOUNT_SHARE: u64 = 16;
 /// several processes may use one cache at once. It holds its own key and digests of its content, so one
 /// that was cut off, damaged or put in the place of another is made again and never used.
 ///
-/// The limit counts the bytes of all entries. Where a new one has no room, those go that were used least
+/// The limit counts the bytes of all entries, and a folder that has more when it is used first is brought
+/// down to it. Where a new entry has no room, those go that were used least
 /// recently, a sixteenth of the limit at once, but never one that this process has used: training asks
 /// for every sound once in an epoch, and throwing out the oldest would throw out each sound just before
 /// its turn. What has no room after that is not kept. Several processes that fill one cache at once may
-/// overshoot the limit by a sixteenth each. A cache that can't be written to is reported once and then
+/// overshoot the limit by a sixteenth each, until the next one begins. A cache that can't be written to is reported once and then
 /// only read.
 #[derive(Debug)]
 pub struct SoundCache {
@@ -51,6 +52,8 @@ struct State {
     /// What this process has used, or is writing.
     in_use: HashMap<Key, InUse>,
     in_use_bytes: u64,
+    /// All entries were counted once.
+    counted: bool,
     /// Bytes of all other entries when they were counted last.
     other_bytes: u64,
     /// How much may be written before they are counted again.
@@ -123,6 +126,7 @@ impl SoundCache {
         now: SystemTime,
         read: impl FnOnce(&mut File, &Key) -> io::Result<T>,
     ) -> Option<T> {
+        self.count_once();
         let path = self.path(key);
         let mut file = File::open(&path).ok()?;
         let found = read(&mut file, key)
@@ -132,6 +136,16 @@ impl SoundCache {
             .ok()?;
         self.use_entry(key, &path, file.metadata().ok()?.len(), now);
         Some(found)
+    }
+
+    /// The folder may have been filled under a larger limit.
+    fn count_once(&self) {
+        let mut state = self.state();
+        if !state.counted {
+            state.counted = true;
+            state.other_bytes = self.shrink(state.in_use_bytes, 0, &state);
+            state.until_recount_bytes = self.limit_bytes / RECOUNT_SHARE;
+        }
     }
 
     /// Notes that an entry is in use, here and, by its date, for other processes.
@@ -144,6 +158,8 @@ impl SoundCache {
         match state.in_use.get(key) {
             Some(known) if recent(known.dated) => return,
             Some(_) => {}
+            // Others filled the folder meanwhile: what is more than the limit may go.
+            None if state.in_use_bytes + bytes > self.limit_bytes => return,
             None => state.other_bytes = state.other_bytes.saturating_sub(bytes),
         }
         state.claim(key, InUse { bytes, dated: now });
@@ -192,6 +208,7 @@ impl SoundCache {
 
     /// Reserves room for an entry; false if it is not to be kept.
     fn make_room(&self, key: &Key, bytes: u64) -> bool {
+        self.count_once();
         let mut state = self.state();
         let claimed = state.in_use.get(key).map_or(0, |known| known.bytes);
         let kept_bytes = state.in_use_bytes - claimed + bytes;
@@ -476,6 +493,41 @@ mod tests {
         assert_eq!(names(folder.path()).len(), 2);
         assert!(names(folder.path()).contains(&6));
         assert!(letter.exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_filled_under_a_larger_limit_shrinks_though_it_is_only_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = entry(&[0.5; 1000]);
+        let bytes = one.bytes(&key(1));
+        let wide = open(&folder, 10 * bytes);
+        for n in 1..=9 {
+            wide.put(&key(n), &one);
+            set_age(&wide.path(&key(n)), 100 - u64::from(n));
+        }
+        let narrow = open(&folder, 4 * bytes);
+        for n in 1..=9 {
+            let found = narrow.facts(&key(n));
+            assert_eq!(found.is_some(), n >= 7, "entry {n}");
+        }
+        assert_eq!(names(folder.path()), [7, 8, 9]);
+    }
+
+    #[test]
+    fn what_others_wrote_beyond_the_limit_is_read_and_not_claimed() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = entry(&[0.5; 1000]);
+        let bytes = one.bytes(&key(1));
+        let narrow = open(&folder, 2 * bytes);
+        assert_eq!(narrow.entry(&key(1)), None);
+        let wide = open(&folder, 10 * bytes);
+        for n in 1..=5 {
+            wide.put(&key(n), &one);
+        }
+        for n in 1..=5 {
+            assert!(narrow.entry(&key(n)).is_some());
+        }
+        assert_eq!(narrow.state().in_use_bytes, 2 * bytes);
     }
 
     #[test]

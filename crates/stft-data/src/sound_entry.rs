@@ -57,6 +57,7 @@ struct KeptFacts {
     clipped_samples: usize,
     damaged_packets: usize,
     packets_at_another_rate: usize,
+    truncated: bool,
     fingerprint: Fingerprint,
 }
 
@@ -228,6 +229,7 @@ pub(crate) mod tests {
             levels: vec![],
             damaged_packets: 3,
             packets_at_another_rate: 2,
+            truncated: true,
         };
         Entry {
             file: SoundFile::of(&decoded),

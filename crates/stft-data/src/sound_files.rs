@@ -9,6 +9,7 @@ use crate::error::{DataError, Unusable};
 use crate::level::ChannelLevel;
 use crate::reader::SoundReader;
 use crate::resample::resampled_length;
+use crate::shown::shown;
 use crate::sound_key::Key;
 use crate::source::Fingerprint;
 
@@ -43,6 +44,9 @@ pub struct SoundFile {
     /// Packets that could be decoded and were passed over, because their sample rate is another than that
     /// of the first: a chain of streams may change its rate, and chance bytes may look like an MP3 frame.
     pub packets_at_another_rate: usize,
+    /// The file ends before its sound does: inside a packet, or before the length that its header gives. What is there is
+    /// used. An MP3 or Ogg file that was cut between two packets can't be told from a shorter one.
+    pub truncated: bool,
     /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
     /// re-encoded copy has the same.
     pub fingerprint: Fingerprint,
@@ -56,6 +60,7 @@ impl SoundFile {
             levels,
             damaged_packets,
             packets_at_another_rate,
+            truncated,
         } = decoded;
         SoundFile {
             path: PathBuf::new(),
@@ -69,6 +74,7 @@ impl SoundFile {
             clipped_samples: levels.iter().map(ChannelLevel::clipped_samples).sum(),
             damaged_packets: *damaged_packets,
             packets_at_another_rate: *packets_at_another_rate,
+            truncated: *truncated,
             fingerprint: fingerprint(audio),
         }
     }
@@ -146,7 +152,7 @@ impl SoundFiles {
     }
 
     pub(crate) fn name(&self, index: usize) -> String {
-        self.files[index].path.display().to_string()
+        shown(&self.files[index].path).to_string()
     }
 
     pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
@@ -203,6 +209,7 @@ mod tests {
                     levels: vec![ChannelLevel::default()],
                     damaged_packets: 0,
                     packets_at_another_rate: 0,
+                    truncated: false,
                 });
                 assert_eq!(file.samples_at(to_hz), resampled.samples.len());
                 checked += 1;

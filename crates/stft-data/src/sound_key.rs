@@ -9,7 +9,7 @@ use crate::error::Unusable;
 
 /// Raised whenever decoding or resampling gives other samples than before, or other facts are kept: no
 /// older entry is found after that. A test holds it and the samples together.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Larger files are decoded each time: to know whether an entry is theirs they would have to be read
 /// to their end first, and a header may be followed by a terabyte of holes.

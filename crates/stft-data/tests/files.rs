@@ -189,6 +189,50 @@ fn a_header_that_claims_gigabytes_gives_what_is_present() {
     );
 }
 
+#[test]
+fn a_file_that_ends_before_its_sound_is_truncated_and_a_whole_one_is_not() {
+    let facts = |path: &Path| {
+        let folder = path.parent().unwrap();
+        let source = FolderSource::open(folder, &SoundReader::default()).ok()?;
+        let name = path.file_name().unwrap();
+        source
+            .files()
+            .iter()
+            .find(|file| file.path == Path::new(name))
+            .cloned()
+    };
+    let (mut whole, mut cut) = (0, 0);
+    for entry in fs::read_dir(fixture("")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!facts(&path).unwrap().truncated, "{}", path.display());
+        whole += 1;
+        let bytes = fs::read(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let (_folder, path) = file_with(name, &bytes[..bytes.len() * 6 / 10]);
+        // A file of a single packet has nothing before the cut.
+        if let Some(file) = facts(&path) {
+            // The first stream of the chain is whole, and of the second no page is.
+            assert_eq!(file.truncated, name != "chained.ogg", "{name}");
+            cut += 1;
+        }
+    }
+    // Two FLAC files and an Ogg file are a single block.
+    assert_eq!((whole, cut), (18, 15));
+}
+
+#[test]
+fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
+    let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
+    let data = bytes.windows(4).position(|four| four == b"data").unwrap();
+    for (claim, truncated) in [(u32::MAX, false), (1 << 30, true)] {
+        bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
+        bytes[data + 4..data + 8].copy_from_slice(&claim.to_le_bytes());
+        let (folder, _path) = file_with("streamed.wav", &bytes);
+        let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+        assert_eq!(source.files()[0].truncated, truncated, "{claim}");
+    }
+}
+
 /// Where the frames of an MP3 file (MPEG-1) begin; the first one holds no sound but a table of contents.
 fn mp3_frames(bytes: &[u8]) -> Vec<usize> {
     const KBPS: [usize; 15] = [

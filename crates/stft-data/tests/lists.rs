@@ -181,6 +181,10 @@ fn a_fault_in_an_audiocraft_list_is_told_by_line_and_key() {
     let good = r#"{"path": "a.wav", "duration": 0.5, "sample_rate": 8000}"#;
     for (rows, expected) in [
         (
+            format!("{good}\n{}", good.replace("a.wav", "./a.wav")),
+            "line 2: `path`: ./a.wav is in line 1 already",
+        ),
+        (
             format!("{good}\n\n{good}"),
             "line 3: `path`: a.wav is in line 1 already",
         ),

@@ -356,6 +356,27 @@ impl Experiment {
     /// A file that can't be read, a key that doesn't exist (with its line and the nearest
     /// key), a value that doesn't fit, or settings that contradict each other.
     pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Self, TrainerError> {
+        let (experiment, layers) = Self::read(file, overrides)?;
+        experiment.validate().map_err(|error| layers.trace(error))?;
+        Ok(experiment)
+    }
+
+    /// The data of an experiment and its seed, where nothing is trained: the rest must be written well, but need not
+    /// fit.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of the data alone.
+    pub fn load_data(
+        file: Option<&Path>,
+        overrides: &[String],
+    ) -> Result<(DataConfig, u64), TrainerError> {
+        let (experiment, layers) = Self::read(file, overrides)?;
+        let valid = experiment.data.validate().map_err(in_data);
+        valid.map_err(|error| layers.trace(error))?;
+        Ok((experiment.data, experiment.seed))
+    }
+
+    fn read(file: Option<&Path>, overrides: &[String]) -> Result<(Self, Layers), TrainerError> {
         let mut layers = Layers::new("the default experiment", DEFAULT_EXPERIMENT)?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
@@ -366,8 +387,7 @@ impl Experiment {
             layers.add_override(text)?;
             experiment = layers.resolve(derive_sizes)?;
         }
-        experiment.validate().map_err(|error| layers.trace(error))?;
-        Ok(experiment)
+        Ok((experiment, layers))
     }
 
     /// The experiment as TOML, complete.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use stft_data::DataConfig;
 use trainer::{Experiment, TrainerError};
 
 /// Which experiment, and what is changed in it.
@@ -25,5 +26,10 @@ impl ExperimentArguments {
             overrides.push(format!("source.path={}", toml::Value::from(data)));
         }
         Experiment::load(self.config.as_deref(), &overrides)
+    }
+
+    /// What it says of data, and its seed, for commands that train nothing.
+    pub fn load_data(&self) -> Result<(DataConfig, u64), TrainerError> {
+        Experiment::load_data(self.config.as_deref(), &self.overrides)
     }
 }

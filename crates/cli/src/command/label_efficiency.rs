@@ -11,8 +11,8 @@ use matching::Panel;
 use report::{Finetuning, LabelEfficiency};
 use stft_data::{Split, TrainStatistics};
 use trainer::{
-    AutoencoderStart, Devices, OpenExperiment, ParameterPredictor, RunDir, Stage, StageState, StartsIn, Summary,
-    TransformerStart,
+    AutoencoderStart, Devices, OpenExperiment, ParameterPredictor, RunDir, Stage, StageState,
+    StartsIn, Summary, TransformerStart,
 };
 
 use crate::backend::DeviceName;
@@ -137,8 +137,14 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     };
     RunDir::check(&arguments.out, None)?;
     let mut parts = Path::new(&arguments.name).components();
-    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-        bail!("--name: expected the name of a directory, got `{}`", arguments.name);
+    if !matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    ) {
+        bail!(
+            "--name: expected the name of a directory, got `{}`",
+            arguments.name
+        );
     }
     let cells: Vec<Cell> = study.cells().collect();
     let (begun, mut result) = (Instant::now(), LabelEfficiency::default());
@@ -163,7 +169,10 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     }
     print(&result)?;
     let written = study.directory.join("label-efficiency");
-    print(format_args!("\nplot and numbers  {}.svg, .json, .md", written.display()))
+    print(format_args!(
+        "\nplot and numbers  {}.svg, .json, .md",
+        written.display()
+    ))
 }
 
 struct Study<'a> {
@@ -175,9 +184,15 @@ struct Study<'a> {
 impl Study<'_> {
     /// Seed by seed, so that a study that was broken off has whole seeds.
     fn cells(&self) -> impl Iterator<Item = Cell> {
-        let LabelEfficiencyArguments { seeds, shares, starts, .. } = self.arguments;
+        let LabelEfficiencyArguments {
+            seeds,
+            shares,
+            starts,
+            ..
+        } = self.arguments;
         seeds.iter().flat_map(move |&seed| {
-            let with_share = move |&share: &f64| starts.iter().map(move |&start| Cell { start, share, seed });
+            let with_share =
+                move |&share: &f64| starts.iter().map(move |&start| Cell { start, share, seed });
             shares.iter().flat_map(with_share)
         })
     }
@@ -197,7 +212,10 @@ impl Study<'_> {
         change: impl FnOnce(&mut trainer::Stages),
         statistics: Option<TrainStatistics>,
     ) -> anyhow::Result<OpenExperiment> {
-        let mut experiment = self.arguments.experiment.load(self.arguments.data.as_deref())?;
+        let mut experiment = self
+            .arguments
+            .experiment
+            .load(self.arguments.data.as_deref())?;
         experiment.seed = seed;
         change(&mut experiment.stages);
         let cache = RunDir::sound_cache(&self.arguments.out);
@@ -216,7 +234,10 @@ impl Study<'_> {
         };
         let stages: Vec<Stage> = Stage::ALL.into_iter().filter(needed).collect();
         let run = self.pretraining(seed);
-        if stages.iter().all(|stage| run.stage(stage.name()).state() == StageState::Finished) {
+        if stages
+            .iter()
+            .all(|stage| run.stage(stage.name()).state() == StageState::Finished)
+        {
             return Ok(());
         }
         let opened = self.open(seed, |_| (), run.statistics()?)?;
@@ -242,7 +263,9 @@ impl Study<'_> {
             Some(summary) => summary,
             None => read_json(&run.stage(stage.name()).summary())?,
         };
-        let test = summary.parameter_test.context("no sound was held out for testing")?;
+        let test = summary
+            .parameter_test
+            .context("no sound was held out for testing")?;
         let heads = test.estimates.first().context("nothing was estimated")?;
         let mut figures = BTreeMap::new();
         for (name, value) in [
@@ -284,7 +307,10 @@ impl Study<'_> {
         let eta = PipelineEta::new(&[stage], opened.experiment(), held_out);
         let mut progress = Progress::new(&eta, 0);
         eprintln!("{}, {stage}", run.path().display());
-        match opened.stage(stage, starts)?.run(&run, &self.devices, &mut progress)? {
+        match opened
+            .stage(stage, starts)?
+            .run(&run, &self.devices, &mut progress)?
+        {
             trainer::StageReport::Trained(summary) => Ok(Some(summary)),
             trainer::StageReport::Tested(_) => bail!("{stage} trains nothing"),
         }
@@ -292,7 +318,12 @@ impl Study<'_> {
 
     /// Mean distances between held-out sounds and what the embedded synthesizer makes of their estimated parameters;
     /// none for another synthesizer's. They are kept beside the stage's summary.
-    fn distances(&self, opened: &OpenExperiment, run: &RunDir, stage: Stage) -> anyhow::Result<BTreeMap<String, f64>> {
+    fn distances(
+        &self,
+        opened: &OpenExperiment,
+        run: &RunDir,
+        stage: Stage,
+    ) -> anyhow::Result<BTreeMap<String, f64>> {
         if opened.parameters() != Some(synth::spec()) {
             return Ok(BTreeMap::new());
         }
@@ -341,6 +372,7 @@ fn choose(stages: &mut trainer::Stages, start: Start, share: f64) {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("can't read {}", path.display()))
 }

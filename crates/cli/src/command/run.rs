@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use report::write_report;
-use stft_data::TrainStatistics;
+use stft_data::{TrainStatistics, shown};
 use trainer::{
     Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
 };
@@ -266,11 +266,7 @@ fn report_data(prepared: &OpenExperiment) {
         );
     }
     for rejected in prepared.rejected() {
-        eprintln!(
-            "  rejected {}: {}",
-            rejected.path.display(),
-            rejected.reason
-        );
+        eprintln!("  rejected {}: {}", shown(&rejected.path), rejected.reason);
     }
     let count = |split| prepared.dataset().indices(split).len();
     eprintln!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, SoundReader};
+use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, SoundReader, shown};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
@@ -26,7 +26,7 @@ pub struct CheckArguments {
 }
 
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let reader = SoundReader::new(&arguments.experiment.load(None)?.data);
+    let reader = SoundReader::new(&arguments.experiment.load_data()?.0);
     let show = |files: &[SoundFile], rejected: &[Rejected], skipped: Option<usize>| {
         let checked = Checked::new(files, rejected, skipped);
         match arguments.json {
@@ -88,7 +88,8 @@ impl<'a> Checked<'a> {
     }
 
     fn seconds(&self) -> f64 {
-        self.files.iter().map(Row::seconds).sum()
+        // The sum of nothing is -0.
+        self.files.iter().map(Row::seconds).sum::<f64>() + 0.0
     }
 
     fn peak_dbfs(&self) -> Option<f64> {
@@ -101,25 +102,31 @@ impl<'a> Checked<'a> {
         let reasons = self
             .rejected
             .iter()
-            .map(|rejected| format!("rejected {}: {}", rejected.path.display(), rejected.reason));
+            .map(|rejected| format!("rejected {}: {}", shown(&rejected.path), rejected.reason));
         lines.extend(reasons);
         let skipped = match self.skipped {
             Some(skipped) => format!(", {skipped} skipped as no sound"),
             None => String::new(),
         };
+        let files = if self.files.len() == 1 {
+            "file"
+        } else {
+            "files"
+        };
         lines.push(format!(
-            "{} files used, {:.1} s in all; {} rejected{skipped}",
+            "{} {files} used, {:.1} s in all; {} rejected{skipped}",
             self.files.len(),
             self.seconds(),
             self.rejected.len()
         ));
         lines.push(format!(
-            "silent: {} all zero, {} below {QUIET_DBFS} dBFS; clipped: {}; duplicates: {}; with damaged packets: {}",
+            "silent: {} all zero, {} below {QUIET_DBFS} dBFS; clipped: {}; duplicates: {}; with damaged packets: {}; truncated: {}",
             self.count(|row| row.file.silent),
             self.count(Row::quiet),
             self.count(Row::clipped),
             self.count(|row| row.duplicate_of.is_some()),
             self.count(|row| row.file.damaged_packets > 0),
+            self.count(|row| row.file.truncated),
         ));
         if let Some(peak) = self.peak_dbfs() {
             lines.push(format!("highest peak: {peak:.1} dBFS"));
@@ -130,7 +137,10 @@ impl<'a> Checked<'a> {
         ] {
             let counts: Vec<String> = counts
                 .iter()
-                .map(|(value, files)| format!("{value} in {files} files"))
+                .map(|(value, files)| match files {
+                    1 => format!("{value} in 1 file"),
+                    _ => format!("{value} in {files} files"),
+                })
                 .collect();
             if !counts.is_empty() {
                 lines.push(format!("{name}: {}", counts.join(", ")));
@@ -142,7 +152,7 @@ impl<'a> Checked<'a> {
     fn json(&self) -> Value {
         let rejected = self.rejected.iter().map(|rejected| {
             json!({
-                "path": rejected.path.display().to_string(),
+                "path": text(&rejected.path),
                 "reason": rejected.reason.to_string(),
             })
         });
@@ -164,6 +174,7 @@ impl<'a> Checked<'a> {
                 "clipped": self.count(Row::clipped),
                 "duplicates": self.count(|row| row.duplicate_of.is_some()),
                 "with_damaged_packets": self.count(|row| row.file.damaged_packets > 0),
+                "truncated": self.count(|row| row.file.truncated),
                 "files_by_sample_rate_hz": counts(self.rates()),
                 "files_by_channels": counts(self.channels()),
             },
@@ -222,7 +233,7 @@ impl Row<'_> {
             self.seconds(),
             file.sample_rate_hz,
             file.channels,
-            file.path.display()
+            shown(&file.path)
         );
         if let Some(silence) = self.silence() {
             line.push_str(&format!("  (silent: {silence})"));
@@ -231,7 +242,10 @@ impl Row<'_> {
             line.push_str(&format!("  (clipped: {} samples)", file.clipped_samples));
         }
         if let Some(original) = self.duplicate_of {
-            line.push_str(&format!("  (same as {})", original.display()));
+            line.push_str(&format!("  (same as {})", shown(original)));
+        }
+        if file.truncated {
+            line.push_str("  (truncated: it ends before its sound does)");
         }
         if file.damaged_packets > 0 {
             line.push_str(&format!(
@@ -250,7 +264,7 @@ impl Row<'_> {
 
     fn json(&self) -> Value {
         json!({
-            "path": self.file.path.display().to_string(),
+            "path": text(&self.file.path),
             "seconds": self.seconds(),
             "sample_rate_hz": self.file.sample_rate_hz,
             "channels": self.file.channels,
@@ -258,9 +272,18 @@ impl Row<'_> {
             "silent": self.silence(),
             "clipped": self.clipped(),
             "clipped_samples": self.file.clipped_samples,
-            "duplicate_of": self.duplicate_of.map(|path| path.display().to_string()),
+            "duplicate_of": self.duplicate_of.map(text),
             "damaged_packets": self.file.damaged_packets,
+            "truncated": self.file.truncated,
             "packets_at_another_rate": self.file.packets_at_another_rate,
         })
+    }
+}
+
+/// The path as it is, for programs. One that is no text is shown with escapes, so that two can be told apart.
+fn text(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => shown(path).to_string(),
     }
 }

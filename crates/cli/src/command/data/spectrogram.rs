@@ -31,7 +31,7 @@ pub struct SpectrogramArguments {
 }
 
 pub fn run(arguments: &SpectrogramArguments) -> anyhow::Result<()> {
-    let config = arguments.experiment.load(None)?.data;
+    let (config, _) = arguments.experiment.load_data()?;
     let outputs: Vec<&Path> = [&arguments.png, &arguments.npy]
         .into_iter()
         .flatten()
@@ -43,7 +43,7 @@ pub fn run(arguments: &SpectrogramArguments) -> anyhow::Result<()> {
         }
     }
     if let [png, npy] = outputs[..]
-        && png == npy
+        && same_place(png, npy)
     {
         bail!("--png and --npy are both {}; name two files", png.display());
     }
@@ -149,6 +149,18 @@ fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     };
     file.write_all(bytes)
         .with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Whether two files that aren't there yet would be one.
+fn same_place(one: &Path, other: &Path) -> bool {
+    let parent = |path: &Path| {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        parent.canonicalize().unwrap_or(parent.to_owned())
+    };
+    one.file_name() == other.file_name() && parent(one) == parent(other)
 }
 
 fn already_there(path: &Path) -> String {

@@ -28,13 +28,12 @@ pub struct StatsArguments {
 }
 
 pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
-    let experiment = arguments.experiment.load(None)?;
-    let config = experiment.data;
+    let (config, seed) = arguments.experiment.load_data()?;
     let source = Arc::new(FileSource::open(
         &arguments.path,
         &SoundReader::new(&config),
     )?);
-    let dataset = Dataset::open(source.clone(), &config, experiment.seed);
+    let dataset = Dataset::open(source.clone(), &config, seed);
     let stats = Stats {
         files: source.files().len(),
         rejected: source.rejected().len(),

@@ -1,0 +1,65 @@
+use std::fmt::{self, Write};
+use std::path::Path;
+
+/// A path for people: on one line, and without anything that a terminal would obey.
+///
+/// Control characters, those that turn the direction of text, and bytes that are no text are escaped as in Rust's
+/// literals. Different paths look different, but for names that hold such an escape themselves.
+///
+/// ```
+/// let path = std::path::Path::new("kicks/\u{1b}[2Jdeep\n.wav");
+/// assert_eq!(stft_data::shown(path).to_string(), r"kicks/\u{1b}[2Jdeep\n.wav");
+/// ```
+pub fn shown(path: &Path) -> impl fmt::Display {
+    struct Shown<'a>(&'a Path);
+
+    impl fmt::Display for Shown<'_> {
+        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for chunk in self.0.as_os_str().as_encoded_bytes().utf8_chunks() {
+                for c in chunk.valid().chars() {
+                    match c.is_control() || turns_text(c) {
+                        true => write!(out, "{}", c.escape_default())?,
+                        false => out.write_char(c)?,
+                    }
+                }
+                for byte in chunk.invalid() {
+                    write!(out, "\\x{byte:02x}")?;
+                }
+            }
+            Ok(())
+        }
+    }
+
+    Shown(path)
+}
+
+/// Marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped_and_other_text_is_not() {
+        for (path, expected) in [
+            ("größe/太鼓 1.wav", "größe/太鼓 1.wav"),
+            ("a\r\nrejected b", r"a\r\nrejected b"),
+            ("\u{7f}\u{9b}31m", r"\u{7f}\u{9b}31m"),
+            ("a\u{202e}vaw.exe", r"a\u{202e}vaw.exe"),
+        ] {
+            assert_eq!(shown(Path::new(path)).to_string(), expected);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_are_told_apart() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = |bytes: &[u8]| shown(Path::new(std::ffi::OsStr::from_bytes(bytes))).to_string();
+        assert_eq!(name(b"a\xff.wav"), r"a\xff.wav");
+        assert_ne!(name(b"a\xff.wav"), name(b"a\xfe.wav"));
+    }
+}
