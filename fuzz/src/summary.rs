@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use crate::case::Case;
 use crate::seeds::seeds;
 use crate::trial::{MAX_BYTES, MAX_SECONDS, Outcome, Trial};
 
@@ -12,6 +13,8 @@ pub struct Summary {
     pub groups: BTreeMap<String, BTreeMap<String, u64>>,
     /// Files that did harm.
     pub offences: Vec<Trial>,
+    /// Files on which the decoder library panicked, was caught, and which were refused for it.
+    pub caught_panics: Vec<Case>,
     /// The file that took longest.
     pub slowest: Option<Trial>,
     /// The file that took the most memory.
@@ -22,6 +25,10 @@ pub struct Summary {
 
 const USABLE: &str = "usable";
 const OFFENCE: &str = "OFFENCE";
+/// The variant of [`stft_data::Unusable`] that a caught panic ends as.
+const CAUGHT: &str = "DecoderPanicked";
+/// Most files that are named for one fact.
+const NAMED: usize = 20;
 
 impl Summary {
     /// Number of files.
@@ -57,6 +64,9 @@ impl Summary {
         *ends.entry(end.to_owned()).or_default() += 1;
         keep_greater(&mut self.slowest, &trial, |trial| trial.time);
         keep_greater(&mut self.largest, &trial, |trial| trial.peak_bytes);
+        if trial.outcome == Outcome::Refused(CAUGHT.to_owned()) {
+            self.caught_panics.push(trial.case);
+        }
         if matches!(trial.outcome, Outcome::Offence(_)) {
             self.offences.push(trial);
         }
@@ -77,6 +87,8 @@ impl Summary {
         }
         self.offences.extend(other.offences);
         self.offences.sort_by_key(|trial| trial.case);
+        self.caught_panics.extend(other.caught_panics);
+        self.caught_panics.sort();
     }
 }
 
@@ -129,10 +141,28 @@ impl fmt::Display for Summary {
             self.files(),
             self.elapsed.as_secs_f32()
         )?;
+        let caught = self.caught_panics.len();
+        if caught > 0 {
+            let names: Vec<String> = self
+                .caught_panics
+                .iter()
+                .take(NAMED)
+                .map(ToString::to_string)
+                .collect();
+            let more = match caught.saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            writeln!(
+                out,
+                "panics caught in the decoders: {caught}, files {}{more}",
+                names.join(", ")
+            )?;
+        }
         if self.offences.is_empty() {
             return write!(
                 out,
-                "no panic, none above {MAX_SECONDS} s, none above {} MiB",
+                "no panic outside the decoders, {caught} caught in them, none above {MAX_SECONDS} s, none above {} MiB",
                 MAX_BYTES >> 20
             );
         }
@@ -147,5 +177,39 @@ impl fmt::Display for Summary {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(number: u64, outcome: Outcome) -> Trial {
+        Trial {
+            case: Case::Mutated(number),
+            group: "FLAC".to_owned(),
+            description: "a test".to_owned(),
+            outcome,
+            time: Duration::ZERO,
+            peak_bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_panic_that_was_caught_is_told_with_its_file() {
+        let refused = |reason: &str| Outcome::Refused(reason.to_owned());
+        let mut summary = Summary::default();
+        summary.add(trial(7, refused("DecoderPanicked")));
+        summary.add(trial(8, refused("NoFrames")));
+        let mut other = Summary::default();
+        other.add(trial(3, refused("DecoderPanicked")));
+        summary.merge(other);
+        let text = summary.to_string();
+        for part in [
+            "panics caught in the decoders: 2, files 3, 7\n",
+            "no panic outside the decoders, 2 caught in them, none above",
+        ] {
+            assert!(text.contains(part), "no {part:?} in: {text}");
+        }
     }
 }
