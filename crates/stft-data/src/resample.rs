@@ -170,6 +170,7 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn resamplers_are_kept_for_usual_rates_and_not_for_those_that_share_no_divisor() {
@@ -337,6 +338,23 @@ mod tests {
                 );
                 assert_eq!(out.sample_rate_hz, to_hz);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn the_length_is_that_of_the_sound_at_any_rates(
+            samples in 1_usize..3_000,
+            from_hz in 100_u32..200_000,
+            to_hz in 100_u32..200_000,
+        ) {
+            let audio = Audio { samples: vec![0.25; samples], sample_rate_hz: from_hz };
+            let exact = samples as f64 * f64::from(to_hz) / f64::from(from_hz);
+            prop_assume!(exact < 2e5);
+            let got = resample(&audio, to_hz).unwrap().samples.len();
+            prop_assert!((got as f64 - exact.max(1.0)).abs() <= 1.0, "{got}, expected {exact}");
+            prop_assert_eq!(got, resampled_length(samples, from_hz, to_hz));
         }
     }
 

@@ -136,6 +136,7 @@ fn place(sound: Fingerprint) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn sounds(numbers: std::ops::Range<u64>) -> Vec<Fingerprint> {
         numbers
@@ -176,6 +177,25 @@ mod tests {
         .unwrap();
         assert!((count(&splits, Split::Valid) as f64 / 4000.0 - 0.1).abs() < 0.02);
         assert!((count(&splits, Split::Test) as f64 / 4000.0 - 0.25).abs() < 0.02);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sound_is_where_its_place_says_whatever_else_is_there(
+            valid in 0.05_f64..0.4,
+            test in 0.05_f64..0.4,
+            kept in prop::collection::vec(any::<bool>(), 400),
+        ) {
+            let config = SplitConfig { valid, test };
+            let all = sounds(0..400);
+            let splits = config.assign(&all).unwrap();
+            let pairs = || all.iter().zip(&splits).zip(&kept).filter(|(_, kept)| **kept);
+            let some: Vec<Fingerprint> = pairs().map(|((&sound, _), _)| sound).collect();
+            let expected: Vec<Split> = pairs().map(|((_, &split), _)| split).collect();
+            // So many that no split is empty, and none has to be filled from its neighbour.
+            prop_assume!(some.len() > 100);
+            prop_assert_eq!(config.assign(&some).unwrap(), expected);
+        }
     }
 
     #[test]

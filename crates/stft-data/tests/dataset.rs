@@ -392,11 +392,14 @@ fn any_number_of_workers_and_any_batch_size_gives_the_same_examples() {
                 "{workers} workers, {batch_size}"
             );
         }
-        assert_eq!(
-            training_items(&dataset, 5, workers, 4, 40),
-            expected[20..],
-            "{workers} workers from batch 4"
-        );
+        // From batches that are the turn of the first worker, and of others.
+        for first in 1..=4 {
+            assert_eq!(
+                training_items(&dataset, 5, workers, first, 40)[..],
+                expected[5 * first as usize..][..40],
+                "{workers} workers from batch {first}"
+            );
+        }
     }
 }
 

@@ -347,6 +347,41 @@ fn no_bytes_whatever_bring_the_decoder_down() {
 }
 
 #[test]
+fn every_format_keeps_to_the_last_sample_and_channel_of_its_limits() {
+    let mut checked = 0;
+    for Golden { file, channels, .. } in golden() {
+        let path = fixture(&file);
+        let length = decode(&path).unwrap().samples.len();
+        let limits = |max_samples, max_channels| DecodeLimits {
+            max_samples,
+            max_channels,
+            ..DecodeLimits::default()
+        };
+        let channels = channels as u16;
+        assert!(
+            decode_file(&path, &limits(length, channels)).is_ok(),
+            "{file}"
+        );
+        for fewer in [length - 1, length / 2, 1] {
+            let reason = reason(&path, &limits(fewer, channels));
+            assert!(
+                matches!(reason, Unusable::TooManySamples { .. }),
+                "{file}: {reason}"
+            );
+        }
+        if channels > 1 {
+            let reason = reason(&path, &limits(length, channels - 1));
+            assert!(
+                matches!(reason, Unusable::TooManyChannels { .. }),
+                "{file}: {reason}"
+            );
+        }
+        checked += 1;
+    }
+    assert!(checked >= 15, "{checked}");
+}
+
+#[test]
 fn limits_are_kept() {
     let path = fixture("stereo_16bit.flac");
     let just = DecodeLimits {
