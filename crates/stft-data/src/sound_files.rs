@@ -45,7 +45,7 @@ pub struct SoundFile {
     /// of the first: a chain of streams may change its rate, and chance bytes may look like an MP3 frame.
     pub packets_at_another_rate: usize,
     /// The file ends before its sound does: inside a packet, or before the length that its header gives. What is there is
-    /// used. An MP3 or Ogg file that was cut between two packets can't be told from a shorter one.
+    /// used. An MP3 file without a table of contents, or an Ogg file, that was cut can't be told from a shorter one.
     pub truncated: bool,
     /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
     /// re-encoded copy has the same.
