@@ -148,18 +148,21 @@ impl MaskConfig {
             ));
         }
         if let MaskStrategy::Clustered { min_side, max_side } = self.strategy
-            && (min_side == 0 || min_side > max_side)
+            && (min_side == 0 || min_side > max_side || max_side > MAX_SIDE)
         {
             let got = format!("{min_side} to {max_side}");
             return Err(DataError::config(
                 "mask.strategy.clustered",
-                "1 <= min_side <= max_side",
+                format!("1 <= min_side <= max_side <= {MAX_SIDE}"),
                 got,
             ));
         }
         Ok(())
     }
 }
+
+/// No spectrogram has so many cells on a side.
+const MAX_SIDE: usize = 1_000_000;
 
 #[derive(Clone, Copy)]
 struct Grid {
@@ -461,6 +464,14 @@ mod tests {
                 MaskStrategy::Clustered {
                     min_side: 4,
                     max_side: 3,
+                },
+            ),
+            config(
+                [5, 5],
+                0.4,
+                MaskStrategy::Clustered {
+                    min_side: 4,
+                    max_side: usize::MAX,
                 },
             ),
         ] {
