@@ -19,7 +19,7 @@ pub struct LabelEfficiency {
 /// Parameter heads and an encoder, trained once and tested on held-out sounds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finetuning {
-    /// The encoder and how it began, such as `U-Net, masked`.
+    /// The encoder and how it began, such as `U-Net, masked`, or what needs no training: the labels' average.
     pub start: String,
     /// Share of the training sounds whose labels were learned from, in 0..1.
     pub share: f64,
@@ -178,10 +178,11 @@ impl LabelEfficiency {
     fn panel(&self, measure: Measure) -> Markup {
         let shares = self.shares();
         let x = |place: f64| {
-            let apart = (PANEL[0] - MARGIN[0] - 24.0) / (shares.len().max(2) - 1) as f64;
-            MARGIN[0] + apart * place
+            // Room for the outermost starts on both sides.
+            let apart = (PANEL[0] - MARGIN[0] - 56.0) / (shares.len().max(2) - 1) as f64;
+            MARGIN[0] + 20.0 + apart * place
         };
-        let points: Vec<Vec<(usize, OverSeeds)>> = self
+        let points_of: Vec<Vec<(usize, OverSeeds)>> = self
             .starts()
             .iter()
             .map(|start| {
@@ -191,7 +192,7 @@ impl LabelEfficiency {
                 shares.iter().enumerate().filter_map(at).collect()
             })
             .collect();
-        let ends = points.iter().flatten();
+        let ends = points_of.iter().flatten();
         let Some(scale) = Scale::roomy(ends.flat_map(|(_, point)| [point.low, point.high]), false)
         else {
             return html! {};
@@ -211,9 +212,9 @@ impl LabelEfficiency {
             @for (place, share) in shares.iter().enumerate() {
                 text x=(round(x(place as f64))) y=(bottom + 16.0) text-anchor="middle" { (percent(*share)) }
             }
-            @for (number, points) in points.iter().enumerate() {
+            @for (number, points) in points_of.iter().enumerate() {
                 // Side by side, so that bars don't cover each other.
-                @let aside = 4.0 * (number as f64 - (points.len() as f64) / 2.0);
+                @let aside = 4.0 * (number as f64 - (points_of.len() as f64 - 1.0) / 2.0);
                 @let at = |place: usize| round(x(place as f64) + aside);
                 @let line: Vec<String> = points.iter().map(|(place, point)| format!("{},{}", at(*place), y(point.mean))).collect();
                 polyline points=(line.join(" ")) fill="none" stroke=(COLOURS[number % COLOURS.len()]) stroke-width="1.6"
@@ -251,8 +252,8 @@ const PANEL: [f64; 2] = [380.0, 230.0];
 const MARGIN: [f64; 2] = [52.0, 28.0];
 
 /// Of the ways to begin; told apart by people who don't see red and green as well (Okabe & Ito 2008).
-const COLOURS: [&str; 6] = [
-    "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7",
+const COLOURS: [&str; 7] = [
+    "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999",
 ];
 
 fn is_scratch(start: &str) -> bool {

@@ -124,6 +124,13 @@ struct Cell {
     seed: u64,
 }
 
+/// What came of it.
+struct Finetuned {
+    labels: usize,
+    /// The heads, and with the first start what they have to beat.
+    rows: Vec<Finetuning>,
+}
+
 pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     for &share in &arguments.shares {
         if !(share > 0.0 && share <= 1.0) {
@@ -148,20 +155,24 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     }
     let cells: Vec<Cell> = study.cells().collect();
     let (begun, mut result) = (Instant::now(), LabelEfficiency::default());
+    let mut done = 0;
     for &seed in &arguments.seeds {
         study.pretrain(seed)?;
-        let own = cells.iter().filter(|cell| cell.seed == seed);
-        for &cell in own {
-            let finetuning = study.finetune(cell)?;
+        for &cell in cells.iter().filter(|cell| cell.seed == seed) {
+            let finetuned = study.finetune(cell)?;
+            done += 1;
             eprintln!(
-                "{} of {} finetunings, after {:.0} min: seed {seed}, {} labels, {}",
-                result.finetunings.len() + 1,
+                "{done} of {} finetunings, after {:.0} min: seed {seed}, {} labels, {}",
                 cells.len(),
                 begun.elapsed().as_secs_f64() / 60.0,
-                finetuning.labels,
-                finetuning.start,
+                finetuned.labels,
+                cell.start.title(),
             );
-            result.finetunings.push(finetuning);
+            result.finetunings.extend(finetuned.rows);
+            // What needs no training comes last.
+            result
+                .finetunings
+                .sort_by_key(|one| !Start::ALL.iter().any(|start| start.title() == one.start));
             result
                 .write(&study.directory)
                 .with_context(|| format!("can't write to {}", study.directory.display()))?;
@@ -220,6 +231,11 @@ impl Study<'_> {
         change(&mut experiment.stages);
         let cache = RunDir::sound_cache(&self.arguments.out);
         let opened = OpenExperiment::open(experiment, Some(&cache), statistics)?;
+        if opened.parameters().is_none() {
+            bail!(
+                "the parameters of these sounds aren't known; a manifest.jsonl beside a params.json tells them"
+            );
+        }
         if opened.dataset().indices(Split::Test).is_empty() {
             bail!("no sound is held out for testing; set data.split.test");
         }
@@ -247,7 +263,7 @@ impl Study<'_> {
         Ok(())
     }
 
-    fn finetune(&self, cell: Cell) -> anyhow::Result<Finetuning> {
+    fn finetune(&self, cell: Cell) -> anyhow::Result<Finetuned> {
         let Cell { start, share, seed } = cell;
         let name = format!("{start}-{share}");
         let run = RunDir::at(&self.seed_directory(seed).join(&name));
@@ -266,23 +282,40 @@ impl Study<'_> {
         let test = summary
             .parameter_test
             .context("no sound was held out for testing")?;
-        let heads = test.estimates.first().context("nothing was estimated")?;
-        let mut figures = BTreeMap::new();
-        for (name, value) in [
-            ("cat_acc_mean", heads.cat_acc_mean),
-            ("cont_mse", heads.cont_mse),
-            ("cont_mae", heads.cont_mae),
-        ] {
-            figures.extend(value.map(|value| (name.to_owned(), value)));
+        let mut rows = Vec::new();
+        for (place, errors) in test.estimates.iter().enumerate() {
+            let is_heads = place == 0;
+            // The labels' average and the nearest example are the same from every start.
+            if !is_heads && self.arguments.starts.first() != Some(&start) {
+                continue;
+            }
+            let named = [
+                ("cat_acc_mean", errors.cat_acc_mean),
+                ("cont_mse", errors.cont_mse),
+                ("cont_mae", errors.cont_mae),
+            ];
+            let mut figures: BTreeMap<String, f64> = named
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect();
+            if is_heads {
+                figures.extend(self.distances(&opened, &run, stage)?);
+            }
+            rows.push(Finetuning {
+                start: match is_heads {
+                    true => start.title().to_owned(),
+                    false => errors.estimator.clone(),
+                },
+                share,
+                labels: test.labelled_examples,
+                seed,
+                test_examples: test.test_examples,
+                figures,
+            });
         }
-        figures.extend(self.distances(&opened, &run, stage)?);
-        Ok(Finetuning {
-            start: start.title().to_owned(),
-            share,
+        Ok(Finetuned {
             labels: test.labelled_examples,
-            seed,
-            test_examples: test.test_examples,
-            figures,
+            rows,
         })
     }
 
