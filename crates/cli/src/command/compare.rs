@@ -34,7 +34,7 @@ pub struct CompareArguments {
 }
 
 pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
-    let config = arguments.experiment.load(None)?.data;
+    let (config, _) = arguments.experiment.load_data()?;
     let target = decode_file(&arguments.target, &config.decode)?;
     let recorded = decode_file(&arguments.estimate, &config.decode)?;
     // The target's rate, which may be the higher one: what an estimate lacks above its own is a fault of it.
