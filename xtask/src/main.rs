@@ -35,11 +35,14 @@ fn main() -> ExitCode {
     let command = arguments.next();
     let rest: Vec<String> = arguments.collect();
     match command.as_deref() {
-        Some("pretrain") => run("pretrain", &rest),
-        Some("train") => run("train", &rest),
-        Some("evaluate") => run("test", &rest),
-        Some("all") => run("all", &rest),
-        Some("label-efficiency") => label_efficiency(&rest),
+        Some("pretrain") => inversynth(&["run", "--run", "pretrain"], &rest),
+        Some("train") => inversynth(&["run", "--run", "train"], &rest),
+        Some("evaluate") => inversynth(&["run", "--run", "test"], &rest),
+        Some("all") => inversynth(&["run", "--run", "all"], &rest),
+        Some("label-efficiency") => {
+            let config = "configs/label_efficiency.toml";
+            inversynth(&["label-efficiency", "--config", config], &rest)
+        }
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
         Some("bench") => bench(rest),
@@ -52,34 +55,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs stages in the release build.
-fn run(stages: &str, rest: &[String]) -> ExitCode {
-    let run = [
-        "run",
-        "--release",
-        "--package",
-        "cli",
-        "--",
-        "run",
-        "--run",
-        stages,
-    ];
-    cargo(&run, rest)
-}
-
-/// The study of `configs/label_efficiency.toml`, in the release build.
-fn label_efficiency(rest: &[String]) -> ExitCode {
-    let study = [
-        "run",
-        "--release",
-        "--package",
-        "cli",
-        "--",
-        "label-efficiency",
-        "--config",
-        "configs/label_efficiency.toml",
-    ];
-    cargo(&study, rest)
+/// Runs the program in the release build.
+fn inversynth(arguments: &[&str], rest: &[String]) -> ExitCode {
+    let run = ["run", "--release", "--package", "cli", "--"];
+    cargo(&[&run, arguments].concat(), rest)
 }
 
 /// Criterion's benchmarks, or the comparison with PyTorch where that is asked for.

@@ -43,6 +43,11 @@ fn wav(desk: &Desk, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
     wav.finalize().unwrap();
 }
 
+/// A quarter of a second of a tone, at half of full scale.
+fn plain(desk: &Desk, name: &str) {
+    wav(desk, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
+}
+
 fn json(desk: &Desk, arguments: &[&str]) -> Value {
     serde_json::from_str(&desk.says(arguments)).unwrap()
 }
@@ -155,13 +160,7 @@ fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
 #[test]
 fn a_check_tells_of_files_that_end_too_early() {
     let desk = desk();
-    wav(
-        &desk,
-        "sounds/a.wav",
-        8_000,
-        1,
-        &tone(440.0, 8_000, 2_000, 0.5),
-    );
+    plain(&desk, "sounds/a.wav");
     let bytes = fs::read(desk.path("sounds/a.wav")).unwrap();
     fs::write(desk.path("sounds/b.wav"), &bytes[..1_000]).unwrap();
     let checked = json(&desk, &["data", "check", "sounds", "--json"]);
@@ -178,7 +177,7 @@ fn a_check_tells_of_files_that_end_too_early() {
 fn a_files_name_gives_a_terminal_no_orders() {
     let desk = desk();
     let name = "sounds/\u{1b}[2J\nrejected all.wav";
-    wav(&desk, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
+    plain(&desk, name);
     fs::write(desk.path("sounds/no\u{1b}.wav"), b"no sound").unwrap();
     let text = desk.says(&["data", "check", "sounds"]);
     assert!(!text.contains('\u{1b}'), "{text}");
@@ -215,13 +214,7 @@ fn a_fault_of_a_list_is_said_once_with_the_line_of_the_file() {
 #[test]
 fn data_commands_ask_nothing_of_models() {
     let desk = desk();
-    wav(
-        &desk,
-        "sounds/a.wav",
-        8_000,
-        1,
-        &tone(440.0, 8_000, 2_000, 0.5),
-    );
+    plain(&desk, "sounds/a.wav");
     // Too short for a Transformer's patches, and too low a rate for the synthesizer.
     for set in ["data.clip.seconds=0.01", "data.clip.sample_rate_hz=2000"] {
         desk.says(&["data", "check", "sounds", "--set", set]);

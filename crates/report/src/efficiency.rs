@@ -1,5 +1,6 @@
 //! What pretraining is worth: errors of parameter heads over the share of labels, for several ways to begin.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub struct Finetuning {
     pub test_examples: usize,
     /// Figures by name; see [`MEASURES`].
     #[serde(flatten)]
-    pub figures: std::collections::BTreeMap<String, f64>,
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// A figure of a finetuning.
@@ -182,8 +183,8 @@ impl LabelEfficiency {
             let apart = (PANEL[0] - MARGIN[0] - 56.0) / (shares.len().max(2) - 1) as f64;
             MARGIN[0] + 20.0 + apart * place
         };
-        let points_of: Vec<Vec<(usize, OverSeeds)>> = self
-            .starts()
+        let starts = self.starts();
+        let points_of: Vec<Vec<(usize, OverSeeds)>> = starts
             .iter()
             .map(|start| {
                 let at = |(place, &share): (usize, &f64)| {
@@ -217,12 +218,12 @@ impl LabelEfficiency {
                 @let aside = 4.0 * (number as f64 - (points_of.len() as f64 - 1.0) / 2.0);
                 @let at = |place: usize| round(x(place as f64) + aside);
                 @let line: Vec<String> = points.iter().map(|(place, point)| format!("{},{}", at(*place), y(point.mean))).collect();
-                polyline points=(line.join(" ")) fill="none" stroke=(COLOURS[number % COLOURS.len()]) stroke-width="1.6"
-                    stroke-dasharray=[is_scratch(self.starts()[number]).then_some("4 3")] {}
+                polyline points=(line.join(" ")) fill="none" stroke=(colour(number)) stroke-width="1.6"
+                    stroke-dasharray=[dashes(starts[number])] {}
                 @for (place, point) in points {
                     line x1=(at(*place)) x2=(at(*place)) y1=(y(point.low)) y2=(y(point.high))
-                        stroke=(COLOURS[number % COLOURS.len()]) stroke-width="1.2" {}
-                    circle cx=(at(*place)) cy=(y(point.mean)) r="2.8" fill=(COLOURS[number % COLOURS.len()]) {}
+                        stroke=(colour(number)) stroke-width="1.2" {}
+                    circle cx=(at(*place)) cy=(y(point.mean)) r="2.8" fill=(colour(number)) {}
                 }
             }
         }
@@ -234,8 +235,8 @@ impl LabelEfficiency {
             @for (number, start) in starts.iter().enumerate() {
                 @let x = MARGIN[0] + (number % 3) as f64 * 240.0;
                 @let y = top + 14.0 + (number / 3) as f64 * 22.0;
-                line x1=(x) x2=(x + 26.0) y1=(y) y2=(y) stroke=(COLOURS[number % COLOURS.len()]) stroke-width="2"
-                    stroke-dasharray=[is_scratch(start).then_some("4 3")] {}
+                line x1=(x) x2=(x + 26.0) y1=(y) y2=(y) stroke=(colour(number)) stroke-width="2"
+                    stroke-dasharray=[dashes(start)] {}
                 text x=(x + 32.0) y=(y + 4.0) { (start) }
             }
             text x=(MARGIN[0]) y=(top + 14.0 + starts.len().div_ceil(3) as f64 * 22.0) {
@@ -256,8 +257,13 @@ const COLOURS: [&str; 7] = [
     "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999",
 ];
 
-fn is_scratch(start: &str) -> bool {
-    start.ends_with("scratch")
+fn colour(number: usize) -> &'static str {
+    COLOURS[number % COLOURS.len()]
+}
+
+/// What begins with nothing is drawn broken.
+fn dashes(start: &str) -> Option<&'static str> {
+    start.ends_with("scratch").then_some("4 3")
 }
 
 fn percent(share: f64) -> String {

@@ -716,6 +716,7 @@ fn derive_sizes(table: &mut toml::Table) {
         hop_length: usize::try_from(hop).unwrap_or(0),
         win_length: None,
     };
+    let bins = stft.bins() as i64;
     let frames = match stft.validate().is_ok() && clip.samples() > 0 {
         true => stft.frames(clip.samples()) as i64,
         false => 0,
@@ -725,8 +726,8 @@ fn derive_sizes(table: &mut toml::Table) {
             table.entry(key).or_insert(toml::Value::Integer(value));
         }
     };
-    fill(table.get_mut("unet"), "in_channels", n_fft / 2 + 1);
-    for (key, value) in [("bins", n_fft / 2 + 1), ("max_frames", frames)] {
+    fill(table.get_mut("unet"), "in_channels", bins);
+    for (key, value) in [("bins", bins), ("max_frames", frames)] {
         let encoder = table
             .get_mut("transformer")
             .and_then(|table| table.get_mut("encoder"));

@@ -11,8 +11,8 @@ use matching::Panel;
 use report::{Finetuning, LabelEfficiency};
 use stft_data::{Split, TrainStatistics};
 use trainer::{
-    AutoencoderStart, Devices, OpenExperiment, ParameterPredictor, RunDir, Stage, StageState,
-    StartsIn, Summary, TransformerStart,
+    AutoencoderStart, Devices, OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, Stage,
+    StageState, StartsIn, Summary, TransformerStart,
 };
 
 use crate::backend::DeviceName;
@@ -126,9 +126,9 @@ struct Cell {
 
 /// What came of it.
 struct Finetuned {
-    labels: usize,
-    /// The heads, and with the first start what they have to beat.
-    rows: Vec<Finetuning>,
+    heads: Finetuning,
+    /// What they have to beat: the labels' average and the nearest example.
+    floors: Vec<Finetuning>,
 }
 
 pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
@@ -153,29 +153,39 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
             arguments.name
         );
     }
-    let cells: Vec<Cell> = study.cells().collect();
-    let (begun, mut result) = (Instant::now(), LabelEfficiency::default());
-    let mut done = 0;
-    for &seed in &arguments.seeds {
+    let LabelEfficiencyArguments {
+        shares,
+        seeds,
+        starts,
+        ..
+    } = arguments;
+    let count = seeds.len() * shares.len() * starts.len();
+    let begun = Instant::now();
+    let (mut heads, mut floors) = (Vec::new(), Vec::new());
+    let mut result = LabelEfficiency::default();
+    // Seed by seed, so that a study that was broken off has whole seeds.
+    for &seed in seeds {
         study.pretrain(seed)?;
-        for &cell in cells.iter().filter(|cell| cell.seed == seed) {
-            let finetuned = study.finetune(cell)?;
-            done += 1;
-            eprintln!(
-                "{done} of {} finetunings, after {:.0} min: seed {seed}, {} labels, {}",
-                cells.len(),
-                begun.elapsed().as_secs_f64() / 60.0,
-                finetuned.labels,
-                cell.start.title(),
-            );
-            result.finetunings.extend(finetuned.rows);
-            // What needs no training comes last.
-            result
-                .finetunings
-                .sort_by_key(|one| !Start::ALL.iter().any(|start| start.title() == one.start));
-            result
-                .write(&study.directory)
-                .with_context(|| format!("can't write to {}", study.directory.display()))?;
+        for &share in shares {
+            for (place, &start) in starts.iter().enumerate() {
+                let finetuned = study.finetune(Cell { start, share, seed })?;
+                heads.push(finetuned.heads);
+                // They are the same from every start.
+                if place == 0 {
+                    floors.extend(finetuned.floors);
+                }
+                eprintln!(
+                    "{} of {count} finetunings, after {:.0} min: seed {seed}, {} labels, {}",
+                    heads.len(),
+                    begun.elapsed().as_secs_f64() / 60.0,
+                    heads[heads.len() - 1].labels,
+                    start.title(),
+                );
+                result.finetunings = heads.iter().chain(&floors).cloned().collect();
+                result
+                    .write(&study.directory)
+                    .with_context(|| format!("can't write to {}", study.directory.display()))?;
+            }
         }
     }
     print(&result)?;
@@ -193,21 +203,6 @@ struct Study<'a> {
 }
 
 impl Study<'_> {
-    /// Seed by seed, so that a study that was broken off has whole seeds.
-    fn cells(&self) -> impl Iterator<Item = Cell> {
-        let LabelEfficiencyArguments {
-            seeds,
-            shares,
-            starts,
-            ..
-        } = self.arguments;
-        seeds.iter().flat_map(move |&seed| {
-            let with_share =
-                move |&share: &f64| starts.iter().map(move |&start| Cell { start, share, seed });
-            shares.iter().flat_map(with_share)
-        })
-    }
-
     fn seed_directory(&self, seed: u64) -> PathBuf {
         self.directory.join(format!("seed-{seed}"))
     }
@@ -282,40 +277,34 @@ impl Study<'_> {
         let test = summary
             .parameter_test
             .context("no sound was held out for testing")?;
-        let mut rows = Vec::new();
-        for (place, errors) in test.estimates.iter().enumerate() {
-            let is_heads = place == 0;
-            // The labels' average and the nearest example are the same from every start.
-            if !is_heads && self.arguments.starts.first() != Some(&start) {
-                continue;
-            }
-            let named = [
+        let row = |title: &str, errors: &ParameterErrors| {
+            let figures = [
                 ("cat_acc_mean", errors.cat_acc_mean),
                 ("cont_mse", errors.cont_mse),
                 ("cont_mae", errors.cont_mae),
             ];
-            let mut figures: BTreeMap<String, f64> = named
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect();
-            if is_heads {
-                figures.extend(self.distances(&opened, &run, stage)?);
-            }
-            rows.push(Finetuning {
-                start: match is_heads {
-                    true => start.title().to_owned(),
-                    false => errors.estimator.clone(),
-                },
+            Finetuning {
+                start: title.to_owned(),
                 share,
                 labels: test.labelled_examples,
                 seed,
                 test_examples: test.test_examples,
-                figures,
-            });
-        }
+                figures: figures
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                    .collect(),
+            }
+        };
+        let (own, others) = test
+            .estimates
+            .split_first()
+            .context("nothing was estimated")?;
+        let mut heads = row(start.title(), own);
+        heads.figures.extend(self.distances(&opened, &run, stage)?);
+        let floors = others.iter().map(|errors| row(&errors.estimator, errors));
         Ok(Finetuned {
-            labels: test.labelled_examples,
-            rows,
+            heads,
+            floors: floors.collect(),
         })
     }
 

@@ -108,14 +108,9 @@ impl<'a> Checked<'a> {
             Some(skipped) => format!(", {skipped} skipped as no sound"),
             None => String::new(),
         };
-        let files = if self.files.len() == 1 {
-            "file"
-        } else {
-            "files"
-        };
         lines.push(format!(
-            "{} {files} used, {:.1} s in all; {} rejected{skipped}",
-            self.files.len(),
+            "{} used, {:.1} s in all; {} rejected{skipped}",
+            files(self.files.len()),
             self.seconds(),
             self.rejected.len()
         ));
@@ -137,10 +132,7 @@ impl<'a> Checked<'a> {
         ] {
             let counts: Vec<String> = counts
                 .iter()
-                .map(|(value, files)| match files {
-                    1 => format!("{value} in 1 file"),
-                    _ => format!("{value} in {files} files"),
-                })
+                .map(|(value, &count)| format!("{value} in {}", files(count)))
                 .collect();
             if !counts.is_empty() {
                 lines.push(format!("{name}: {}", counts.join(", ")));
@@ -277,6 +269,13 @@ impl Row<'_> {
             "truncated": self.file.truncated,
             "packets_at_another_rate": self.file.packets_at_another_rate,
         })
+    }
+}
+
+fn files(count: usize) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        _ => format!("{count} files"),
     }
 }
 
