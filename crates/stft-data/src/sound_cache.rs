@@ -38,7 +38,8 @@ const RECOUNT_SHARE: u64 = 16;
 /// recently, a sixteenth of the limit at once, but never one that this process has used: training asks
 /// for every sound once in an epoch, and throwing out the oldest would throw out each sound just before
 /// its turn. What has no room after that is not kept. Several processes that fill one cache at once may
-/// overshoot the limit by a sixteenth each, until the next one begins. A cache that can't be written to is reported once and then
+/// overshoot the limit by a sixteenth or one entry each, until the next one begins; and in one that is too small for
+/// them they may remove each other's entries, which costs decoding again and nothing else. A cache that can't be written to is reported once and then
 /// only read.
 #[derive(Debug)]
 pub struct SoundCache {
