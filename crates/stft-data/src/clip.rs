@@ -2,7 +2,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::decode_limits::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::error::DataError;
 
 /// Longer clips, of more than 25 minutes at 44.1 kHz, can't be meant: one batch of their spectrograms fills a computer.

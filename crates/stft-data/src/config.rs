@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clip::ClipConfig;
-use crate::decode::DecodeLimits;
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
 use crate::mask::MaskConfig;
 use crate::spectrogram::StftConfig;

@@ -1,9 +1,9 @@
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
@@ -12,87 +12,14 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
-use crate::audio::{Audio, MAX_SAMPLE};
-use crate::error::{DataError, Unusable, panic_message};
+use crate::audio::Audio;
+use crate::decode_limits::DecodeLimits;
+use crate::error::{DataError, panic_message};
+use crate::folder::begins_like_sound;
 use crate::level::ChannelLevel;
+use crate::mono::Mono;
+use crate::unusable::{CUT, Unusable};
 use crate::vorbis::Codebooks;
-
-/// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
-/// have to plan enormous transforms.
-pub(crate) const MIN_RATE_HZ: u32 = 100;
-
-/// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
-/// that claims more would only make the resampler plan enormous transforms.
-pub(crate) const MAX_RATE_HZ: u32 = 768_000;
-
-/// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
-///
-/// A file takes 4 bytes for each sample of one channel while it is decoded, 110 MiB at most by default.
-/// Whatever brings it to the clips' rate holds the result beside it: `max_seconds` at that rate, 101 MiB
-/// more at 44,100 Hz. As many files are decoded at once as there are threads.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DecodeLimits {
-    /// Longest sound, in seconds, at any rate. Ten minutes: far beyond any note.
-    pub max_seconds: f32,
-    /// Longest sound, in samples of one channel, so that a high rate can't make a short sound large.
-    /// 28,800,000: ten minutes at 48 kHz.
-    pub max_samples: usize,
-    /// Most channels. Eight, the widest layout in common use (7.1).
-    pub max_channels: u16,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        DecodeLimits {
-            max_seconds: 600.0,
-            max_samples: 28_800_000,
-            max_channels: 8,
-        }
-    }
-}
-
-impl DecodeLimits {
-    /// The most samples at a rate, by both limits, and what is said of a sound that has more.
-    fn at(&self, rate_hz: u32) -> (usize, Unusable) {
-        let DecodeLimits {
-            max_seconds,
-            max_samples,
-            ..
-        } = *self;
-        let seconds_samples = (f64::from(max_seconds) * f64::from(rate_hz)) as usize;
-        if seconds_samples <= max_samples {
-            (seconds_samples, Unusable::TooLong { max_seconds })
-        } else {
-            (max_samples, Unusable::TooManySamples { max_samples })
-        }
-    }
-
-    pub(crate) fn validate(&self) -> Result<(), DataError> {
-        if !(self.max_seconds.is_finite() && self.max_seconds > 0.0) {
-            return Err(DataError::config(
-                "decode.max_seconds",
-                "a positive number of seconds",
-                self.max_seconds,
-            ));
-        }
-        if self.max_samples == 0 {
-            return Err(DataError::config(
-                "decode.max_samples",
-                "at least 1",
-                self.max_samples,
-            ));
-        }
-        if self.max_channels == 0 {
-            return Err(DataError::config(
-                "decode.max_channels",
-                "at least 1",
-                self.max_channels,
-            ));
-        }
-        Ok(())
-    }
-}
 
 /// Decodes a sound file (WAV, FLAC, OGG Vorbis, MP3 or AIFF) to the mean of its channels.
 ///
@@ -151,7 +78,7 @@ fn decode(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
         }
         outcome => outcome,
     }
-    .map_err(not_audio)?;
+    .map_err(|error| not_audio(error, path))?;
     read_streams(&mut *format, limits)
 }
 
@@ -170,7 +97,7 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
     let mut mono = Mono::default();
     let mut codebooks = Codebooks::default();
     let (mut track_id, mut decoder) = sound_track(format, limits, &mut codebooks)?;
-    let claim = Claim::of(format);
+    let claimed_frames = claimed_frames(format);
     loop {
         match read_packets(format, &mut *decoder, track_id, limits, &mut mono)? {
             End::OfFile => break,
@@ -184,9 +111,12 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
             },
         }
     }
+    let truncated = claimed_frames.is_some_and(|claimed| claimed > mono.frames_read);
     if mono.samples.is_empty() {
+        let damaged_packets = mono.damaged_packets;
         return Err(Unusable::NoFrames {
-            damaged_packets: mono.damaged_packets,
+            damaged_packets,
+            truncated: truncated && damaged_packets == 0,
         });
     }
     Ok(Decoded {
@@ -197,53 +127,22 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
         levels: mono.levels,
         damaged_packets: mono.damaged_packets,
         packets_at_another_rate: mono.packets_at_another_rate,
-        truncated: claim.is_broken(mono.frames_read, mono.ends_inside_a_packet),
+        truncated,
     })
 }
 
-/// What the header says of the length.
-enum Claim {
-    Nothing,
-    Frames(u64),
-    /// That it wasn't known yet: a WAV file that is written to a pipe claims 4 GiB.
-    Unknown,
-}
-
-impl Claim {
-    fn of(format: &dyn FormatReader) -> Claim {
-        let Some(track) = format.default_track(TrackType::Audio) else {
-            return Claim::Nothing;
-        };
-        let Some(audio) = track.codec_params.as_ref().and_then(|all| all.audio()) else {
-            return Claim::Nothing;
-        };
-        // MP3 and Vorbis have no width of a sample, and no header that tells the length.
-        let bits = audio.bits_per_coded_sample.or(audio.bits_per_sample);
-        let channels = audio
-            .channels
-            .as_ref()
-            .map(|channels| channels.count() as u64);
-        match (track.num_frames, bits, channels) {
-            (None, Some(_), _) => Claim::Unknown,
-            (Some(frames), bits, Some(channels)) => {
-                let frame_bytes = channels * u64::from(bits.unwrap_or(8).div_ceil(8));
-                match frames.saturating_add(1).saturating_mul(frame_bytes) < u64::from(u32::MAX) {
-                    true => Claim::Frames(frames),
-                    false => Claim::Unknown,
-                }
-            }
-            _ => Claim::Nothing,
-        }
-    }
-
-    /// Whether there should have been more than `frames_read`, of a file that may have ended `inside_a_packet`.
-    fn is_broken(&self, frames_read: u64, inside_a_packet: bool) -> bool {
-        match self {
-            Claim::Nothing => inside_a_packet,
-            Claim::Frames(claimed) => inside_a_packet || *claimed > frames_read,
-            Claim::Unknown => false,
-        }
-    }
+/// The length that a header gives, in samples of one channel, if it can be believed.
+fn claimed_frames(format: &dyn FormatReader) -> Option<u64> {
+    let track = format.default_track(TrackType::Audio)?;
+    let frames = track.num_frames?;
+    let audio = track.codec_params.as_ref()?.audio()?;
+    let channels = audio.channels.as_ref()?.count() as u64;
+    // MP3 and Vorbis have no width of a sample.
+    let bits = audio.bits_per_coded_sample.or(audio.bits_per_sample);
+    let frame_bytes = channels * u64::from(bits.unwrap_or(8).div_ceil(8));
+    // A WAV file that is written to a pipe claims 2 GiB (SoX, 4 KiB less) or 4 GiB, since its length wasn't known yet.
+    let bytes = frames.saturating_add(1).saturating_mul(frame_bytes);
+    (bytes < 0x7fff_f000).then_some(frames)
 }
 
 fn sound_track(
@@ -292,7 +191,6 @@ fn read_packets(
             Ok(None) => return Ok(End::OfFile),
             // The file ends inside a packet: what came before is the sound.
             Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                mono.ends_inside_a_packet = true;
                 return Ok(End::OfFile);
             }
             Err(Error::IoError(error)) => return Err(Unusable::Io(error)),
@@ -322,116 +220,6 @@ fn read_packets(
     }
 }
 
-/// The mean of the channels, as it grows packet by packet.
-#[derive(Default)]
-struct Mono {
-    samples: Vec<f32>,
-    rate_hz: u32,
-    levels: Vec<ChannelLevel>,
-    damaged_packets: usize,
-    packets_at_another_rate: usize,
-    ends_inside_a_packet: bool,
-    /// Of all packets that could be decoded.
-    frames_read: u64,
-}
-
-impl Mono {
-    /// Appends a packet, or counts it if its rate differs: a sound has one rate.
-    fn push(
-        &mut self,
-        planes: &[Vec<f32>],
-        rate_hz: u32,
-        limits: &DecodeLimits,
-    ) -> Result<(), Unusable> {
-        let frames = planes.first().map_or(0, Vec::len);
-        if frames == 0 {
-            return Ok(());
-        }
-        self.frames_read += frames as u64;
-        if self.samples.is_empty() {
-            if !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(&rate_hz) {
-                return Err(Unusable::SampleRate {
-                    got: rate_hz,
-                    min: MIN_RATE_HZ,
-                    max: MAX_RATE_HZ,
-                });
-            }
-            self.rate_hz = rate_hz;
-        } else if rate_hz != self.rate_hz {
-            self.packets_at_another_rate += 1;
-            return Ok(());
-        }
-        let (max_samples, refusal) = limits.at(self.rate_hz);
-        if self.samples.len() + frames > max_samples {
-            return Err(refusal);
-        }
-        self.make_room(frames, max_samples);
-        // Streams of a chain may differ in their channels.
-        if self.levels.len() < planes.len() {
-            self.levels.resize_with(planes.len(), ChannelLevel::default);
-        }
-        // Before the sum, in which two absurd channels could cancel.
-        check_samples(planes, self.samples.len())?;
-        let start = self.samples.len();
-        self.samples.resize(start + frames, 0.0);
-        for (plane, level) in planes.iter().zip(&mut self.levels) {
-            level.extend(plane);
-            for (sum, sample) in self.samples[start..].iter_mut().zip(plane) {
-                *sum += sample;
-            }
-        }
-        let count = planes.len() as f32;
-        for sum in &mut self.samples[start..] {
-            *sum /= count;
-        }
-        Ok(())
-    }
-
-    /// Doubles what is reserved, as vectors do, but never beyond what can be filled.
-    fn make_room(&mut self, frames: usize, max_samples: usize) {
-        let length = self.samples.len();
-        if length + frames > self.samples.capacity() {
-            let room = (2 * length).clamp(length + frames, max_samples);
-            self.samples.reserve_exact(room - length);
-        }
-    }
-}
-
-/// Of the planes of a packet, whose first frame is number `start` of the sound.
-fn check_samples(planes: &[Vec<f32>], start: usize) -> Result<(), Unusable> {
-    // Counting the rare is faster than looking for it.
-    let beyond = |plane: &Vec<f32>| {
-        let believed = |sample: &f32| sample.abs() <= MAX_SAMPLE;
-        plane
-            .iter()
-            .fold(0_u32, |count, sample| count + u32::from(!believed(sample)))
-    };
-    if planes.iter().map(beyond).sum::<u32>() == 0 {
-        return Ok(());
-    }
-    let frames = planes.first().map_or(0, Vec::len);
-    for frame in 0..frames {
-        for plane in planes {
-            check_sample(plane[frame], start + frame)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_sample(value: f32, at_sample: usize) -> Result<(), Unusable> {
-    if value.abs() <= MAX_SAMPLE {
-        Ok(())
-    } else if value.is_finite() {
-        Err(Unusable::TooLarge {
-            at_sample,
-            value,
-            max: MAX_SAMPLE,
-        })
-    } else {
-        Err(Unusable::NotFinite { at_sample })
-    }
-}
-
 fn check_channels(got: usize, limits: &DecodeLimits) -> Result<(), Unusable> {
     if got > usize::from(limits.max_channels) {
         return Err(Unusable::TooManyChannels {
@@ -442,13 +230,22 @@ fn check_channels(got: usize, limits: &DecodeLimits) -> Result<(), Unusable> {
     Ok(())
 }
 
-fn not_audio(error: Error) -> Unusable {
+fn not_audio(error: Error, path: &Path) -> Unusable {
+    let foreign = |error: &dyn fmt::Display| {
+        let formats = "WAV, FLAC, OGG Vorbis, MP3 or AIFF";
+        Unusable::NotAudio(format!("its content is not {formats} ({error})"))
+    };
     match error {
-        // Running into the end while probing is what every short non-sound does.
-        Error::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-            Unusable::Io(error)
+        // Running into the end while probing is what every short non-sound does, and a sound that was cut.
+        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            match begins_like_sound(path) {
+                Ok(true) => Unusable::NotAudio(CUT.to_owned()),
+                Ok(false) => foreign(&error),
+                Err(error) => Unusable::Io(error),
+            }
         }
-        error => Unusable::NotAudio(error.to_string()),
+        Error::IoError(error) => Unusable::Io(error),
+        error => foreign(&error),
     }
 }
 
@@ -464,107 +261,5 @@ mod tests {
             reason.to_string(),
             "the decoder failed on it: index 7 out of bounds"
         );
-    }
-
-    #[test]
-    fn channels_are_averaged_and_packets_of_another_rate_passed_over() {
-        let mut mono = Mono::default();
-        let limits = DecodeLimits {
-            max_seconds: 0.005,
-            ..DecodeLimits::default()
-        };
-        let three = [vec![1.0, 0.5], vec![0.0, -0.5], vec![0.5, 3.0]];
-        mono.push(&three, 1_000, &limits).unwrap();
-        mono.push(&[vec![9.0]], 1_100, &limits).unwrap();
-        assert_eq!((mono.packets_at_another_rate, mono.damaged_packets), (1, 0));
-        mono.push(&[vec![0.25]], 1_000, &limits).unwrap();
-        assert_eq!(mono.samples, [0.5, 1.0, 0.25]);
-        let too_long = mono.push(&[vec![0.0; 3]], 1_000, &limits).unwrap_err();
-        assert!(matches!(too_long, Unusable::TooLong { .. }));
-    }
-
-    #[test]
-    fn seconds_are_seconds_at_every_rate_and_samples_bound_memory_at_high_ones() {
-        let limits = DecodeLimits {
-            max_seconds: 0.5,
-            max_samples: 30_000,
-            max_channels: 1,
-        };
-        for (rate_hz, most) in [(8_000, 4_000), (48_000, 24_000), (96_000, 30_000)] {
-            let mut mono = Mono::default();
-            let refused = loop {
-                if let Err(refused) = mono.push(&[vec![0.0; 700]], rate_hz, &limits) {
-                    break refused;
-                }
-            };
-            assert_eq!(mono.samples.len(), most / 700 * 700);
-            assert!(mono.samples.capacity() <= most);
-            let text = refused.to_string();
-            match rate_hz {
-                96_000 => assert!(
-                    matches!(
-                        refused,
-                        Unusable::TooManySamples {
-                            max_samples: 30_000
-                        }
-                    ) && text.contains("`max_samples`"),
-                    "{text}"
-                ),
-                _ => assert!(
-                    matches!(refused, Unusable::TooLong { max_seconds: 0.5 })
-                        && text.contains("`max_seconds`"),
-                    "{text}"
-                ),
-            }
-        }
-    }
-
-    #[test]
-    fn impossible_limits_are_refused_by_name() {
-        let usual = DecodeLimits::default();
-        for (limits, name) in [
-            (
-                DecodeLimits {
-                    max_seconds: 0.0,
-                    ..usual
-                },
-                "decode.max_seconds",
-            ),
-            (
-                DecodeLimits {
-                    max_seconds: f32::NAN,
-                    ..usual
-                },
-                "decode.max_seconds",
-            ),
-            (
-                DecodeLimits {
-                    max_samples: 0,
-                    ..usual
-                },
-                "decode.max_samples",
-            ),
-            (
-                DecodeLimits {
-                    max_channels: 0,
-                    ..usual
-                },
-                "decode.max_channels",
-            ),
-        ] {
-            let error = limits.validate().unwrap_err().to_string();
-            assert!(error.contains(name), "{error}");
-        }
-        assert!(usual.validate().is_ok());
-    }
-
-    #[test]
-    fn rates_beyond_belief_are_refused() {
-        for rate_hz in [0, 1, MIN_RATE_HZ - 1, MAX_RATE_HZ + 1, u32::MAX] {
-            let refused = Mono::default()
-                .push(&[vec![0.1]], rate_hz, &DecodeLimits::default())
-                .unwrap_err();
-            assert!(matches!(refused, Unusable::SampleRate { got, .. } if got == rate_hz));
-        }
     }
 }

@@ -2,10 +2,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use params::ParamError;
-
-use crate::shown::shown;
+use crate::row_fault::RowFault;
+use crate::shown::{shown, shown_text};
 use crate::sound_files::Rejected;
+use crate::unusable::Unusable;
 
 /// Whatever the world can do wrong between a folder and a batch.
 #[non_exhaustive]
@@ -49,12 +49,12 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A folder could not be listed.
-    #[error("{}: can't list this folder: {source}", shown(path))]
+    #[error("{}: can't list this folder: {}", shown(path), shown_text(&cause.to_string()))]
     Walk {
         /// The folder that was searched.
         path: PathBuf,
-        /// The cause; it names the inner path.
-        source: walkdir::Error,
+        /// The cause; it names the inner path, and isn't the error's source, since it would show that as it is.
+        cause: walkdir::Error,
     },
     /// The folder holds nothing that looks like a sound.
     #[error(
@@ -136,6 +136,14 @@ pub enum DataError {
         #[source]
         fault: RowFault,
     },
+    /// Several rows of a list of sounds are not what they must be.
+    #[error("{}: {} rows are faulty:{}", shown(path), faults.len(), FirstFaults(faults))]
+    Rows {
+        /// The list.
+        path: PathBuf,
+        /// Each with its line, from 1.
+        faults: Vec<(usize, RowFault)>,
+    },
     /// Too few different sounds to split.
     #[error("a split needs at least {needed} different sounds, but there are {got}; add sounds")]
     TooFewSounds {
@@ -196,136 +204,6 @@ pub enum DataError {
     },
 }
 
-/// What can be wrong with a row of a list of sounds.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum RowFault {
-    /// It is not JSON, lacks a key, or holds a value of the wrong type.
-    #[error("{}", JsonFault(key, cause))]
-    Json {
-        /// Where in the row, `.` for the row itself.
-        key: String,
-        /// The cause. It isn't the error's source, since it knows the row alone: its line would be a second one.
-        cause: serde_json::Error,
-    },
-    /// Its parameters are not those of the description.
-    #[error(transparent)]
-    Param(ParamError),
-    /// Its sound can't be found.
-    #[error("`path`: can't find {}: {source}", shown(sound))]
-    NoFile {
-        /// The path, as the row gives it.
-        sound: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Its path is absolute, or leads out of the folder of the list.
-    #[error(
-        "`path`: {} leaves the folder of this list; give a relative path without `..`, to a file \
-         that is no link out of the folder",
-        shown(sound)
-    )]
-    Outside {
-        /// The path, as the row gives it.
-        sound: PathBuf,
-    },
-    /// It has ground truth, but nothing tells what the values mean.
-    #[error(
-        "`cont`: this row has ground truth, but no params.json beside this list describes it; add it"
-    )]
-    NoDescription,
-    /// Its sound is in an earlier row.
-    #[error(
-        "`path`: {} is in line {first_line} already; remove one of the two",
-        shown(sound)
-    )]
-    Duplicate {
-        /// The path, as the row gives it.
-        sound: PathBuf,
-        /// The earlier line.
-        first_line: usize,
-    },
-}
-
-/// Why a sound file can't be used.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// It could not be opened or read.
-    #[error("can't read it: {0}")]
-    Io(#[from] io::Error),
-    /// Its content is in no format that is known here.
-    #[error("its content is not WAV, FLAC, OGG Vorbis, MP3 or AIFF ({0})")]
-    NotAudio(String),
-    /// The container is known, what is inside is not.
-    #[error("it holds no sound that can be decoded ({0})")]
-    UnknownCodec(String),
-    /// There is not one sample in it.
-    #[error("no sound could be decoded from it ({damaged_packets} damaged packets)")]
-    NoFrames {
-        /// Packets that failed to decode.
-        damaged_packets: usize,
-    },
-    /// It is longer than the limit.
-    #[error("it is longer than {max_seconds} s; cut it, or raise the limit `max_seconds`")]
-    TooLong {
-        /// The limit.
-        max_seconds: f32,
-    },
-    /// It has more samples than the limit, though its rate makes it short enough.
-    #[error(
-        "it has more than {max_samples} samples; cut it, bring it to a lower rate, or raise the limit `max_samples`"
-    )]
-    TooManySamples {
-        /// The limit, for one channel.
-        max_samples: usize,
-    },
-    /// It has more channels than the limit.
-    #[error(
-        "it has {got} channels; mix it down, or raise the limit `max_channels` from {max_channels}"
-    )]
-    TooManyChannels {
-        /// Number of channels.
-        got: usize,
-        /// The limit.
-        max_channels: u16,
-    },
-    /// Its sample rate is beyond reason, on either side.
-    #[error("its sample rate is {got} Hz; rates from {min} to {max} Hz are understood")]
-    SampleRate {
-        /// Samples per second, as the file says.
-        got: u32,
-        /// Lowest rate that is understood.
-        min: u32,
-        /// Highest rate that is understood.
-        max: u32,
-    },
-    /// It holds NaN or an infinity.
-    #[error("sample {at_sample} is not finite; export it again")]
-    NotFinite {
-        /// Index of the first such sample.
-        at_sample: usize,
-    },
-    /// It holds a sample beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
-    #[error(
-        "sample {at_sample} is {value:e}, and full scale is 1; more than {max:e} is taken for damage: export it again"
-    )]
-    TooLarge {
-        /// Index of the first such sample.
-        at_sample: usize,
-        /// Its value.
-        value: f32,
-        /// Largest magnitude that is believed.
-        max: f32,
-    },
-    /// It is a pipe, a socket, a device or a folder, perhaps behind a link; it is not opened.
-    #[error("it is not a regular file")]
-    NotRegular,
-    /// The decoder panicked.
-    #[error("the decoder failed on it: {0}")]
-    DecoderPanicked(String),
-}
-
 impl DataError {
     pub(crate) fn config(
         field: &'static str,
@@ -349,34 +227,39 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "panic without a message".to_owned())
 }
 
-/// The key and the cause, without the place inside the row, which is given as a line of the file.
-struct JsonFault<'a>(&'a str, &'a serde_json::Error);
-
-impl fmt::Display for JsonFault<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JsonFault(key, source) = self;
-        // The row itself, and a place that is not reached before the text ends.
-        if !matches!(*key, "." | "?") {
-            write!(out, "`{key}`: ")?;
-        }
-        let text = source.to_string();
-        let place = format!(" at line {} column {}", source.line(), source.column());
-        out.write_str(text.strip_suffix(&place).unwrap_or(&text))
-    }
-}
-
 /// Enough reasons to act on without filling the screen.
 struct FirstReasons<'a>(&'a [Rejected]);
 
 impl fmt::Display for FirstReasons<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 5;
-        for rejected in self.0.iter().take(SHOWN) {
-            write!(out, "\n  {}: {}", shown(&rejected.path), rejected.reason)?;
-        }
-        if self.0.len() > SHOWN {
-            write!(out, "\n  and {} more", self.0.len() - SHOWN)?;
-        }
-        Ok(())
+        first_of(out, self.0, |out, Rejected { path, reason }| {
+            write!(out, "{}: {reason}", shown(path))
+        })
+    }
+}
+
+struct FirstFaults<'a>(&'a [(usize, RowFault)]);
+
+impl fmt::Display for FirstFaults<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        first_of(out, self.0, |out, (line, fault)| {
+            write!(out, "line {line}: {fault}")
+        })
+    }
+}
+
+fn first_of<T>(
+    out: &mut fmt::Formatter<'_>,
+    all: &[T],
+    write_one: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    const SHOWN: usize = 5;
+    for one in all.iter().take(SHOWN) {
+        out.write_str("\n  ")?;
+        write_one(out, one)?;
+    }
+    match all.len().saturating_sub(SHOWN) {
+        0 => Ok(()),
+        more => write!(out, "\n  and {more} more"),
     }
 }

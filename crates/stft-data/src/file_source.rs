@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use params::{ParamSpec, ParamVector};
 
 use crate::audio::Audio;
-use crate::error::{DataError, Unusable};
+use crate::error::DataError;
 use crate::folder::{FolderSource, claims_sound};
 use crate::json::folder_of;
 use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
@@ -14,6 +14,7 @@ use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
 use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile};
 use crate::source::{Fingerprint, Source};
+use crate::unusable::Unusable;
 
 /// Sounds from files, in whichever way they are listed.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::audio::Audio;
-use crate::error::{DataError, Unusable};
+use crate::error::DataError;
 use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
+use crate::unusable::Unusable;
 
 /// Names that promise a sound. A file with one of them that is no sound is reported; any other file
 /// counts as a sound only if its first bytes say so.
@@ -166,15 +167,19 @@ fn search(root: &Path) -> Result<Found, DataError> {
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(source) => match source.path().map(relative) {
                 Some(path) if !path.as_os_str().is_empty() => {
+                    // Its cause alone: the path is told already.
+                    let cause = source
+                        .into_io_error()
+                        .unwrap_or_else(|| io::ErrorKind::Other.into());
                     found.rejected.push(Rejected {
                         path,
-                        reason: Unusable::Io(source.into()),
+                        reason: Unusable::Io(cause),
                     });
                 }
                 _ => {
                     return Err(DataError::Walk {
                         path: root.to_owned(),
-                        source,
+                        cause: source,
                     });
                 }
             },
@@ -192,9 +197,11 @@ fn named_like_sound(path: &Path) -> bool {
 
 /// By its name, or else by its first bytes.
 pub(crate) fn claims_sound(path: &Path) -> io::Result<bool> {
-    if named_like_sound(path) {
-        return Ok(true);
-    }
+    Ok(named_like_sound(path) || begins_like_sound(path)?)
+}
+
+/// By its first bytes.
+pub(crate) fn begins_like_sound(path: &Path) -> io::Result<bool> {
     let mut start = Vec::with_capacity(12);
     File::open(path)?.take(12).read_to_end(&mut start)?;
     Ok(starts_like_sound(&start))

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
-use crate::error::{DataError, RowFault};
+use crate::error::DataError;
+use crate::row_fault::RowFault;
 
 /// A list's content. Only regular files are opened: a pipe would make the reader wait.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
@@ -36,12 +37,16 @@ pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .map(|(text, line)| (line, text))
 }
 
-/// The one value in `text`, which begins at line `first_line` of `path`.
-pub(crate) fn parse<T: DeserializeOwned>(
-    path: &Path,
-    first_line: usize,
-    text: &[u8],
-) -> Result<T, DataError> {
+/// The one value in a file.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, DataError> {
+    parse_row(1, text).map_err(|fault| faulty(path, vec![fault]))
+}
+
+/// A fault with its line.
+pub(crate) type FaultAt = (usize, RowFault);
+
+/// The one value in `text`, which begins at line `first_line` of a file.
+pub(crate) fn parse_row<T: DeserializeOwned>(first_line: usize, text: &[u8]) -> Result<T, FaultAt> {
     // Windows' editors put a mark before the first line, which is no JSON.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut json = serde_json::Deserializer::from_slice(text);
@@ -53,15 +58,23 @@ pub(crate) fn parse<T: DeserializeOwned>(
         })
         .map_err(|(key, cause)| {
             let line = first_line + cause.line().saturating_sub(1);
-            row_error(path, line, RowFault::Json { key, cause })
+            (line, RowFault::Json { key, cause })
         })
 }
 
-pub(crate) fn row_error(path: &Path, line: usize, fault: RowFault) -> DataError {
-    DataError::Row {
-        path: path.to_owned(),
-        line,
-        fault,
+/// What is wrong with a file, all at once: a list is mended faster so than row by row.
+///
+/// # Panics
+/// If nothing is.
+pub(crate) fn faulty(path: &Path, mut faults: Vec<FaultAt>) -> DataError {
+    assert!(!faults.is_empty(), "expected a fault, got none");
+    let path = path.to_owned();
+    match faults.len() {
+        1 => {
+            let (line, fault) = faults.remove(0);
+            DataError::Row { path, line, fault }
+        }
+        _ => DataError::Rows { path, faults },
     }
 }
 
@@ -117,9 +130,8 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        parse::<UniqueKeys<String, f32>>(Path::new("list"), 7, text.as_bytes())
-            .unwrap_err()
-            .to_string()
+        let fault = parse_row::<UniqueKeys<String, f32>>(7, text.as_bytes()).unwrap_err();
+        faulty(Path::new("list"), vec![fault]).to_string()
     }
 
     #[test]
@@ -131,6 +143,14 @@ mod tests {
         assert_eq!(
             fault("{\"a\": 1,\n\"b\": 2,\n\"a\": 3}"),
             "list, line 9: the key `a` is there twice"
+        );
+        assert_eq!(
+            fault(r#"{"\u001b[2J\n": "x"}"#),
+            r#"list, line 7: `\u{1b}[2J\n`: invalid type: string "x", expected f32"#
+        );
+        assert_eq!(
+            fault(r#"{"\u001b[2J": 1, "\u001b[2J": 3}"#),
+            r"list, line 7: the key `\u{1b}[2J` is there twice"
         );
         assert_eq!(
             fault("{\"a\": 1"),

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -7,9 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
-use crate::error::{DataError, RowFault};
-use crate::json::{UniqueKeys, folder_of, lines, parse, read, row_error};
+use crate::error::DataError;
+use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
 use crate::reader::SoundReader;
+use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
 
@@ -52,7 +54,7 @@ impl ListSource {
             #[serde(rename = "pitch")]
             _pitch: u8,
         }
-        let UniqueKeys(notes) = parse::<UniqueKeys<Name, Note>>(list, 1, &read(list)?)?;
+        let UniqueKeys(notes) = parse::<UniqueKeys<Name, Note>>(list, &read(list)?)?;
         let paths = notes
             .into_iter()
             .map(|(Name(name), _)| Path::new(NSYNTH_SOUNDS).join(name + ".wav"))
@@ -64,33 +66,16 @@ impl ListSource {
         list: &Path,
         reader: &SoundReader,
     ) -> Result<ListSource, DataError> {
-        #[derive(Deserialize)]
-        struct Row {
-            path: PathBuf,
-            /// The ground truth of a manifest whose description is missing.
-            cont: Option<IgnoredAny>,
-        }
+        let (mut paths, mut faults) = (Vec::new(), Vec::new());
         let mut first_lines = HashMap::new();
-        let mut paths = Vec::new();
         for (line, text) in lines(&read(list)?) {
-            let Row { path, cont } = parse(list, line, text)?;
-            if cont.is_some() {
-                return Err(row_error(list, line, RowFault::NoDescription));
+            match audiocraft_row(line, text, &mut first_lines) {
+                Ok(path) => paths.push(path),
+                Err(fault) => faults.push(fault),
             }
-            // `./a.wav` is `a.wav`.
-            let plain: PathBuf = path
-                .components()
-                .filter(|part| *part != Component::CurDir)
-                .collect();
-            if let Some(first_line) = first_lines.insert(plain, line) {
-                let sound = path;
-                return Err(row_error(
-                    list,
-                    line,
-                    RowFault::Duplicate { sound, first_line },
-                ));
-            }
-            paths.push(path);
+        }
+        if !faults.is_empty() {
+            return Err(faulty(list, faults));
         }
         ListSource::open(list, paths, reader)
     }
@@ -143,6 +128,45 @@ impl Source for ListSource {
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {
         self.sounds.load(index)
+    }
+}
+
+/// The path in a row, which must be in none of the `first_lines`.
+fn audiocraft_row(
+    line: usize,
+    text: &[u8],
+    first_lines: &mut HashMap<PathBuf, usize>,
+) -> Result<PathBuf, FaultAt> {
+    #[derive(Deserialize)]
+    struct Row {
+        path: PathBuf,
+        /// The ground truth of a manifest whose description is missing.
+        cont: Option<IgnoredAny>,
+    }
+    let Row { path, cont } = parse_row(line, text)?;
+    if cont.is_some() {
+        return Err((line, RowFault::NoDescription));
+    }
+    // `./a.wav` is `a.wav`.
+    let plain: PathBuf = path
+        .components()
+        .filter(|part| *part != Component::CurDir)
+        .collect();
+    match first_lines.entry(plain) {
+        Entry::Vacant(free) => {
+            free.insert(line);
+            Ok(path)
+        }
+        Entry::Occupied(first) => {
+            let first_line = *first.get();
+            Err((
+                line,
+                RowFault::Duplicate {
+                    sound: path,
+                    first_line,
+                },
+            ))
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
-use crate::error::{DataError, RowFault};
-use crate::json::{UniqueKeys, folder_of, lines, parse, read, row_error};
+use crate::error::DataError;
+use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
 use crate::reader::SoundReader;
+use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
 
@@ -41,7 +42,7 @@ impl ManifestSource {
     ///
     /// # Errors
     /// If the list or the description can't be read, or lists no sound; [`DataError::Row`] with line and
-    /// key if a row is not JSON, lacks a key, holds one twice or one that is unknown, here or to the
+    /// key, or [`DataError::Rows`] with those of each, if a row is not JSON, lacks a key, holds one twice or one that is unknown, here or to the
     /// description, a position outside 0..1 or a class that is not there, names a file that is missing, outside the
     /// list's folder (also by a link), or in an earlier row; [`DataError::AllRejected`] if none of the
     /// sounds can be used. Single sounds that can't be used are no error: see
@@ -55,7 +56,7 @@ impl ManifestSource {
         let root = folder_of(&list);
         let rows = read(&list)?;
         let described = root.join(DESCRIPTION);
-        let description: SynthDescription = parse(&described, 1, &read(&described)?)?;
+        let description: SynthDescription = parse(&described, &read(&described)?)?;
         let (paths, mut presets) = read_rows(&list, &rows, &root, &description.params)?;
         let sounds = SoundFiles::inspect(&root, paths, Vec::new(), reader)?;
         let truths = sounds
@@ -123,21 +124,28 @@ fn read_rows(
         path: root.to_owned(),
         source,
     })?;
-    let mut paths = Vec::new();
+    let (mut paths, mut faults) = (Vec::new(), Vec::new());
     let mut presets = HashMap::new();
     let mut first_lines = HashMap::new();
     for (line, text) in lines(rows) {
-        let refuse = |fault| row_error(list, line, fault);
-        let row = parse_row(list, line, text)?;
-        let preset = row
-            .vector(spec)
-            .map_err(|fault| refuse(RowFault::Param(fault)))?;
-        let sound = inside(&row.path, root, &real_root).map_err(refuse)?;
-        if let Some(first_line) = first_lines.insert(sound.clone(), line) {
-            return Err(refuse(RowFault::Duplicate { sound, first_line }));
+        let known = |sound: &PathBuf| first_lines.get(sound).copied();
+        match read_row(
+            line,
+            text,
+            spec,
+            |path| inside(path, root, &real_root),
+            known,
+        ) {
+            Ok((sound, preset)) => {
+                first_lines.insert(sound.clone(), line);
+                presets.insert(sound.clone(), preset);
+                paths.push(sound);
+            }
+            Err(fault) => faults.push(fault),
         }
-        presets.insert(sound.clone(), preset);
-        paths.push(sound);
+    }
+    if !faults.is_empty() {
+        return Err(faulty(list, faults));
     }
     if paths.is_empty() {
         return Err(DataError::EmptyList {
@@ -147,7 +155,14 @@ fn read_rows(
     Ok((paths, presets))
 }
 
-fn parse_row(list: &Path, line: usize, text: &[u8]) -> Result<ManifestRow, DataError> {
+/// The sound and the preset of a row: `find` leads to the sound, and `first_line` tells in which line it was already.
+fn read_row(
+    line: usize,
+    text: &[u8],
+    spec: &ParamSpec,
+    find: impl Fn(&str) -> Result<PathBuf, RowFault>,
+    first_line: impl Fn(&PathBuf) -> Option<usize>,
+) -> Result<(PathBuf, ParamVector), FaultAt> {
     /// What a [`ManifestRow`] keeps in maps.
     #[derive(Deserialize)]
     struct Values {
@@ -156,9 +171,17 @@ fn parse_row(list: &Path, line: usize, text: &[u8]) -> Result<ManifestRow, DataE
         #[serde(rename = "cat")]
         _cat: UniqueKeys<String, IgnoredAny>,
     }
-    let row = parse(list, line, text)?;
-    parse::<Values>(list, line, text)?;
-    Ok(row)
+    let row: ManifestRow = parse_row(line, text)?;
+    parse_row::<Values>(line, text)?;
+    let refuse = |fault| (line, fault);
+    let preset = row
+        .vector(spec)
+        .map_err(|fault| refuse(RowFault::Param(fault)))?;
+    let sound = find(&row.path).map_err(refuse)?;
+    match first_line(&sound) {
+        Some(first_line) => Err(refuse(RowFault::Duplicate { sound, first_line })),
+        None => Ok((sound, preset)),
+    }
 }
 
 /// A row's path without detours, if it leads to something inside the folder. Links may, as long as

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use crate::audio::{Audio, MAX_SAMPLE};
 use crate::clip::ClipConfig;
 use crate::config::DataConfig;
-use crate::decode::{DecodeLimits, Decoded, decode_with_facts};
-use crate::error::{DataError, Unusable};
+use crate::decode::{Decoded, decode_with_facts};
+use crate::decode_limits::DecodeLimits;
+use crate::error::DataError;
 use crate::resample::resample;
 use crate::sound_cache::SoundCache;
 use crate::sound_entry::Entry;
 use crate::sound_files::SoundFile;
 use crate::sound_key::Key;
+use crate::unusable::Unusable;
 
 /// How sound files become samples: within which limits, and whether the result is kept on disk.
 ///

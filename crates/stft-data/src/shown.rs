@@ -11,26 +11,31 @@ use std::path::Path;
 /// assert_eq!(stft_data::shown(path).to_string(), r"kicks/\u{1b}[2Jdeep\n.wav");
 /// ```
 pub fn shown(path: &Path) -> impl fmt::Display {
-    struct Shown<'a>(&'a Path);
+    Shown(path.as_os_str().as_encoded_bytes())
+}
 
-    impl fmt::Display for Shown<'_> {
-        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for chunk in self.0.as_os_str().as_encoded_bytes().utf8_chunks() {
-                for c in chunk.valid().chars() {
-                    match c.is_control() || turns_text(c) {
-                        true => write!(out, "{}", c.escape_default())?,
-                        false => out.write_char(c)?,
-                    }
-                }
-                for byte in chunk.invalid() {
-                    write!(out, "\\x{byte:02x}")?;
+/// Other text that comes from files, such as a key of a list, in the same way.
+pub(crate) fn shown_text(text: &str) -> impl fmt::Display {
+    Shown(text.as_bytes())
+}
+
+struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c.is_control() || turns_text(c) {
+                    true => write!(out, "{}", c.escape_default())?,
+                    false => out.write_char(c)?,
                 }
             }
-            Ok(())
+            for byte in chunk.invalid() {
+                write!(out, "\\x{byte:02x}")?;
+            }
         }
+        Ok(())
     }
-
-    Shown(path)
 }
 
 /// Marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.

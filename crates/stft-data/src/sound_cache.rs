@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use walkdir::WalkDir;
 
 use crate::error::DataError;
+use crate::shown::shown;
 use crate::sound_entry::Entry;
 use crate::sound_files::SoundFile;
 use crate::sound_key::Key;
@@ -61,6 +62,8 @@ struct State {
     until_recount_bytes: u64,
     /// It was said that there is no room for all.
     said_full: bool,
+    /// The kinds of failure that were told.
+    said_failures: HashSet<io::ErrorKind>,
     /// Nothing more is written: the folder can't be written to.
     closed: bool,
 }
@@ -132,7 +135,7 @@ impl SoundCache {
         let mut file = File::open(&path).ok()?;
         let found = read(&mut file, key)
             .inspect_err(|error| {
-                tracing::warn!(entry = %path.display(), %error, "damaged; decoding the sound again");
+                tracing::warn!(entry = %shown(&path), %error, "damaged; decoding the sound again");
             })
             .ok()?;
         self.use_entry(key, &path, file.metadata().ok()?.len(), now);
@@ -197,13 +200,14 @@ impl SoundCache {
         }
         let mut state = self.state();
         state.release(key);
+        let news = state.said_failures.insert(error.kind());
         if hopeless(error.kind()) {
             if !state.closed {
-                tracing::warn!(cache = %self.root.display(), %error, "can't keep decoded sounds; going on without");
+                tracing::warn!(cache = %shown(&self.root), %error, "can't keep decoded sounds; going on without");
             }
             state.closed = true;
-        } else {
-            tracing::warn!(entry = %path.display(), %error, "can't keep this sound");
+        } else if news {
+            tracing::warn!(entry = %shown(&path), %error, "can't keep this sound; others that fail alike are not named");
         }
     }
 
@@ -217,7 +221,7 @@ impl SoundCache {
             if !state.closed && !state.said_full {
                 state.said_full = true;
                 tracing::warn!(
-                    cache = %self.root.display(),
+                    cache = %shown(&self.root),
                     limit_mib = self.limit_bytes >> 20,
                     "not all sounds have room here; the others are decoded each time"
                 );
@@ -615,6 +619,45 @@ mod tests {
             cache.put(&key(2), &entry(&[0.5]));
             assert_eq!(cache.entry(&key(2)).is_none(), closes, "{kind}");
         }
+    }
+
+    /// Counts what is said.
+    #[derive(Clone, Default)]
+    struct Listener(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl tracing::Subscriber for Listener {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+        fn enter(&self, _: &tracing::span::Id) {}
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nowhere_in_the_place_of_the_folder_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("sounds");
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &root).unwrap();
+        let cache = SoundCache::open(&root, 1 << 20).unwrap();
+        let listener = Listener::default();
+        let said = || listener.0.load(std::sync::atomic::Ordering::SeqCst);
+        tracing::subscriber::with_default(listener.clone(), || {
+            for n in 1..=9 {
+                cache.put(&key(n), &entry(&[0.5]));
+                assert_eq!(said(), 1, "after {n} sounds");
+            }
+            cache.put_with(&key(10), 1, || Err(io::ErrorKind::TimedOut.into()));
+            assert_eq!(said(), 2, "another kind is news");
+        });
     }
 
     #[test]

@@ -5,13 +5,14 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::decode::Decoded;
-use crate::error::{DataError, Unusable};
+use crate::error::DataError;
 use crate::level::ChannelLevel;
 use crate::reader::SoundReader;
 use crate::resample::resampled_length;
 use crate::shown::shown;
 use crate::sound_key::Key;
 use crate::source::Fingerprint;
+use crate::unusable::Unusable;
 
 /// A sound file that can be used. Models are given the mean of its channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,8 +45,9 @@ pub struct SoundFile {
     /// Packets that could be decoded and were passed over, because their sample rate is another than that
     /// of the first: a chain of streams may change its rate, and chance bytes may look like an MP3 frame.
     pub packets_at_another_rate: usize,
-    /// The file ends before its sound does: inside a packet, or before the length that its header gives. What is there is
-    /// used. An MP3 file without a table of contents, or an Ogg file, that was cut can't be told from a shorter one.
+    /// The file ends before the length that its header gives. What is there is used. An Ogg file that was cut, or one
+    /// without a length in its header (MP3 without a table of contents, WAV or FLAC from a pipe), can't be told
+    /// from a shorter one.
     pub truncated: bool,
     /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
     /// re-encoded copy has the same.
@@ -141,7 +143,7 @@ impl SoundFiles {
                 rejected,
             });
         }
-        tracing::info!(folder = %root.display(), usable = files.len(), rejected = rejected.len(), "sounds found");
+        tracing::info!(folder = %shown(root), usable = files.len(), rejected = rejected.len(), "sounds found");
         Ok(SoundFiles {
             root: root.to_owned(),
             reader: reader.clone(),

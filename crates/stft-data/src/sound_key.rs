@@ -4,8 +4,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::DecodeLimits;
-use crate::error::Unusable;
+use crate::decode_limits::DecodeLimits;
+use crate::unusable::Unusable;
 
 /// Raised whenever decoding or resampling gives other samples than before, or other facts are kept: no
 /// older entry is found after that. A test holds it and the samples together.

@@ -16,9 +16,13 @@ const SOUNDS: usize = 12;
 
 /// A folder of stereo files of different lengths at another rate than that of the clips.
 fn sounds() -> TempDir {
+    sounds_from(0.0)
+}
+
+fn sounds_from(seed: f32) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..SOUNDS {
-        write_sound(&folder.path().join(format!("{n}.wav")), n as f32);
+        write_sound(&folder.path().join(format!("{n}.wav")), seed + n as f32);
     }
     folder
 }
@@ -41,9 +45,13 @@ fn write_sound(path: &Path, seed: f32) {
 }
 
 fn reader(cache: &Path, rate_hz: u32) -> SoundReader {
+    limited_reader(cache, rate_hz, 64 << 20)
+}
+
+fn limited_reader(cache: &Path, rate_hz: u32, limit_bytes: u64) -> SoundReader {
     let mut config = DataConfig::default();
     config.clip.sample_rate_hz = rate_hz;
-    SoundReader::new(&config).with_cache(SoundCache::open(cache, 64 << 20).unwrap())
+    SoundReader::new(&config).with_cache(SoundCache::open(cache, limit_bytes).unwrap())
 }
 
 fn entries(cache: &Path) -> Vec<PathBuf> {
@@ -54,6 +62,10 @@ fn entries(cache: &Path) -> Vec<PathBuf> {
         .collect();
     entries.sort();
     entries
+}
+
+fn size(path: PathBuf) -> u64 {
+    fs::metadata(path).unwrap().len()
 }
 
 /// Everything that training sees: facts, statistics and two epochs of batches.
@@ -83,6 +95,67 @@ fn training_sees_the_same_bits_without_a_cache_from_a_cold_one_and_from_a_warm_o
     assert_eq!(entries(cache.path()).len(), SOUNDS);
     assert_eq!(seen(folder.path(), &reader(cache.path(), RATE_HZ)), plain);
     assert_eq!(entries(cache.path()).len(), SOUNDS);
+}
+
+/// Names what the process that is to train reads: the folder of sounds, that of the cache, the cache's limit in
+/// bytes, and the file that what it sees is written to.
+const CHILD: &str = "STFT_DATA_CACHE_TEST_CHILD";
+
+#[test]
+fn processes_that_share_a_cache_see_the_same_bits_and_keep_its_limit() {
+    if let Ok(task) = std::env::var(CHILD) {
+        let [folder, cache, limit_bytes, out] = task.split('\n').collect::<Vec<_>>()[..] else {
+            panic!("expected four lines, got {task:?}");
+        };
+        let reader = limited_reader(Path::new(cache), RATE_HZ, limit_bytes.parse().unwrap());
+        fs::write(out, seen(Path::new(folder), &reader).join("\n")).unwrap();
+        return;
+    }
+    // Three folders of different sounds; two processes work on the last one.
+    let folders = [0.0, 0.3, 0.6].map(sounds_from);
+    let plain = folders
+        .each_ref()
+        .map(|folder| seen(folder.path(), &SoundReader::default()).join("\n"));
+    let (all_bytes, largest_bytes) = {
+        let cache = tempfile::tempdir().unwrap();
+        for folder in &folders {
+            seen(folder.path(), &reader(cache.path(), RATE_HZ));
+        }
+        let sizes = || entries(cache.path()).into_iter().map(size);
+        (sizes().sum::<u64>(), sizes().max().unwrap())
+    };
+    // Room for all, and for a third, so that each process removes what another one has put there.
+    for limit_bytes in [2 * all_bytes, all_bytes / 3] {
+        let (cache, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let children = [0, 1, 2, 2].map(|n| {
+            let file = tempfile::NamedTempFile::new_in(out.path()).unwrap();
+            let paths = [folders[n].path(), cache.path(), file.path()];
+            let [folder, cache, seen] = paths.map(|path| path.to_str().unwrap());
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "processes_that_share_a_cache_see_the_same_bits_and_keep_its_limit",
+                ])
+                .env(CHILD, format!("{folder}\n{cache}\n{limit_bytes}\n{seen}"))
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            (child, file, n)
+        });
+        for (mut child, file, n) in children {
+            assert!(child.wait().unwrap().success());
+            assert_eq!(fs::read_to_string(file).unwrap(), plain[n]);
+        }
+        let kept_bytes: u64 = entries(cache.path()).into_iter().map(size).sum();
+        if limit_bytes > all_bytes {
+            assert_eq!(kept_bytes, all_bytes);
+        } else {
+            // Each of four may overshoot by an entry, which is more than a sixteenth here.
+            let most_bytes = limit_bytes + 4 * largest_bytes;
+            assert!(most_bytes < all_bytes * 2 / 3 && largest_bytes > limit_bytes / 16);
+            assert!(kept_bytes <= most_bytes, "{kept_bytes} of {most_bytes}");
+        }
+    }
 }
 
 #[test]

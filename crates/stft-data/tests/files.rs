@@ -224,13 +224,88 @@ fn a_file_that_ends_before_its_sound_is_truncated_and_a_whole_one_is_not() {
 fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
     let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
     let data = bytes.windows(4).position(|four| four == b"data").unwrap();
-    for (claim, truncated) in [(u32::MAX, false), (1 << 30, true)] {
+    for (claim, truncated) in [(u32::MAX, false), (0x7fff_f000, false), (1 << 30, true)] {
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         bytes[data + 4..data + 8].copy_from_slice(&claim.to_le_bytes());
         let (folder, _path) = file_with("streamed.wav", &bytes);
         let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
         assert_eq!(source.files()[0].truncated, truncated, "{claim}");
     }
+    // Float files have their number of frames in another chunk.
+    let mut bytes = fs::read(fixture("stereo_float.wav")).unwrap();
+    let at = |name: &[u8; 4]| bytes.windows(4).position(|four| four == name).unwrap();
+    let (fact, data) = (at(b"fact"), at(b"data"));
+    for place in [4, fact + 8, data + 4] {
+        bytes[place..place + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    }
+    let (folder, _path) = file_with("streamed.wav", &bytes);
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    assert!(!source.files()[0].truncated);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_reason_of_a_file_that_can_not_be_looked_at_does_not_repeat_its_name() {
+    let (folder, _path) = file_with("a.wav", &fs::read(fixture("mono_8bit.wav")).unwrap());
+    let name = "link\u{1b}[2J\n.wav";
+    std::os::unix::fs::symlink("nowhere", folder.path().join(name)).unwrap();
+    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let [rejected] = source.rejected() else {
+        panic!("expected the link alone, got {:?}", source.rejected());
+    };
+    assert_eq!(rejected.path, Path::new(name));
+    let reason = rejected.reason.to_string();
+    assert!(reason.starts_with("can't read it: "), "{reason:?}");
+    assert!(!reason.contains("link"), "{reason:?}");
+}
+
+#[test]
+fn a_file_that_was_cut_before_its_first_sound_says_so_and_what_is_no_sound_does_not() {
+    let limits = DecodeLimits::default();
+    for (name, share) in [
+        // Within the headers, and within the only page of sound.
+        ("stereo.ogg", 0.1),
+        ("stereo.ogg", 0.9),
+        // Within the first block.
+        ("stereo_16bit.flac", 0.5),
+        ("mono.mp3", 0.3),
+        ("mono_8bit.wav", 0.02),
+    ] {
+        let bytes = fs::read(fixture(name)).unwrap();
+        let (_folder, path) = file_with(name, &bytes[..(bytes.len() as f64 * share) as usize]);
+        let reason = reason(&path, &limits);
+        let text = reason.to_string();
+        assert!(
+            text.starts_with("it ends before its first sound"),
+            "{name} {share}: {text}"
+        );
+    }
+    // A sound that begins further on is found, and its end as well.
+    let ogg = fs::read(fixture("stereo.ogg")).unwrap();
+    let late = [&b"a letter with a sound"[..], &ogg[..1_000]].concat();
+    for bytes in [
+        &late[..],
+        b"",
+        b"RIFF",
+        b"OggOgg",
+        b"a letter, of which nothing is missing",
+    ] {
+        let (_folder, path) = file_with("letter.wav", bytes);
+        let reason = reason(&path, &limits);
+        let text = reason.to_string();
+        assert!(
+            text.starts_with("its content is not WAV, FLAC"),
+            "{bytes:?}: {text}"
+        );
+    }
+    // Nothing is claimed, and nothing is there.
+    let (_folder, path) = file_with("empty.wav", &[]);
+    float_wav(&path, &[]);
+    let reason = reason(&path, &limits);
+    assert!(
+        reason.to_string().ends_with("(0 damaged packets)"),
+        "{reason}"
+    );
 }
 
 /// Where the frames of an MP3 file (MPEG-1) begin; the first one holds no sound but a table of contents.
@@ -584,7 +659,10 @@ fn what_can_not_be_used_says_why() {
     float_wav(&path, &[]);
     assert!(matches!(
         reason(&path),
-        Unusable::NoFrames { damaged_packets: 0 }
+        Unusable::NoFrames {
+            damaged_packets: 0,
+            truncated: false,
+        }
     ));
     for bad in [f32::NAN, f32::INFINITY] {
         float_wav(&path, &[0.1, 0.2, bad, 0.3]);

@@ -197,6 +197,12 @@ fn a_fault_in_an_audiocraft_list_is_told_by_line_and_key() {
             "line 2: `path`: invalid type",
         ),
         (format!("{good}\n{{"), "line 2: EOF"),
+        (
+            format!("{{}}\n{good}\n{good}\n{{\n{}", "{}\n".repeat(4)),
+            "list.jsonl: 7 rows are faulty:\n  line 1: missing field `path`\n  line 3: `path`: a.wav is in \
+             line 2 already; remove one of the two\n  line 4: EOF while parsing an object\n  line 5: missing field `path`\n  line 6: \
+             missing field `path`\n  and 2 more",
+        ),
         (String::new(), "list.jsonl: it lists no sound"),
         (
             r#"{"path": "a.wav", "cont": {"pitch": 0.5}, "cat": {}}"#.to_owned(),

@@ -107,6 +107,39 @@ fn open(path: &Path) -> Result<ManifestSource, DataError> {
     ManifestSource::open(path, &SoundReader::default())
 }
 
+#[test]
+fn all_faulty_rows_are_told_at_once_and_give_a_terminal_no_orders() {
+    let good = |number| text(&row(&format!("audio/{number}.wav"), number));
+    let mut misspelt = row("audio/1.wav", 1);
+    misspelt.cont.insert("cut\u{1b}[2Joff".into(), 0.5);
+    let rows = [
+        good(0),
+        text(&misspelt),
+        text(&row("audio/no\nne.wav", 2)),
+        good(3).replace("\"frames\"", "\"\\u001b[2J\""),
+        good(0),
+    ];
+    let error = open(folder(4, &rows).path()).unwrap_err();
+    let DataError::Rows { faults, .. } = &error else {
+        panic!("expected faulty rows, got {error:?}");
+    };
+    let lines: Vec<usize> = faults.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [2, 3, 4, 5]);
+    let message = error.to_string();
+    for expected in [
+        "manifest.jsonl: 4 rows are faulty:\n  line 2: ",
+        r"`cut\u{1b}[2Joff`",
+        "\n  line 3: `path`: can't find audio/no\\nne.wav",
+        r"unknown field `\u{1b}[2J`",
+        "\n  line 5: `path`: audio/0.wav is in line 1 already",
+    ] {
+        assert!(message.contains(expected), "{expected:?} in {message:?}");
+    }
+    let mut controls = message.chars().filter(|c| c.is_control());
+    assert!(controls.all(|c| c == '\n'), "{message:?}");
+    assert_eq!(message.lines().count(), 5);
+}
+
 /// The line and the fault of the only faulty row.
 fn fault_of(folder: &TempDir) -> (usize, RowFault) {
     match open(folder.path()) {

@@ -68,7 +68,8 @@ fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
         peaks.push(peak_kib());
     }
     // An epoch's batches take 18 MiB, one batch 1.3 MiB.
-    let growth_kib = peaks[9] - peaks[1];
+    // The kernel counts pages per thread and adds them up late, so that a peak may step back a little.
+    let growth_kib = peaks[9].saturating_sub(peaks[1]);
     assert!(
         growth_kib < 2_048,
         "{growth_kib} KiB more; peaks were {peaks:?}"

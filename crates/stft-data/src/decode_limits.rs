@@ -1,0 +1,125 @@
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::unusable::Unusable;
+
+/// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
+/// have to plan enormous transforms.
+pub(crate) const MIN_RATE_HZ: u32 = 100;
+
+/// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
+/// that claims more would only make the resampler plan enormous transforms.
+pub(crate) const MAX_RATE_HZ: u32 = 768_000;
+
+/// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
+///
+/// A file takes 4 bytes for each sample of one channel while it is decoded, 110 MiB at most by default.
+/// Whatever brings it to the clips' rate holds the result beside it: `max_seconds` at that rate, 101 MiB
+/// more at 44,100 Hz. As many files are decoded at once as there are threads.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecodeLimits {
+    /// Longest sound, in seconds, at any rate. Ten minutes: far beyond any note.
+    pub max_seconds: f32,
+    /// Longest sound, in samples of one channel, so that a high rate can't make a short sound large.
+    /// 28,800,000: ten minutes at 48 kHz.
+    pub max_samples: usize,
+    /// Most channels. Eight, the widest layout in common use (7.1).
+    pub max_channels: u16,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        DecodeLimits {
+            max_seconds: 600.0,
+            max_samples: 28_800_000,
+            max_channels: 8,
+        }
+    }
+}
+
+impl DecodeLimits {
+    /// The most samples at a rate, by both limits, and what is said of a sound that has more.
+    pub(crate) fn at(&self, rate_hz: u32) -> (usize, Unusable) {
+        let DecodeLimits {
+            max_seconds,
+            max_samples,
+            ..
+        } = *self;
+        let seconds_samples = (f64::from(max_seconds) * f64::from(rate_hz)) as usize;
+        if seconds_samples <= max_samples {
+            (seconds_samples, Unusable::TooLong { max_seconds })
+        } else {
+            (max_samples, Unusable::TooManySamples { max_samples })
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), DataError> {
+        if !(self.max_seconds.is_finite() && self.max_seconds > 0.0) {
+            return Err(DataError::config(
+                "decode.max_seconds",
+                "a positive number of seconds",
+                self.max_seconds,
+            ));
+        }
+        if self.max_samples == 0 {
+            return Err(DataError::config(
+                "decode.max_samples",
+                "at least 1",
+                self.max_samples,
+            ));
+        }
+        if self.max_channels == 0 {
+            return Err(DataError::config(
+                "decode.max_channels",
+                "at least 1",
+                self.max_channels,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_limits_are_refused_by_name() {
+        let usual = DecodeLimits::default();
+        for (limits, name) in [
+            (
+                DecodeLimits {
+                    max_seconds: 0.0,
+                    ..usual
+                },
+                "decode.max_seconds",
+            ),
+            (
+                DecodeLimits {
+                    max_seconds: f32::NAN,
+                    ..usual
+                },
+                "decode.max_seconds",
+            ),
+            (
+                DecodeLimits {
+                    max_samples: 0,
+                    ..usual
+                },
+                "decode.max_samples",
+            ),
+            (
+                DecodeLimits {
+                    max_channels: 0,
+                    ..usual
+                },
+                "decode.max_channels",
+            ),
+        ] {
+            let error = limits.validate().unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        assert!(usual.validate().is_ok());
+    }
+}
