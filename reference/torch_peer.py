@@ -114,7 +114,8 @@ class Block(nn.Module):
         super().__init__()
         d, self.heads = c["d_model"], c["n_heads"]
         self.self_norm, self.ff_norm = nn.LayerNorm(d), nn.LayerNorm(d)
-        self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(d, d, bias=False), nn.Linear(d, d)
+        self.query_key_value = nn.Linear(d, 3 * d, bias=False)
+        self.query_bias, self.value_bias = nn.Parameter(torch.zeros(d)), nn.Parameter(torch.zeros(d))
         self.out = nn.Linear(d, d)
         self.ff_in, self.ff_out = nn.Linear(d, c["d_ff"]), nn.Linear(c["d_ff"], d)
         self.dropout = nn.Dropout(c["dropout"])
@@ -122,8 +123,10 @@ class Block(nn.Module):
     def forward(self, x):
         batch, tokens, d = x.shape
         h = self.self_norm(x)
-        heads = [f(h).view(batch, tokens, self.heads, d // self.heads).transpose(1, 2) for f in (self.query, self.key, self.value)]
-        mixed = F.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(batch, tokens, d)
+        bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+        h = F.linear(h, self.query_key_value.weight, bias)
+        query, key, value = h.view(batch, tokens, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, tokens, d)
         x = x + self.dropout(self.out(mixed))
         return x + self.dropout(self.ff_out(F.gelu(self.ff_in(self.ff_norm(x)))))
 

@@ -98,20 +98,30 @@ class Net:
         d = x.shape[-1]
         return F.layer_norm(x, (d,), self.parameter(f"{name}.gamma", d), self.parameter(f"{name}.beta", d), 1e-5)
 
-    def attention(self, name, x, read, n_heads):
+    def self_attention(self, name, x, n_heads):
         d = x.shape[-1]
-        heads = lambda y: y.view(len(y), n_heads, d // n_heads).transpose(0, 1)
-        q = heads(self.linear(f"{name}.query", x, d))
-        k = heads(self.linear(f"{name}.key", read, d, bias=False))
-        v = heads(self.linear(f"{name}.value", read, d))
-        return self.linear(f"{name}.out", F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(len(x), d), d)
+        weight = self.parameter(f"{name}.query_key_value", d, 3 * d)
+        query_bias, value_bias = (self.parameter(f"{name}.{part}_bias", d) for part in ("query", "value"))
+        q, k, v = (x @ weight + torch.cat([query_bias, torch.zeros_like(query_bias), value_bias])).chunk(3, -1)
+        return self.mixed(name, q, k, v, n_heads)
+
+    def cross_attention(self, name, x, read, n_heads):
+        d = x.shape[-1]
+        q = self.linear(f"{name}.query", x, d)
+        k = self.linear(f"{name}.key", read, d, bias=False)
+        return self.mixed(name, q, k, self.linear(f"{name}.value", read, d), n_heads)
+
+    def mixed(self, name, q, k, v, n_heads):
+        d = q.shape[-1]
+        q, k, v = (y.view(len(y), n_heads, d // n_heads).transpose(0, 1) for y in (q, k, v))
+        return self.linear(f"{name}.out", F.scaled_dot_product_attention(q, k, v).transpose(0, 1).reshape(-1, d), d)
 
     def block(self, name, x, size, memory=None):
         h = self.norm(f"{name}.self_norm", x)
-        x = x + self.attention(f"{name}.self_attention", h, h, size["n_heads"])
+        x = x + self.self_attention(f"{name}.self_attention", h, size["n_heads"])
         if memory is not None:
             h = self.norm(f"{name}.cross.norm", x)
-            x = x + self.attention(f"{name}.cross.attention", h, memory, size["n_heads"])
+            x = x + self.cross_attention(f"{name}.cross.attention", h, memory, size["n_heads"])
         h = F.gelu(self.linear(f"{name}.ff_in", self.norm(f"{name}.ff_norm", x), size["d_ff"]))
         return x + self.linear(f"{name}.ff_out", h, x.shape[-1])
 

@@ -10,7 +10,10 @@ mod flex;
 mod forward;
 #[cfg(feature = "flex")]
 mod heads;
+mod side_by_side;
 mod stock;
+
+pub use side_by_side::self_attention;
 
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -68,14 +71,7 @@ pub fn attention(
         let expected = [batch, heads, keys, head_dim];
         assert_eq!(expected, dims, "the shape of {name} must be as expected");
     }
-    if let Some(hidden_keys) = &hidden_keys {
-        let expected = [batch, keys];
-        assert_eq!(
-            expected,
-            hidden_keys.dims(),
-            "the shape of hidden_keys must be as expected"
-        );
-    }
+    check_hidden_keys(&hidden_keys, [batch, keys]);
     if keys == 0 {
         return query.zeros_like();
     }
@@ -88,6 +84,16 @@ pub fn attention(
         stock::forward::<Dispatch>(query, key, value, hidden_keys).0
     };
     Tensor::from_dispatch(output)
+}
+
+fn check_hidden_keys(hidden_keys: &Option<Tensor<2, Bool>>, expected: [usize; 2]) {
+    if let Some(hidden_keys) = hidden_keys {
+        assert_eq!(
+            expected,
+            hidden_keys.dims(),
+            "the shape of hidden_keys must be as expected"
+        );
+    }
 }
 
 /// Whether [`AttentionOps`] lists the backend: Burn may have backends that this crate has no feature

@@ -69,7 +69,7 @@ mod vectors;
 
 pub use adamw::{AdamWStep, adamw};
 pub use allocator::keep_freed_memory;
-pub use attention::attention;
+pub use attention::{attention, self_attention};
 pub use conv::{Conv1dOptions, conv_transpose1d, conv1d};
 pub use gelu::gelu;
 pub use gradient_norm::{scale, squared_norm};

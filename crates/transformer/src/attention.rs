@@ -1,11 +1,11 @@
-//! Attention of one sequence to another, or to itself.
+//! Attention of a sequence to itself, or to another.
 
 use crate::linear::{apply, init_linear, init_unbiased};
-use burn::module::Module;
+use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
-/// Multi-head attention (Vaswani et al. 2017, section 3.2).
+/// Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
 ///
 /// ```text
 /// y = out([h_1 ... h_n])      h_i = softmax(q_i k_i^T / sqrt(head_dim)) v_i
@@ -16,7 +16,49 @@ use burn::tensor::{Bool, Device, Tensor};
 /// Differs from the paper: k has no bias, since it would add the same to all scores of a query, which a
 /// softmax takes out again; and no dropout on the weights, since a tiled attention never holds them.
 #[derive(Module, Debug)]
-pub(crate) struct MultiHeadAttention {
+pub(crate) struct SelfAttention {
+    /// `[d_model, 3 * d_model]`: three maps side by side, so that one product makes all.
+    query_key_value: Param<Tensor<2>>,
+    query_bias: Param<Tensor<1>>,
+    value_bias: Param<Tensor<1>>,
+    out: Linear,
+    n_heads: usize,
+}
+
+impl SelfAttention {
+    pub(crate) fn init(d_model: usize, n_heads: usize, device: &Device) -> Self {
+        let bias = || Initializer::Zeros.init([d_model], device);
+        Self {
+            query_key_value: Initializer::XavierUniform { gain: 1.0 }.init_with(
+                [d_model, 3 * d_model],
+                Some(d_model),
+                // Of each of the three.
+                Some(d_model),
+                device,
+            ),
+            query_bias: bias(),
+            value_bias: bias(),
+            out: init_linear([d_model, d_model], device),
+            n_heads,
+        }
+    }
+
+    /// # Shapes
+    /// - x, output: `[batch, tokens, d_model]`
+    /// - hidden_keys: `[batch, tokens]`, true = hidden
+    pub(crate) fn forward(&self, x: Tensor<3>, hidden_keys: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let [query_bias, value_bias] = [&self.query_bias, &self.value_bias].map(Param::val);
+        let key_bias = value_bias.zeros_like();
+        let bias = Tensor::cat(vec![query_bias, key_bias, value_bias], 0);
+        let query_key_value = kernels::linear(x, self.query_key_value.val(), Some(bias));
+        let mixed = kernels::self_attention(query_key_value, self.n_heads, hidden_keys);
+        apply(&self.out, mixed)
+    }
+}
+
+/// The same where the keys and values are those of another sequence.
+#[derive(Module, Debug)]
+pub(crate) struct CrossAttention {
     query: Linear,
     key: Linear,
     value: Linear,
@@ -24,7 +66,7 @@ pub(crate) struct MultiHeadAttention {
     n_heads: usize,
 }
 
-impl MultiHeadAttention {
+impl CrossAttention {
     pub(crate) fn init(d_model: usize, n_heads: usize, device: &Device) -> Self {
         let linear = || init_linear([d_model, d_model], device);
         Self {

@@ -1,6 +1,6 @@
 //! The Transformer block.
 
-use crate::attention::MultiHeadAttention;
+use crate::attention::{CrossAttention, SelfAttention};
 use crate::linear::{apply, init_linear};
 use crate::norm::{init_norm, normalize};
 use burn::module::Module;
@@ -29,8 +29,8 @@ pub(crate) struct BlockSize {
 #[derive(Module, Debug)]
 pub(crate) struct Block {
     self_norm: LayerNorm,
-    self_attention: MultiHeadAttention,
-    cross: Option<CrossAttention>,
+    self_attention: SelfAttention,
+    cross: Option<Cross>,
     ff_norm: LayerNorm,
     ff_in: Linear,
     ff_out: Linear,
@@ -38,9 +38,9 @@ pub(crate) struct Block {
 }
 
 #[derive(Module, Debug)]
-pub(crate) struct CrossAttention {
+pub(crate) struct Cross {
     norm: LayerNorm,
-    attention: MultiHeadAttention,
+    attention: CrossAttention,
 }
 
 /// What cross-attention reads.
@@ -58,7 +58,7 @@ impl Block {
         let BlockSize { d_model, d_ff, .. } = size;
         Self {
             self_norm: init_norm(d_model, device),
-            self_attention: MultiHeadAttention::init(d_model, size.n_heads, device),
+            self_attention: SelfAttention::init(d_model, size.n_heads, device),
             cross: None,
             ff_norm: init_norm(d_model, device),
             ff_in: init_linear([d_model, d_ff], device),
@@ -69,9 +69,9 @@ impl Block {
 
     /// A block that reads a memory as well.
     pub(crate) fn init_reading(size: BlockSize, device: &Device) -> Self {
-        let cross = CrossAttention {
+        let cross = Cross {
             norm: init_norm(size.d_model, device),
-            attention: MultiHeadAttention::init(size.d_model, size.n_heads, device),
+            attention: CrossAttention::init(size.d_model, size.n_heads, device),
         };
         Self {
             cross: Some(cross),
@@ -89,7 +89,7 @@ impl Block {
         memory: Option<Read>,
     ) -> Tensor<3> {
         let h = normalize(&self.self_norm, x.clone());
-        let h = self.self_attention.forward(h.clone(), h, hidden_keys);
+        let h = self.self_attention.forward(h, hidden_keys);
         let mut x = x + self.dropout.forward(h);
         if let (Some(cross), Some(memory)) = (&self.cross, memory) {
             let h = normalize(&cross.norm, x.clone());

@@ -28,9 +28,9 @@ pub struct StepSize {
 /// layer norm of d              2 d       centred, normalised
 /// dropout on d                 d         which were kept
 /// GELU of f                    f         its input
-/// attention, h heads of d      2 d + h   its output, as it is and laid out; how the softmax was scaled
-///                              d         q, per token that asks
-///                              2 d       k and v, per token that is read
+/// self-attention, h heads      4 d + h   q, k and v, its output; how the softmax was scaled
+/// attention to a memory        3 d + h   per token that asks: q, its output as it is and laid out, and the softmax
+///                              2 d       per token that is read: k and v
 /// ```
 ///
 /// Attention is tiled, so nothing grows with the square of the tokens. On the CPU backend, the bytes alive
@@ -93,12 +93,12 @@ impl TransformerConfig {
 /// Per token: self-attention and feed-forward.
 fn block(size: BlockSize) -> usize {
     let d = size.d_model;
-    let self_attention = asking(size) + 2 * d;
+    let self_attention = norm(d) + d + 4 * d + size.n_heads + dropout(size);
     let feed_forward = norm(d) + d + 2 * size.d_ff + dropout(size);
     self_attention + feed_forward
 }
 
-/// Per token that asks: norm, q, attention and what follows it.
+/// Cross-attention, per token that asks: norm, q, attention and what follows it.
 fn asking(size: BlockSize) -> usize {
     let d = size.d_model;
     norm(d) + d + d + 2 * d + size.n_heads + dropout(size)
@@ -151,11 +151,11 @@ mod tests {
         // 5 rows and 4 columns for 3 items.
         let tokens = 3 * 20;
         let encoder = 6 + 16 // patches, dropout
-            + (2 + 1 + 3 + 2 + 1) * 16 + 2 // norm, its output, q k v, attention twice, dropout; 2 heads
+            + (2 + 1 + 3 + 1 + 1) * 16 + 2 // norm, its output, q k v, attention, dropout; 2 heads
             + (2 + 1 + 1) * 16 + 2 * 20 // norm, its output, dropout; before and after GELU
             + 2 * 16; // norm
         let asked = 12
-            + (2 + 1 + 3 + 2 + 1) * 12 + 3
+            + (2 + 1 + 3 + 1 + 1) * 12 + 3
             + (2 + 1 + 1 + 2 + 1) * 12 + 3 // norm, its output, q, attention twice, dropout; 3 heads
             + (2 + 1 + 1) * 12 + 2 * 14
             + (2 + 1) * 12;

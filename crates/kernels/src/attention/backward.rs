@@ -14,12 +14,12 @@ use std::ops::Range;
 /// constant, so that the result doesn't depend on the number of threads.
 const PIECES: usize = 16;
 
-/// The gradients of query, key and value, from what the forward pass returned and the gradient of its
-/// output.
+/// The gradients of query, key and value, `[batch, heads, queries or keys, head_dim]`, from what the forward pass
+/// returned and the gradient of its output, in whatever order they lie. `log_sum` is `[batch, heads, queries, 1]`.
 pub(super) fn backward(
     operands: Operands,
     output: Matrices,
-    log_sum: &[f32],
+    log_sum: Matrices,
     gradient: Matrices,
 ) -> [Vec<f32>; 3] {
     let [batch, heads, queries, head_dim] = operands.query.shape();
@@ -48,7 +48,7 @@ pub(super) fn backward(
                 let head = operands.head(index);
                 let forward = Forward {
                     output: output.matrix(index),
-                    log_sum: &log_sum[index * queries..][..queries],
+                    log_sum: log_sum.matrix(index),
                     gradient: gradient.matrix(index),
                 };
                 query_gradient
@@ -82,7 +82,7 @@ pub(super) fn backward(
 /// What the forward pass left for a head, and the gradient of its output.
 struct Forward<'a> {
     output: Matrix<'a>,
-    log_sum: &'a [f32],
+    log_sum: Matrix<'a>,
     gradient: Matrix<'a>,
 }
 
@@ -149,10 +149,10 @@ fn backward_tile(
             .transposed()
             .copy_columns(1.0, d_padded, gradient_rows);
         // The lanes below the last query must not become infinite; what they hold is never used.
-        log_sum.fill(0.0);
-        for (to, from) in log_sum.iter_mut().zip(&forward.log_sum[queries.clone()]) {
-            *to = from * LOG2_E;
-        }
+        forward
+            .log_sum
+            .rows(queries.clone())
+            .copy_columns(LOG2_E, lanes, log_sum);
         forward
             .output
             .rows(queries.clone())

@@ -22,7 +22,7 @@ impl AttentionOps for Flex {
         let hidden_keys = hidden_keys.into_option().map(|keys| keys.to_contiguous());
         let operands = operands([&query, &key, &value], &hidden_keys);
         let [batch, heads, queries, head_dim] = operands.query.shape();
-        let (output, log_sum) = forward::forward(operands);
+        let (output, log_sum) = forward::forward(operands, 1);
         (
             tensor(output, [batch, heads, queries, head_dim]),
             tensor(log_sum, [batch, heads, queries, 1]),
@@ -48,12 +48,12 @@ impl AttentionOps for Flex {
             };
             return stock::backward::<Self>(operands, output, log_sum, gradient);
         }
-        let [query, key, value, output, gradient] =
-            [query, key, value, output, gradient].map(readable);
+        let [query, key, value, output, log_sum, gradient] =
+            [query, key, value, output, log_sum, gradient].map(readable);
         let hidden_keys = hidden_keys.map(|keys| keys.to_contiguous());
         let operands = operands([&query, &key, &value], &hidden_keys);
         let [query, key, value] =
-            backward::backward(operands, view(&output), log_sum.storage(), view(&gradient));
+            backward::backward(operands, view(&output), view(&log_sum), view(&gradient));
         let [queries, keys] = [operands.query.shape(), operands.key.shape()];
         (
             tensor(query, queries),

@@ -9,9 +9,9 @@ use crate::scratch::with_scratch;
 use rayon::prelude::*;
 use std::f32::consts::{LN_2, LOG2_E};
 
-/// The output, as `query`, and the logarithm of the sum of exponentials of each query's scores,
-/// `[batch, heads, queries]`: infinite where no key is visible.
-pub(super) fn forward(operands: Operands) -> (Vec<f32>, Vec<f32>) {
+/// The output, `[batch, heads / beside, queries, beside, head_dim]`, and the logarithm of the sum of exponentials of
+/// each query's scores, infinite where no key is visible, without the last axis: so many heads lie `beside` each other.
+pub(super) fn forward(operands: Operands, beside: usize) -> (Vec<f32>, Vec<f32>) {
     let [batch, heads, queries, head_dim] = operands.query.shape();
     let mut output = zeros(batch * heads * queries * head_dim);
     let mut log_sum = vec![f32::INFINITY; batch * heads * queries];
@@ -19,36 +19,47 @@ pub(super) fn forward(operands: Operands) -> (Vec<f32>, Vec<f32>) {
         return (output, log_sum);
     }
     let tiles = KeyTiles::new(&operands);
+    let width = beside * head_dim;
     output
-        .par_chunks_mut(queries * head_dim)
-        .zip(log_sum.par_chunks_mut(queries))
+        .par_chunks_mut(queries * width)
+        .zip(log_sum.par_chunks_mut(queries * beside))
         .enumerate()
-        .for_each(|(head, (output, log_sum))| {
-            let head = operands.head(head);
+        .for_each(|(group, (output, log_sum))| {
             output
-                .par_chunks_mut(QUERY_TILE * head_dim)
-                .zip(log_sum.par_chunks_mut(QUERY_TILE))
+                .par_chunks_mut(QUERY_TILE * width)
+                .zip(log_sum.par_chunks_mut(QUERY_TILE * beside))
                 .enumerate()
                 .for_each(|(tile, (output, log_sum))| {
                     let start = tile * QUERY_TILE;
-                    let query = head.query.rows(start..start + log_sum.len());
-                    forward_tile(query, head, tiles.of(head.batch), output, log_sum);
+                    let end = start + output.len() / width;
+                    for place in 0..beside {
+                        let head = operands.head(group * beside + place);
+                        let results = Results {
+                            output: &mut output[place * head_dim..],
+                            log_sum: &mut log_sum[place..],
+                            beside,
+                        };
+                        let query = head.query.rows(start..end);
+                        forward_tile(query, head, tiles.of(head.batch), results);
+                    }
                 });
         });
     (output, log_sum)
 }
 
+/// Where those of a head's queries go. Of the slices, which begin with the first query's, `beside - 1` of every
+/// `beside` vectors belong to other heads.
+struct Results<'a> {
+    output: &'a mut [f32],
+    log_sum: &'a mut [f32],
+    beside: usize,
+}
+
 /// Flash attention (Dao et al. 2022, algorithm 1; Rabe & Staats 2021): the softmax of these queries is
 /// renormalised with each tile of keys. Scores are stored transposed, a row per key, because then
 /// neither product has to rearrange an operand and the softmax needs no sums within a vector.
-fn forward_tile(
-    query: Matrix,
-    head: Head,
-    tiles: &[KeyTile],
-    output: &mut [f32],
-    log_sum: &mut [f32],
-) {
-    let lanes = padded(log_sum.len());
+fn forward_tile(query: Matrix, head: Head, tiles: &[KeyTile], results: Results) {
+    let lanes = padded(query.rows);
     let d = head.head_dim;
     let lengths = [lanes * d, lanes * d, lanes * KEY_TILE, lanes, lanes, lanes];
     with_scratch(
@@ -73,9 +84,11 @@ fn forward_tile(
             if tiles.is_empty() {
                 return;
             }
-            for (i, (output, log_sum)) in output.chunks_exact_mut(d).zip(log_sum).enumerate() {
+            let outputs = results.output.chunks_mut(results.beside * d);
+            let log_sums = results.log_sum.iter_mut().step_by(results.beside);
+            for (i, (output, log_sum)) in outputs.zip(log_sums).enumerate() {
                 let factor = 1.0 / running.sum[i];
-                for (output, &sum) in output.iter_mut().zip(sums[i..].iter().step_by(lanes)) {
+                for (output, &sum) in output[..d].iter_mut().zip(sums[i..].iter().step_by(lanes)) {
                     *output = sum * factor;
                 }
                 *log_sum = LN_2 * (running.max[i] + running.sum[i].log2());
