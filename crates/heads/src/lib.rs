@@ -34,6 +34,8 @@
 //! # Ok::<(), heads::HeadsConfigError>(())
 //! ```
 //!
+//! A [`BandNetwork`] makes a feature map of its own, from the spectrogram itself, beside those of an encoder.
+//!
 //! Absent, with the reason: no loss (that is the crate `losses`'), no names of parameters (heads know an order, whoever
 //! has the specification knows the names).
 //!
@@ -43,10 +45,12 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod bands;
 mod config;
 mod heads;
 mod pooling;
 
+pub use bands::{BandConfig, BandNetwork};
 pub use config::{HeadsConfigError, ParameterHeadsConfig};
 pub use heads::{ParameterEstimate, ParameterHeads};
 pub use pooling::{FeatureMap, Pooling};

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use heads::ParameterHeadsConfig;
+use heads::{BandConfig, ParameterHeadsConfig};
 use losses::{CompositeConfig, Domain, InfoNce, Norm, ParameterLoss};
 use serde::{Deserialize, Serialize};
 use stft_data::{ClipConfig, DataConfig, DataError, MaskConfig, MaskStrategy, StftConfig};
@@ -232,6 +232,10 @@ pub struct ParameterStage<Start> {
     pub label_fraction: f64,
     /// Pieces of the clip whose features are averaged apart.
     pub segments: usize,
+    /// Sounds begin by up to so many frames earlier or later in training.
+    pub shift_frames: usize,
+    /// Small networks that read the spectrogram beside an encoder that is finetuned.
+    pub bands: Vec<BandConfig>,
     /// What is hidden from the encoder in training, in cells of `data.mask`.
     pub mask: TokenMask,
     /// The heads.
@@ -569,6 +573,12 @@ impl<Start> ParameterStage<Start> {
             return Err(TrainerError::value(key("encoder_lr"), expected, rate));
         }
         within(&key("segments"), self.segments as u64, 1, 1024)?;
+        for (place, bands) in self.bands.iter().enumerate() {
+            bands.validate().map_err(|error| {
+                let name = key(&format!("bands.{place}.{}", error.field));
+                TrainerError::value(name, error.expected, error.got)
+            })?;
+        }
         self.mask_over(data).validate().map_err(in_mask(stage))?;
         self.heads.validate().map_err(|error| {
             TrainerError::value(

@@ -178,7 +178,7 @@ fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeigh
         experiment,
         parameters,
         stage,
-        ..
+        normalization,
     } = &checkpoint.context;
     let (unet, transformer) = (&experiment.unet, &experiment.transformer);
     let stages = &experiment.stages;
@@ -198,13 +198,25 @@ fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeigh
         Stage::FinetuneParametersAutoencoder => {
             let encoder = UNetFeatures(unet.clone());
             let settings = &stages.finetune_parameters_autoencoder;
-            let network = ParameterNetwork::new(encoder, settings, spec?);
+            let network = ParameterNetwork::new(
+                encoder,
+                settings,
+                spec?,
+                experiment.data.bins(),
+                *normalization,
+            );
             read(checkpoint, network.init(device))
         }
         Stage::FinetuneParametersTransformer => {
             let encoder = TransformerFeatures(transformer.clone());
             let settings = &stages.finetune_parameters_transformer;
-            let network = ParameterNetwork::new(encoder, settings, spec?);
+            let network = ParameterNetwork::new(
+                encoder,
+                settings,
+                spec?,
+                experiment.data.bins(),
+                *normalization,
+            );
             read(checkpoint, network.init(device))
         }
         Stage::TestAutoencoder | Stage::TestTransformer => Err(unfit(

@@ -2,17 +2,31 @@
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
-use heads::{ParameterEstimate, ParameterHeads, ParameterHeadsConfig, Pooling};
+use heads::{
+    BandConfig, BandNetwork, ParameterEstimate, ParameterHeads, ParameterHeadsConfig, Pooling,
+};
 use params::{ParamSpec, ParamVector};
+use stft_data::Normalization;
 
-use crate::experiment::ParameterStage;
+use crate::experiment::{EncoderTraining, ParameterStage};
 use crate::feature_encoder::FeatureEncoder;
+use crate::magnitude::magnitude;
+
+/// Magnitudes well below this sound like silence to the networks that read bands: between a logarithm, which makes
+/// much of noise, and log1p, which hears loud partials alone.
+const QUIET: f64 = 0.01;
 
 /// What decides on the shape of an estimator of parameters.
 #[derive(Clone, Debug)]
 pub struct ParameterNetwork<E> {
     /// The encoder.
     pub encoder: E,
+    /// What reads the spectrogram beside it.
+    pub bands: Vec<BandConfig>,
+    /// Bins of a spectrogram.
+    pub bins: usize,
+    /// What its values mean.
+    pub normalization: Normalization,
     /// How its features are pooled.
     pub pooling: Pooling,
     /// What stands on them.
@@ -26,15 +40,30 @@ pub struct ParameterNetwork<E> {
 pub struct ParameterEstimator<E: Module + ModuleDisplay> {
     /// What hears.
     pub encoder: E,
+    /// What hears beside it.
+    pub bands: Vec<BandNetwork>,
     /// What tells.
     pub heads: ParameterHeads,
 }
 
 impl<E: FeatureEncoder> ParameterNetwork<E> {
-    /// The network of a stage with `settings`.
-    pub fn new<Start>(encoder: E, settings: &ParameterStage<Start>, spec: &ParamSpec) -> Self {
+    /// The network of a stage with `settings`, for spectrograms of `bins` bins. Beside a frozen encoder nothing else
+    /// reads them: the heads tell what is in its features.
+    pub fn new<Start>(
+        encoder: E,
+        settings: &ParameterStage<Start>,
+        spec: &ParamSpec,
+        bins: usize,
+        normalization: Normalization,
+    ) -> Self {
         Self {
             encoder,
+            bands: match settings.encoder {
+                EncoderTraining::Finetuned => settings.bands.clone(),
+                EncoderTraining::Frozen => Vec::new(),
+            },
+            bins,
+            normalization,
             pooling: Pooling {
                 segments: settings.segments,
             },
@@ -45,10 +74,17 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
 
     /// A new estimator on `device`, its parameters not yet drawn.
     pub fn init(&self, device: &Device) -> ParameterEstimator<E::Encoder> {
-        let features = self.pooling.features(&self.encoder.channels());
+        let mut channels = self.encoder.channels();
+        channels.extend(self.bands.iter().map(BandConfig::n_channels));
+        let features = self.pooling.features(&channels);
         let (continuous, classes) = (self.spec.n_continuous(), self.spec.class_counts());
         ParameterEstimator {
             encoder: self.encoder.init(device),
+            bands: self
+                .bands
+                .iter()
+                .map(|bands| bands.init(self.bins, device))
+                .collect(),
             heads: self.heads.init(features, continuous, &classes, device),
         }
     }
@@ -60,7 +96,15 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         spectrogram: Tensor<3>,
         valid_frames: &[usize],
     ) -> ParameterEstimate {
-        let maps = self.encoder.maps(&model.encoder, spectrogram, valid_frames);
+        let mut maps = self
+            .encoder
+            .maps(&model.encoder, spectrogram.clone(), valid_frames);
+        if !model.bands.is_empty() {
+            let magnitude = magnitude(spectrogram, self.normalization);
+            let loudness = (magnitude / QUIET).log1p();
+            let heard = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
+            maps.extend(model.bands.iter().map(heard));
+        }
         model.heads.forward(self.pooling.forward(&maps))
     }
 }

@@ -328,7 +328,14 @@ impl OpenExperiment {
         let spec = self.parameters().expect("labels were checked");
         let labels = truths(dataset, dataset.indices(Split::Train));
         ParameterEstimation {
-            network: ParameterNetwork::new(encoder, settings, spec),
+            network: ParameterNetwork::new(
+                encoder,
+                settings,
+                spec,
+                self.experiment.data.bins(),
+                dataset.normalization(),
+            ),
+            shift_frames: settings.shift_frames,
             training: settings.encoder,
             encoder_lr: settings.encoder_lr,
             loss: settings.loss,

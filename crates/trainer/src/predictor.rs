@@ -116,12 +116,13 @@ impl ParameterPredictor {
         };
         let experiment = &context.experiment;
         let stages = &experiment.stages;
+        let bins = experiment.data.bins();
         let estimate = match context.stage.parse()? {
             Stage::FinetuneParametersTransformer => {
                 let encoder = TransformerFeatures(experiment.transformer.clone());
                 let settings = &stages.finetune_parameters_transformer;
                 estimator(
-                    ParameterNetwork::new(encoder, settings, &spec),
+                    ParameterNetwork::new(encoder, settings, &spec, bins, context.normalization),
                     &weights,
                     device,
                 )?
@@ -130,7 +131,7 @@ impl ParameterPredictor {
                 let encoder = UNetFeatures(experiment.unet.clone());
                 let settings = &stages.finetune_parameters_autoencoder;
                 estimator(
-                    ParameterNetwork::new(encoder, settings, &spec),
+                    ParameterNetwork::new(encoder, settings, &spec, bins, context.normalization),
                     &weights,
                     device,
                 )?

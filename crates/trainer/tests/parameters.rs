@@ -231,14 +231,28 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
             .experiment()
             .stages
             .finetune_parameters_autoencoder;
-        let network = trainer::ParameterNetwork::new(unet, settings, spec);
         let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
+        let bins = bench.opened.experiment().data.bins();
+        let normalization = last.context.normalization;
+        let network = trainer::ParameterNetwork::new(unet, settings, spec, bins, normalization);
         assert_eq!(last.context.parameters.as_ref(), Some(spec));
         let model = last.load_model(network.init(&device)).unwrap();
         let same = weights_sha256(&model.encoder) == weights_sha256(&pretrained);
         assert_eq!(same, stays, "{encoder}");
         // New heads say the middle of everything; nothing is drawn here, since other tests train meanwhile.
-        let features = network.pooling.features(&network.encoder.channels());
+        let bands = network.bands.iter().map(heads::BandConfig::n_channels);
+        let channels: Vec<usize> = network
+            .encoder
+            .channels()
+            .into_iter()
+            .chain(bands)
+            .collect();
+        assert_eq!(
+            network.bands.is_empty(),
+            stays,
+            "only beside an encoder that learns"
+        );
+        let features = network.pooling.features(&channels);
         let told = model.heads.forward(Tensor::ones([1, features], &device));
         let position: f32 = told.continuous.into_scalar();
         assert_ne!(position, 0.5, "{encoder}: the heads have learned");
@@ -255,6 +269,7 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
         &format!("{key}.training.steps=150"),
         &format!("{key}.training.validate_every=50"),
         &format!("{key}.training.lr=3e-3"),
+        &format!("{key}.training.warmup_steps=20"),
     ]);
     let run = bench.run_dir("run");
     let summary = bench

@@ -14,6 +14,7 @@ use crate::experiment::EncoderTraining;
 use crate::feature_encoder::FeatureEncoder;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
 use crate::parameter_test::{Average, ParameterTest, nearest_examples};
+use crate::shift::shifted;
 use crate::task::{Scores, Task};
 
 /// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
@@ -30,6 +31,8 @@ pub struct ParameterEstimation<E> {
     pub encoder_lr: f64,
     /// The objective.
     pub loss: ParameterLoss,
+    /// Frames by which a sound may begin earlier or later in training.
+    pub shift_frames: usize,
     /// What the labels say without a sound.
     pub average: Average,
     /// The encoder's weights; none to begin with new ones.
@@ -125,6 +128,9 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
 
     fn parts(&self, model: &Self::Model) -> Vec<(String, usize)> {
         let mut parts = self.network.encoder.parts(&model.encoder);
+        for (place, bands) in model.bands.iter().enumerate() {
+            parts.push((format!("bands.{place}"), bands.num_params()));
+        }
         parts.extend(model.heads.parameters_per_part());
         parts
     }
@@ -132,7 +138,12 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
     fn activation_elements(&self, batch: usize, frames: usize) -> usize {
         match self.training {
             EncoderTraining::Frozen => 0,
-            EncoderTraining::Finetuned => self.network.encoder.activation_elements(batch, frames),
+            EncoderTraining::Finetuned => {
+                let size = [self.network.bins, frames];
+                let bands = self.network.bands.iter();
+                let of_bands = bands.map(|bands| bands.activation_elements(batch, size));
+                self.network.encoder.activation_elements(batch, frames) + of_bands.sum::<usize>()
+            }
         }
     }
 }
@@ -149,7 +160,12 @@ impl<E: FeatureEncoder> ParameterEstimation<E> {
             .iter()
             .any(|&(epoch, _)| epoch != EVALUATION_EPOCH);
         let heard = match in_training {
-            true => batch.visible(),
+            true => shifted(
+                batch.visible(),
+                &batch.valid_frames,
+                &batch.keys,
+                self.shift_frames,
+            ),
             false => batch.spectrogram.clone(),
         };
         self.network.estimate(model, heard, &batch.valid_frames)

@@ -6,11 +6,8 @@ use serde::{Deserialize, Serialize};
 use stft_data::Normalization;
 
 use crate::batch::TensorBatch;
+use crate::magnitude::magnitude;
 use crate::task::ScoreName;
-
-/// Largest log1p magnitude that a prediction is taken at: a magnitude of 22,000, beyond what a clip at full scale
-/// has. It keeps the exponential of a young network finite.
-const LARGEST_LOG1P: f32 = 10.0;
 
 /// What a score is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,13 +32,7 @@ pub struct SpectralObjective {
 impl SpectralObjective {
     /// The composite of a normalised prediction and its target, over all valid frames.
     pub(crate) fn scores(&self, prediction: Tensor<3>, batch: &TensorBatch) -> CompositeScores {
-        let Normalization { mean, std } = self.normalization;
-        let magnitude = |normalised: Tensor<3>| {
-            let log1p = normalised * std + mean;
-            // Below silence is silence, and has no gradient: where it had one, the logarithm's slope at silence
-            // drowned the others.
-            log1p.clamp(0.0, LARGEST_LOG1P).exp() - 1.0
-        };
+        let magnitude = |normalised| magnitude(normalised, self.normalization);
         let target = batch.spectrogram.clone();
         let weights = valid_weights(target.dims(), &batch.valid_frames, &target.device());
         self.composite
