@@ -91,10 +91,7 @@ impl BandConfig {
             panic!("{error}");
         }
         assert!(bins > 0, "a spectrogram needs bins, got 0");
-        let band = match self.bins {
-            0 => bins,
-            band => band.min(bins),
-        };
+        let band = self.band_of(bins);
         let inputs = std::iter::once(&band).chain(&self.channels);
         let layers = std::iter::zip(inputs, &self.channels);
         BandNetwork {
@@ -112,6 +109,14 @@ impl BandConfig {
         }
     }
 
+    /// Bins of a band of a spectrogram with so many.
+    fn band_of(&self, bins: usize) -> usize {
+        match self.bins {
+            0 => bins,
+            band => band.min(bins),
+        }
+    }
+
     /// Channels of the output.
     pub fn n_channels(&self) -> usize {
         self.channels.last().copied().unwrap_or(0)
@@ -120,10 +125,7 @@ impl BandConfig {
     /// f32 values that one training step keeps for its backward pass, by estimate: what each convolution and each norm
     /// were given.
     pub fn activation_elements(&self, batch: usize, [bins, frames]: [usize; 2]) -> usize {
-        let band = match self.bins {
-            0 => bins,
-            band => band.min(bins),
-        };
+        let band = self.band_of(bins);
         let mut frames = frames;
         let (mut given, mut sum) = (band, 0);
         for &channels in &self.channels {
