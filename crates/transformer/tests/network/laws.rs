@@ -369,11 +369,10 @@ fn what_should_not_decay_has_one_axis_or_positions_in_its_path() {
         let config = config(kind.0, kind.1);
         let mut counts = [0; 3];
         let mut count = |name: &str, shape: &[usize], _: Vec<f32>| {
-            let weight = name.ends_with(".weight");
+            let weight = name.ends_with(".weight") || name.ends_with(".query_key_value");
             let positions = name.split('.').any(|part| part == "positions");
-            let vector = ["bias", "gamma", "beta", "mask_token"]
-                .iter()
-                .any(|end| name.ends_with(&format!(".{end}")));
+            let ends = [".bias", "_bias", ".gamma", ".beta", ".mask_token"];
+            let vector = ends.iter().any(|end| name.ends_with(end));
             let which = [weight, positions, vector];
             assert_eq!(which.iter().filter(|&&is| is).count(), 1, "{name}");
             assert_eq!(
@@ -386,7 +385,7 @@ fn what_should_not_decay_has_one_axis_or_positions_in_its_path() {
         let none = Tensor::<1>::zeros([1], &device).require_grad().backward();
         for_each_gradient(&config.init(&device), &none, &mut count);
         for_each_gradient(&config.init_contrastive(&device), &none, &mut count);
-        assert!(counts[0] >= 40 && counts[2] >= 40, "{counts:?}");
+        assert!(counts[0] >= 30 && counts[2] >= 40, "{counts:?}");
         assert_eq!(counts[1] > 0, kind.1 == PositionKind::Learned);
     }
 }
