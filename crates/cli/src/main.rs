@@ -67,6 +67,7 @@ fn keep_decoders_quiet() {
 
 fn main() -> ExitCode {
     kernels::keep_freed_memory();
+    kernels::join_thread_pool();
     keep_decoders_quiet();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()

@@ -64,6 +64,9 @@ mod rows;
 mod scratch;
 #[cfg(feature = "flex")]
 mod sigmoid;
+mod threads;
+#[cfg(feature = "flex")]
+mod transpose;
 #[cfg(feature = "flex")]
 mod vectors;
 
@@ -77,3 +80,4 @@ pub use group_norm::{group_norm, group_norm_silu};
 pub use info_nce::{Contrast, ContrastScores, has_info_nce, info_nce};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub use threads::join_thread_pool;

@@ -1,5 +1,6 @@
 //! Strided views of matrices.
 
+use crate::transpose::write_columns;
 use std::ops::Range;
 
 /// A matrix inside a slice. Transposing it, and taking some of its rows, costs nothing.
@@ -66,17 +67,29 @@ impl<'a> Matrix<'a> {
             self.columns,
             destination.len()
         );
+        if height == 0 {
+            return;
+        }
+        for column in destination.chunks_exact_mut(height) {
+            column[self.rows..].fill(0.0);
+        }
+        if self.rows == 0 || self.columns == 0 {
+            return;
+        }
+        if self.column_stride == 1 && self.row_stride != 1 {
+            write_columns(self, factor, height, destination);
+            return;
+        }
         for (j, column) in destination.chunks_exact_mut(height).enumerate() {
-            let (column, below) = column.split_at_mut(self.rows);
-            below.fill(0.0);
-            if column.is_empty() {
-                continue;
-            }
-            let source = self.data[j * self.column_stride..]
-                .iter()
-                .step_by(self.row_stride);
-            for (to, &from) in column.iter_mut().zip(source) {
-                *to = factor * from;
+            let source = &self.data[j * self.column_stride..];
+            let column = &mut column[..self.rows];
+            match (self.row_stride, factor) {
+                (1, 1.0) => column.copy_from_slice(&source[..self.rows]),
+                (step, _) => {
+                    for (to, &from) in column.iter_mut().zip(source.iter().step_by(step)) {
+                        *to = factor * from;
+                    }
+                }
             }
         }
     }

@@ -62,6 +62,7 @@ struct Options {
 fn main() -> ExitCode {
     // As the program itself does.
     kernels::keep_freed_memory();
+    kernels::join_thread_pool();
     let done = match Arguments::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Scaling(options) => scaling::run(&options),

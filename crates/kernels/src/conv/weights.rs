@@ -6,6 +6,7 @@ use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use crate::scratch::with_scratch;
+use crate::transpose::write_columns;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -165,10 +166,21 @@ fn pack(
     }
     let panel = &mut panel[from * height..to * height];
     let first = stride * (steps.start + from) + phase - left;
-    for (i, channel) in channels.enumerate() {
-        let frames = far.row(item, channel)[first..].iter().step_by(stride);
-        for (to, &from) in panel[i..].iter_mut().step_by(height).zip(frames) {
-            *to = from;
+    if stride == 1 {
+        let matrix = Matrix {
+            data: &far.rows_from(item, channels.start)[first..],
+            rows: width,
+            columns: to - from,
+            row_stride: far.frames,
+            column_stride: 1,
+        };
+        write_columns(matrix, 1.0, height, panel);
+    } else {
+        for (i, channel) in channels.enumerate() {
+            let frames = far.row(item, channel)[first..].iter().step_by(stride);
+            for (to, &from) in panel[i..].iter_mut().step_by(height).zip(frames) {
+                *to = from;
+            }
         }
     }
     if width < height {

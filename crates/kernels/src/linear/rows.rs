@@ -77,7 +77,7 @@ impl Panels {
         let fill = |(panel, values): (usize, &mut [f32])| {
             let start = panel * PANEL;
             let rows = matrix.rows(start..(start + PANEL).min(width));
-            copy_columns(rows, values);
+            rows.copy_columns(1.0, values.len() / depth, values);
         };
         let values = &mut panels.values;
         if width * depth >= LEAST_PARALLEL {
@@ -96,21 +96,6 @@ impl Panels {
             let start = panel * PANEL;
             (start..(start + PANEL).min(self.width), values)
         })
-    }
-}
-
-/// Writes `matrix` column after column, each as long as `destination` has room for.
-pub(super) fn copy_columns(matrix: Matrix, destination: &mut [f32]) {
-    let height = destination.len() / matrix.columns;
-    if matrix.row_stride != 1 {
-        matrix.copy_columns(1.0, height, destination);
-        return;
-    }
-    for (j, to) in destination.chunks_exact_mut(height).enumerate() {
-        let from = &matrix.data[j * matrix.column_stride..];
-        let (to, below) = to.split_at_mut(matrix.rows);
-        to.copy_from_slice(&from[..matrix.rows]);
-        below.fill(0.0);
     }
 }
 

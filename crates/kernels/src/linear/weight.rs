@@ -1,6 +1,6 @@
 //! The gradient of a linear map's weight: sums over all tokens.
 
-use super::rows::{LEAST_PARALLEL, PANEL, copy_columns, onto};
+use super::rows::{LEAST_PARALLEL, PANEL, onto};
 use crate::blocks::zeros;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, product};
@@ -195,7 +195,7 @@ impl Part {
                         row_stride: 1,
                         column_stride: d_out,
                     };
-                    copy_columns(gradient, tile);
+                    gradient.copy_columns(1.0, height, tile);
                     let (bias, sums) = sums.split_at_mut(height);
                     let ones = Matrix::by_columns(ones, depth, 1);
                     product(bias, onto(i), tile, ones, 1.0);
