@@ -70,7 +70,7 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
         .map(|of| of.estimator.as_str())
         .collect();
     let caption = format!(
-        "Parameters of {} sounds that no model has learned from, by heads that learned from {} labelled sounds; beside them the average of those labels, and the labels of the training sound whose spectrogram is nearest. Classes: share that is right, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.",
+        "Parameters of {} sounds that no model has learned from, by heads that learned from {} labelled sounds; beside them the average of those labels, and the labels of the training sound whose log-mel spectrogram is nearest. Classes: share that is right, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.",
         whole(test.test_examples as f64),
         whole(test.labelled_examples as f64),
     );

@@ -22,6 +22,7 @@ mod labels;
 mod layers;
 mod magnitude;
 mod memory;
+mod nearest;
 mod network;
 mod observe;
 mod open;

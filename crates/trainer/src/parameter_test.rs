@@ -2,14 +2,11 @@
 
 use std::fmt;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use params::{ParamSpec, ParamVector};
 use serde::{Deserialize, Serialize};
-use stft_data::{DataError, Dataset, EVALUATION_EPOCH, Split};
+use stft_data::{Dataset, Split};
 
-use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
-use crate::open::nothing_hidden;
 
 /// A test of parameter estimates on sounds that no stage has learned from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -268,52 +265,4 @@ pub(crate) fn truths(dataset: &Dataset, indices: &[usize]) -> Vec<ParamVector> {
     let truth = |&index: &usize| dataset.source().truth(index);
     let truths: Option<Vec<_>> = indices.iter().map(truth).collect();
     truths.expect("a stage that learns parameters has labelled sounds")
-}
-
-/// Held-out spectrograms that are compared at once, in f32 values: 256 MiB.
-const COMPARED_VALUES: usize = 1 << 26;
-
-/// For each held-out example the parameters of the training example whose normalised log1p spectrogram is nearest, by
-/// the squared distance over all bins and frames; the first of equals.
-pub(crate) fn nearest_examples(held_out: &Evaluation) -> Result<Vec<ParamVector>, TrainerError> {
-    let dataset = &held_out.dataset;
-    let dataset = dataset.with_mask(nothing_hidden(dataset.config().mask))?;
-    let train = dataset.indices(Split::Train);
-    let at_once = (COMPARED_VALUES / (dataset.bins() * dataset.frames())).max(1);
-    let mut nearest = Vec::new();
-    for asked in dataset.indices(held_out.split).chunks(at_once) {
-        let asked = rows(&dataset, asked, &held_out.device)?;
-        let [n_asked, _] = asked.dims();
-        let mut found = vec![(f32::INFINITY, 0); n_asked];
-        for known in train.chunks(held_out.batch_size) {
-            let candidates = rows(&dataset, known, &held_out.device)?;
-            // |a - b|^2 without |a|^2, which is the same for all b.
-            let lengths = candidates.clone().square().sum_dim(1).transpose();
-            let distances = lengths - asked.clone().matmul(candidates.transpose()) * 2.0;
-            let distances: Vec<f32> = distances
-                .into_data()
-                .try_to_vec()
-                .expect("spectrograms are f32");
-            for (best, row) in found.iter_mut().zip(distances.chunks(known.len())) {
-                for (&distance, &index) in row.iter().zip(known) {
-                    if distance < best.0 {
-                        *best = (distance, index);
-                    }
-                }
-            }
-        }
-        nearest.extend(found.into_iter().map(|(_, index)| index));
-    }
-    Ok(truths(&dataset, &nearest))
-}
-
-/// Spectrograms of `indices` as rows.
-fn rows(dataset: &Dataset, indices: &[usize], device: &Device) -> Result<Tensor<2>, DataError> {
-    let items: Vec<_> = indices
-        .iter()
-        .map(|&index| (index, EVALUATION_EPOCH))
-        .collect();
-    let batch = dataset.batch(&items)?;
-    let data = TensorData::new(batch.values, [batch.batch, batch.bins * batch.frames]);
-    Ok(Tensor::from_data(data, device))
 }

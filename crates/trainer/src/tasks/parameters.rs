@@ -12,8 +12,9 @@ use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::EncoderTraining;
 use crate::feature_encoder::FeatureEncoder;
+use crate::nearest::nearest_examples;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
-use crate::parameter_test::{Average, ParameterTest, nearest_examples};
+use crate::parameter_test::{Average, ParameterTest};
 use crate::shift::shifted;
 use crate::task::{Scores, Task};
 
