@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use trainer::OptimizerConfig;
+use trainer::{LrScale, OptimizerConfig};
 
 use crate::work::Pass;
 
@@ -25,7 +25,7 @@ pub(crate) fn call<M: Module + 'static, const D: usize>(
             Box::new(move || drop(forward(&model)))
         }
         Pass::Step => {
-            let mut optimizer = optimizer.init(&model, 1.0);
+            let mut optimizer = optimizer.init(&model, LrScale::default());
             let mut trained = Some(model);
             Box::new(move || {
                 let model = trained.take().expect("each step puts a model back");

@@ -156,6 +156,12 @@ pub enum TrainerError {
         /// Where its checkpoint was looked for.
         path: PathBuf,
     },
+    /// A stage starts from its own kind, which no run has before it.
+    #[error("{stage} starts from heads that another run has trained; name that run with --from")]
+    StartElsewhere {
+        /// The stage that was to run.
+        stage: &'static str,
+    },
     /// A checkpoint belongs to other settings than those of the run.
     #[error("{path}: its `{key}` is {there}, and this run's is {here}; give both the same value", path = path.display())]
     StartDiffers {

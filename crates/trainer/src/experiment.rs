@@ -225,7 +225,8 @@ pub struct ParameterStage<Start> {
     pub start: Start,
     /// Whether the encoder is trained as well.
     pub encoder: EncoderTraining,
-    /// Learning rate of the encoder, as a multiple of the heads'.
+    /// Learning rate of the encoder, and of what reads the spectrogram beside it where another run has trained it, as a
+    /// multiple of the heads'.
     pub encoder_lr: f64,
     /// Share of the training split whose labels are used, in 0..1; at least one example is. A larger share has all of
     /// a smaller one's.
@@ -266,6 +267,9 @@ pub enum AutoencoderStart {
     PretrainAutoencoderMae,
     /// From [`Stage::TrainAutoencoderNomaskFinetune`].
     TrainAutoencoderNomaskFinetune,
+    /// From [`Stage::FinetuneParametersAutoencoder`] of another run, on another synthesizer's sounds for example: what
+    /// hears is taken over, and what tells is new.
+    FinetuneParametersAutoencoder,
 }
 
 impl AutoencoderStart {
@@ -275,6 +279,7 @@ impl AutoencoderStart {
             Self::Scratch => None,
             Self::PretrainAutoencoderMae => Some(Stage::PretrainAutoencoderMae),
             Self::TrainAutoencoderNomaskFinetune => Some(Stage::TrainAutoencoderNomaskFinetune),
+            Self::FinetuneParametersAutoencoder => Some(Stage::FinetuneParametersAutoencoder),
         }
     }
 }
@@ -289,6 +294,8 @@ pub enum TransformerStart {
     PretrainTransformerContrastive,
     /// From [`Stage::TrainFullTransformer`].
     TrainFullTransformer,
+    /// From [`Stage::FinetuneParametersTransformer`] of another run: what hears is taken over, and what tells is new.
+    FinetuneParametersTransformer,
 }
 
 impl TransformerStart {
@@ -298,6 +305,7 @@ impl TransformerStart {
             Self::Scratch => None,
             Self::PretrainTransformerContrastive => Some(Stage::PretrainTransformerContrastive),
             Self::TrainFullTransformer => Some(Stage::TrainFullTransformer),
+            Self::FinetuneParametersTransformer => Some(Stage::FinetuneParametersTransformer),
         }
     }
 }

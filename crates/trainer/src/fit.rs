@@ -75,6 +75,13 @@ impl Fit<'_> {
         );
         let schedule = self.training.schedule();
         let steps = self.training.steps;
+        if steps <= schedule.warmup_steps {
+            tracing::warn!(
+                "a warm-up of {} steps is no shorter than the training of {steps}: `training.lr` isn't held or lowered; \
+                 lower `training.warmup_steps`",
+                schedule.warmup_steps
+            );
+        }
         let mut log = Log::default();
         let mut scores = None;
         let step = progress.step;
@@ -134,12 +141,12 @@ impl Fit<'_> {
         let Some(checkpoint) = resume else {
             let device = self.devices.compute.clone().autodiff();
             let model = task.freeze(task.inherit(model, &device)?);
-            let optimizer = self.training.optimizer.init(&model, task.encoder_lr());
+            let optimizer = self.training.optimizer.init(&model, task.lr_scale());
             return Ok((model, optimizer, Progress::default()));
         };
         // The optimizer's state is keyed by the identities that the weights bring along.
         model = task.freeze(checkpoint.load_model(model)?);
-        let optimizer = self.training.optimizer.init(&model, task.encoder_lr());
+        let optimizer = self.training.optimizer.init(&model, task.lr_scale());
         let optimizer = checkpoint.load_optimizer(optimizer)?;
         Ok((model, optimizer, checkpoint.progress))
     }

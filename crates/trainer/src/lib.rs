@@ -64,7 +64,7 @@ pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use network::{ParameterEstimator, ParameterNetwork};
 pub use observe::{Event, Metric, MetricsFile, Observer};
 pub use open::{OpenExperiment, StartsIn};
-pub use optimizer::OptimizerConfig;
+pub use optimizer::{LrScale, OptimizerConfig};
 pub use parameter_test::{
     Average, CategoricalError, ContinuousError, ParameterErrors, ParameterTest,
 };

@@ -11,12 +11,13 @@ use transformer::PositionKind;
 use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
 use crate::examination::Examination;
-use crate::experiment::{Experiment, ParameterStage};
+use crate::experiment::{Experiment, ParameterStage, Stages};
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
 use crate::job::Job;
 use crate::labels::labelled;
 use crate::network::ParameterNetwork;
+use crate::optimizer::LrScale;
 use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
 use crate::run_dir::{RunDir, StageState};
@@ -204,6 +205,11 @@ impl OpenExperiment {
     ) -> Result<Option<Checkpoint>, TrainerError> {
         let candidates = match starts {
             StartsIn::Nowhere | StartsIn::Itself(_) => return Ok(None),
+            StartsIn::Run(_) if needs == stage => {
+                return Err(TrainerError::StartElsewhere {
+                    stage: stage.name(),
+                });
+            }
             StartsIn::Run(run) => {
                 let earlier = run.stage(needs.name());
                 if earlier.state() == StageState::Interrupted {
@@ -242,7 +248,10 @@ impl OpenExperiment {
         if left_by != needs.name() {
             return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
         }
-        let same = |key: &str| decides(stage, &self.experiment, key);
+        let bands = format!("stages.{stage}.bands");
+        let same = |key: &str| {
+            decides(stage, &self.experiment, key) || needs == stage && key.starts_with(&bands)
+        };
         match first_difference(theirs, &self.experiment, same) {
             Some((key, there, here)) => Err(differs(&key, there, here)),
             None => Ok(Some(checkpoint)),
@@ -303,14 +312,16 @@ impl OpenExperiment {
                 contenders: self.contenders(start, Stage::TrainTransformerDecoder, starts)?,
             }),
             Stage::FinetuneParametersAutoencoder => Box::new(Fitting(self.estimation(
-                UNetFeatures(self.experiment.unet.clone()),
-                &stages.finetune_parameters_autoencoder,
+                || UNetFeatures(self.experiment.unet.clone()),
+                |stages| &stages.finetune_parameters_autoencoder,
+                stage,
                 start,
                 dataset,
             ))),
             Stage::FinetuneParametersTransformer => Box::new(Fitting(self.estimation(
-                TransformerFeatures(transformer.clone()),
-                &stages.finetune_parameters_transformer,
+                || TransformerFeatures(transformer.clone()),
+                |stages| &stages.finetune_parameters_transformer,
+                stage,
                 start,
                 dataset,
             ))),
@@ -320,16 +331,35 @@ impl OpenExperiment {
     /// The task of learning the parameters of labelled sounds.
     fn estimation<E: FeatureEncoder, Start>(
         &self,
-        encoder: E,
-        settings: &ParameterStage<Start>,
+        encoder: impl Fn() -> E,
+        settings_of: impl Fn(&Stages) -> &ParameterStage<Start>,
+        stage: Stage,
         start: Option<Checkpoint>,
         dataset: &Dataset,
     ) -> ParameterEstimation<E> {
+        let settings = settings_of(&self.experiment.stages);
         let spec = self.parameters().expect("labels were checked");
+        let giver = start.as_ref().and_then(|start| {
+            let theirs = &start.context;
+            Some(ParameterNetwork::new(
+                encoder(),
+                settings_of(&theirs.experiment.stages),
+                theirs.parameters.as_ref()?,
+                theirs.experiment.data.bins(),
+                theirs.normalization,
+            ))
+        });
+        // Bands of a giver know as much as its encoder.
+        let has_giver = stage.starts_from(&self.experiment.stages) == Some(stage);
+        let learned_before: &[_] = if has_giver {
+            &["encoder", "bands"]
+        } else {
+            &["encoder"]
+        };
         let labels = truths(dataset, dataset.indices(Split::Train));
         ParameterEstimation {
             network: ParameterNetwork::new(
-                encoder,
+                encoder(),
                 settings,
                 spec,
                 self.experiment.data.bins(),
@@ -337,10 +367,14 @@ impl OpenExperiment {
             ),
             shift_frames: settings.shift_frames,
             training: settings.encoder,
-            encoder_lr: settings.encoder_lr,
+            lr_scale: LrScale {
+                parts: learned_before,
+                factor: settings.encoder_lr,
+            },
             loss: settings.loss,
             average: Average::of(&labels, spec),
             start,
+            giver,
         }
     }
 

@@ -25,10 +25,28 @@ pub struct OptimizerConfig {
     pub clip_norm: f32,
 }
 
+/// Parts of a model that learn at another rate than the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LrScale {
+    /// Names of the model's fields.
+    pub parts: &'static [&'static str],
+    /// Their learning rate, as a multiple of the rest's.
+    pub factor: f64,
+}
+
+impl Default for LrScale {
+    /// Everything learns at one rate.
+    fn default() -> Self {
+        Self {
+            parts: &[],
+            factor: 1.0,
+        }
+    }
+}
+
 impl OptimizerConfig {
-    /// The optimizer for `model`: weights decay and the rest doesn't, and what stands under `encoder` learns at
-    /// `encoder_lr` times the rate of the others.
-    pub fn init<M: Module>(&self, model: &M, encoder_lr: f64) -> ModuleOptimizer {
+    /// The optimizer for `model`: weights decay and the rest doesn't, and some parts learn at a rate of their own.
+    pub fn init<M: Module>(&self, model: &M, scale: LrScale) -> ModuleOptimizer {
         let adamw = |decays: bool, lr_scale| AdamW {
             weight_decay: if decays { self.weight_decay } else { 0.0 },
             beta_1: self.beta_1,
@@ -36,15 +54,15 @@ impl OptimizerConfig {
             epsilon: self.epsilon,
             lr_scale,
         };
-        let roles = roles(model);
+        let roles = roles(model, scale.parts);
         let group = |role: Role| {
             let of_role = roles.iter().filter(|(_, is)| *is == role);
             ParamGroup::from_ids(of_role.map(|(id, _)| *id).collect::<Vec<_>>())
         };
         let mut optimizer = ModuleOptimizer::from(adamw(true, 1.0));
-        for (decays, in_encoder) in [(false, false), (true, true), (false, true)] {
-            let lr_scale = if in_encoder { encoder_lr } else { 1.0 };
-            let group = group(Role { decays, in_encoder });
+        for (decays, is_scaled) in [(false, false), (true, true), (false, true)] {
+            let lr_scale = if is_scaled { scale.factor } else { 1.0 };
+            let group = group(Role { decays, is_scaled });
             optimizer = optimizer.with_group(group, adamw(decays, lr_scale), None);
         }
         optimizer
@@ -102,13 +120,13 @@ struct Role {
     /// False for what decay would only harm: biases, the gains and offsets of norms and mask vectors, which have one
     /// axis, and learned positions, which are found by their name.
     decays: bool,
-    /// Whether it stands under `encoder`.
-    in_encoder: bool,
+    /// Whether it learns at a rate of its own.
+    is_scaled: bool,
 }
 
-fn roles<M: Module>(model: &M) -> Vec<(ParamId, Role)> {
-    #[derive(Default)]
+fn roles<M: Module>(model: &M, scaled: &'static [&'static str]) -> Vec<(ParamId, Role)> {
     struct Roles {
+        scaled: &'static [&'static str],
         path: Vec<String>,
         roles: Vec<(ParamId, Role)>,
     }
@@ -124,12 +142,19 @@ fn roles<M: Module>(model: &M) -> Vec<(ParamId, Role)> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let role = Role {
                 decays: D > 1 && self.path.iter().all(|name| name != "positions"),
-                in_encoder: self.path.first().is_some_and(|name| name == "encoder"),
+                is_scaled: self
+                    .path
+                    .first()
+                    .is_some_and(|name| self.scaled.contains(&name.as_str())),
             };
             self.roles.push((param.id, role));
         }
     }
-    let mut visitor = Roles::default();
+    let mut visitor = Roles {
+        scaled,
+        path: Vec::new(),
+        roles: Vec::new(),
+    };
     model.visit(&mut visitor);
     visitor.roles
 }
@@ -270,7 +295,7 @@ mod tests {
     #[test]
     fn biases_and_norms_do_not_decay_and_weights_do() {
         let (model, device) = tiny();
-        let mut optimizer = config().init(&model, 1.0);
+        let mut optimizer = config().init(&model, LrScale::default());
         let mut zero = GradientsParams::new();
         let weight = model.linear.weight.val().inner();
         zero.register(model.linear.weight.id, weight.zeros_like());
@@ -308,7 +333,10 @@ mod tests {
             model = theirs.step(0.1, model, grads);
         }
         let saved = theirs.into_bytes().unwrap();
-        let mut ours = decays_all.init(&model, 1.0).from_bytes(saved).unwrap();
+        let mut ours = decays_all
+            .init(&model, LrScale::default())
+            .from_bytes(saved)
+            .unwrap();
         let step = |optimizer: &mut ModuleOptimizer| {
             let grads = gradients(&model, &device);
             let after = optimizer.step(0.1, model.clone(), grads);

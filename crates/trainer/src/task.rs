@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
+use crate::optimizer::LrScale;
 use crate::parameter_test::ParameterTest;
 
 /// A model, and how a batch scores it.
@@ -62,9 +63,9 @@ pub trait Task {
         Ok(None)
     }
 
-    /// Learning rate of what stands under `encoder` in the model, as a multiple of the rest's.
-    fn encoder_lr(&self) -> f64 {
-        1.0
+    /// What of the model learns at another rate than the rest.
+    fn lr_scale(&self) -> LrScale {
+        LrScale::default()
     }
 
     /// The parts of `model` and how many parameters each has.

@@ -42,6 +42,10 @@ const TONES: usize = 60;
 
 impl Tones {
     fn labelled() -> Self {
+        Self::with_levels(&["soft", "loud"])
+    }
+
+    fn with_levels(levels: &[&str]) -> Self {
         let pitch = ParamKind::Continuous {
             min: 200.0,
             max: 2_000.0,
@@ -49,7 +53,7 @@ impl Tones {
             curve: Curve::Linear,
         };
         let level = ParamKind::Categorical {
-            classes: vec!["soft".into(), "loud".into()],
+            classes: levels.iter().map(|&level| level.into()).collect(),
         };
         let params = [("pitch_hz", pitch), ("level", level)].map(|(name, kind)| Param {
             name: name.into(),
@@ -438,4 +442,73 @@ fn errors_and_averages_are_those_of_a_hand_computed_example() {
     let shares: Vec<f32> = average.log_shares[0].iter().map(|log| log.exp()).collect();
     // Two more have been seen, one of each: 2 of 5 and 3 of 5.
     assert!((shares[0] - 0.4).abs() < 1e-6 && (shares[1] - 0.6).abs() < 1e-6);
+}
+
+#[test]
+fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
+    let teacher = Bench::new(&["stages.finetune_parameters_autoencoder.start=scratch"]);
+    let taught = teacher.run_dir("teacher");
+    teacher
+        .stage(&taught, STAGE, StartsIn::Run(&taught), &mut { NEVER })
+        .unwrap();
+
+    // A rate that moves nothing shows what was taken over.
+    let key = "stages.finetune_parameters_autoencoder";
+    let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
+    let still = format!("{key}.encoder_lr=1e-30");
+    let own_parameters = OpenExperiment::over(
+        Arc::new(Tones::with_levels(&["soft", "middle", "loud"])),
+        open(Tones::labelled(), &[&from_heads, &still])
+            .experiment()
+            .clone(),
+        None,
+    );
+    let bench = Bench {
+        opened: own_parameters.unwrap(),
+        out: tempfile::tempdir().unwrap(),
+    };
+    let run = bench.run_dir("run");
+    bench
+        .stage(&run, STAGE, StartsIn::Path(taught.path()), &mut { NEVER })
+        .unwrap();
+
+    let estimator = |bench: &Bench, run: &RunDir| {
+        let best = Checkpoint::open(&run.stage(STAGE.name()).best()).unwrap();
+        let experiment = bench.opened.experiment();
+        let network = trainer::ParameterNetwork::new(
+            UNetFeatures(experiment.unet.clone()),
+            &experiment.stages.finetune_parameters_autoencoder,
+            bench.opened.parameters().unwrap(),
+            experiment.data.bins(),
+            best.context.normalization,
+        );
+        let model = best.load_model(network.init(&Device::flex())).unwrap();
+        (model, best.context.normalization)
+    };
+    let (theirs, their_scale) = estimator(&teacher, &taught);
+    let (ours, our_scale) = estimator(&bench, &run);
+    assert_eq!(our_scale, their_scale);
+    assert_eq!(
+        weights_sha256(&ours.encoder),
+        weights_sha256(&theirs.encoder)
+    );
+    assert_eq!(ours.bands.len(), 2);
+    assert_eq!(weights_sha256(&ours.bands), weights_sha256(&theirs.bands));
+    assert_ne!(
+        weights_sha256(&ours.heads.clone()),
+        weights_sha256(&theirs.heads.clone())
+    );
+
+    // It is no start of its own, and bands of another shape are no start either.
+    let refused = |opened: &OpenExperiment, starts| {
+        let prepared = opened.stage(STAGE, starts);
+        prepared.err().expect("it can't start").to_string()
+    };
+    let own = bench.run_dir("own");
+    let message = refused(&bench.opened, StartsIn::Run(&own));
+    assert!(message.contains("--from"), "{message}");
+    let bands = format!("{key}.bands=[{{bins=0,step=1,channels=[8]}}]");
+    let other = open(Tones::labelled(), &[&from_heads, &bands]);
+    let message = refused(&other, StartsIn::Path(taught.path()));
+    assert!(message.contains("bands"), "{message}");
 }

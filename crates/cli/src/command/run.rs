@@ -123,7 +123,7 @@ impl RunArguments {
         run: &'a RunDir,
     ) -> StartsIn<'a> {
         let needs = stage.starts_from(stages);
-        let made_here = needs.is_some_and(|needs| plan.stages.contains(&needs));
+        let made_here = needs.is_some_and(|needs| needs != stage && plan.stages.contains(&needs));
         match (run.stage(stage.name()).state(), &self.from) {
             (StageState::Interrupted, _) => StartsIn::Itself(run),
             (_, Some(path)) if !made_here => StartsIn::Path(path),

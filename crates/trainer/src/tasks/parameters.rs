@@ -14,6 +14,7 @@ use crate::experiment::EncoderTraining;
 use crate::feature_encoder::FeatureEncoder;
 use crate::nearest::nearest_examples;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
+use crate::optimizer::LrScale;
 use crate::parameter_test::{Average, ParameterTest};
 use crate::shift::shifted;
 use crate::task::{Scores, Task};
@@ -28,16 +29,18 @@ pub struct ParameterEstimation<E> {
     pub network: ParameterNetwork<E>,
     /// What becomes of the encoder.
     pub training: EncoderTraining,
-    /// Its learning rate, as a multiple of the heads'.
-    pub encoder_lr: f64,
+    /// What learns at another rate than the heads.
+    pub lr_scale: LrScale,
     /// The objective.
     pub loss: ParameterLoss,
     /// Frames by which a sound may begin earlier or later in training.
     pub shift_frames: usize,
     /// What the labels say without a sound.
     pub average: Average,
-    /// The encoder's weights; none to begin with new ones.
+    /// Where the encoder's weights come from; none to begin with new ones.
     pub start: Option<Checkpoint>,
+    /// The network whose weights those are, where it had heads too.
+    pub giver: Option<ParameterNetwork<E>>,
 }
 
 impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
@@ -48,12 +51,25 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
     }
 
     fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
-        Ok(match &self.start {
-            Some(checkpoint) => ParameterEstimator {
+        Ok(match (&self.start, &self.giver) {
+            (Some(checkpoint), None) => ParameterEstimator {
                 encoder: self.network.encoder.load(checkpoint, device)?,
                 ..model
             },
-            None => model,
+            (Some(checkpoint), Some(giver)) => {
+                let given = checkpoint.load_model(giver.init(device))?;
+                let both_read_bands = !given.bands.is_empty() && !model.bands.is_empty();
+                ParameterEstimator {
+                    encoder: given.encoder,
+                    bands: if both_read_bands {
+                        given.bands
+                    } else {
+                        model.bands
+                    },
+                    heads: model.heads,
+                }
+            }
+            (None, _) => model,
         })
     }
 
@@ -67,8 +83,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         }
     }
 
-    fn encoder_lr(&self) -> f64 {
-        self.encoder_lr
+    fn lr_scale(&self) -> LrScale {
+        self.lr_scale
     }
 
     fn scores(&self, model: &Self::Model, batch: &TensorBatch) -> Scores {
