@@ -33,24 +33,29 @@ fn summary(desk: &Desk, run: &str, name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Runs a stage and kills it when it has left its first checkpoint.
-fn kill_in_training(desk: &Desk, run: &str, name: &str, more: &[&str]) {
+/// Calls the program and kills it as soon as `is_time`.
+fn kill_when(desk: &Desk, arguments: &[&str], is_time: impl Fn() -> bool) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
-        .args(arguments("stage", run, more))
+        .args(arguments)
         .current_dir(desk.path(""))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let directory = stage(desk, run, name);
-    let checkpoint = directory.join("checkpoints/last/state.json");
     let started = Instant::now();
-    while !checkpoint.exists() && started.elapsed() < Duration::from_secs(60) {
+    while !is_time() && started.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(checkpoint.exists());
+    assert!(is_time());
+}
+
+/// Runs a stage and kills it when it has left its first checkpoint.
+fn kill_in_training(desk: &Desk, run: &str, name: &str, more: &[&str]) {
+    let directory = stage(desk, run, name);
+    let checkpoint = directory.join("checkpoints/last/state.json");
+    kill_when(desk, &arguments("stage", run, more), || checkpoint.exists());
     assert!(!directory.join("summary.json").exists());
 }
 
@@ -279,4 +284,78 @@ fn a_killed_run_goes_on_and_ends_as_if_nothing_had_happened() {
     let metrics =
         |run| fs::read_to_string(stage(&desk, run, CONTRASTIVE).join("metrics.jsonl")).unwrap();
     assert_eq!(metrics("killed"), metrics("whole"));
+}
+
+#[test]
+fn what_was_logged_before_the_first_checkpoint_is_not_logged_twice() {
+    let desk = desk();
+    let training = "stages.pretrain_transformer_contrastive.training";
+    let settings = [
+        format!("{training}.steps=40"),
+        format!("{training}.validate_every=40"),
+        format!("{training}.log_every=1"),
+    ];
+    let mut more = vec!["--stage", CONTRASTIVE];
+    for setting in &settings {
+        more.extend(["--set", setting]);
+    }
+    desk.says(&arguments("stage", "whole", &more));
+
+    let metrics = |run| {
+        let path = stage(&desk, run, CONTRASTIVE).join("metrics.jsonl");
+        fs::read_to_string(path).unwrap_or_default()
+    };
+    let has_logged = || metrics("killed").lines().count() > 10;
+    kill_when(&desk, &arguments("stage", "killed", &more), has_logged);
+    let directory = stage(&desk, "killed", CONTRASTIVE);
+    assert!(!directory.join("checkpoints/last").exists());
+
+    desk.says(&arguments("stage", "killed", &more));
+    assert_eq!(metrics("killed"), metrics("whole"));
+    assert_eq!(fs::read_dir(directory.join("tb")).unwrap().count(), 1);
+}
+
+#[test]
+fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_after_it() {
+    let desk = desk();
+    let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
+    let call = [
+        "run",
+        "--config",
+        "tiny.toml",
+        "--stage",
+        CONTRASTIVE,
+        "--set",
+        steps,
+    ];
+    let first = format!("{CONTRASTIVE}-001");
+    let checkpoint = stage(&desk, &first, CONTRASTIVE).join("checkpoints/last/state.json");
+    kill_when(&desk, &call, || checkpoint.exists());
+
+    // Other settings are another run.
+    let other = [&call[..], &["--set", "seed=3"]].concat();
+    desk.says(&other);
+    assert!(!desk.path("runs").join(&first).join("report.html").exists());
+    assert_eq!(
+        summary(&desk, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["seed"],
+        3
+    );
+    fs::remove_dir_all(desk.path("runs").join(format!("{CONTRASTIVE}-002"))).unwrap();
+
+    let output = desk.inversynth(&call);
+    let said = stderr(&output);
+    assert!(said.contains(&format!("going on with {first}")), "{said}");
+    assert_eq!(summary(&desk, &first, CONTRASTIVE)["steps"], 40);
+    assert!(
+        !desk
+            .path("runs")
+            .join(format!("{CONTRASTIVE}-002"))
+            .exists()
+    );
+
+    desk.says(&call);
+    assert_eq!(
+        summary(&desk, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["weights_sha256"],
+        summary(&desk, &first, CONTRASTIVE)["weights_sha256"]
+    );
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use trainer::write_whole;
+
 use crate::error::ReportError;
 use crate::run::RunReport;
 
@@ -20,18 +22,11 @@ pub fn write_report(directory: &Path, page: Option<&Path>) -> Result<PathBuf, Re
     let report = RunReport::read(directory)?;
     let page = page.map_or_else(|| directory.join("report.html"), Path::to_owned);
     let json = serde_json::to_string_pretty(&report.to_json()).expect("a report is plain values");
-    replace(&page.with_extension("json"), &(json + "\n"))?;
-    replace(&page, &report.to_html())?;
+    for (path, text) in [
+        (page.with_extension("json"), json + "\n"),
+        (page.clone(), report.to_html()),
+    ] {
+        write_whole(&path, text).map_err(|source| ReportError::Write { path, source })?;
+    }
     Ok(page)
-}
-
-/// Writes beside `path` and renames, so that nobody finds half a report.
-fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
-    let new = path.with_extension("new");
-    std::fs::write(&new, text)
-        .and_then(|()| std::fs::rename(&new, path))
-        .map_err(|source| ReportError::Write {
-            path: path.to_owned(),
-            source,
-        })
 }

@@ -51,6 +51,7 @@ impl<T: Task> Job for Examination<T> {
         let directory = run.stage(prepared.stage.name());
         directory.create()?;
         let mut metrics = MetricsFile::open(&directory.metrics(), None)?;
+        directory.forget_events()?;
         let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
 
         let tested = self.contenders.first().expect("a test has weights to test");

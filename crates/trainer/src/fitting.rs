@@ -45,6 +45,9 @@ impl<T: Task> Job for Fitting<T> {
         directory.create()?;
         let first_step = resume.as_ref().map(|checkpoint| checkpoint.progress.step);
         let mut metrics = MetricsFile::open(&directory.metrics(), first_step)?;
+        if first_step.is_none() {
+            directory.forget_events()?;
+        }
         let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
 
         let training = prepared.training();

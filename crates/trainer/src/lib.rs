@@ -44,6 +44,7 @@ mod tasks;
 mod tensorboard;
 mod wav;
 mod weights;
+mod whole_file;
 
 pub use batch::TensorBatch;
 pub use checkpoint::{Checkpoint, Context, Progress};
@@ -82,3 +83,4 @@ pub use tasks::{
 };
 pub use tensorboard::TensorBoard;
 pub use weights::weights_sha256;
+pub use whole_file::write_whole;

@@ -7,7 +7,7 @@ use stft_data::{DataError, Dataset, EVALUATION_EPOCH, Normalization, Split};
 
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
-use crate::magnitude::magnitude;
+use crate::magnitude::magnitude_before_padding;
 use crate::open::nothing_hidden;
 use crate::parameter_test::truths;
 
@@ -86,14 +86,17 @@ impl LogMel {
             .collect();
         let batch = dataset.batch(&items)?;
         let data = TensorData::new(batch.values, [batch.batch, batch.bins, batch.frames]);
-        Ok(self.rows(Tensor::from_data(data, &self.filters.device())))
+        let spectrograms = Tensor::from_data(data, &self.filters.device());
+        Ok(self.rows(spectrograms, &batch.valid_frames))
     }
 
-    /// Levels in dB, `[batch, filters * frames]`, of normalised log1p magnitudes `[batch, bins, frames]`.
-    fn rows(&self, spectrograms: Tensor<3>) -> Tensor<2> {
+    /// Levels in dB, `[batch, filters * frames]`, of normalised log1p magnitudes `[batch, bins, frames]`, with silence after
+    /// the valid frames.
+    fn rows(&self, spectrograms: Tensor<3>, valid_frames: &[usize]) -> Tensor<2> {
         /// dB in a natural logarithm of power.
         const DB: f32 = 10.0 / std::f32::consts::LN_10;
-        let power = magnitude(spectrograms, self.normalization).square();
+        let magnitude = magnitude_before_padding(spectrograms, self.normalization, valid_frames);
+        let power = magnitude.square();
         let mel: Tensor<2> = self.filters.clone().matmul(power).flatten(1, 2);
         let level = mel.clamp_min((LOWEST_DB / DB).exp()).log() * DB;
         let floor = level.clone().max_dim(1) - RANGE_DB;
@@ -119,7 +122,7 @@ mod tests {
                 std: 0.7,
             },
         };
-        // One clip is loud, with silence in its last frame; the other is silent throughout.
+        // One clip is loud, with padding in its last frame; the other is silent throughout.
         let magnitudes: Vec<f64> = (0..2 * BINS * FRAMES)
             .map(|i| match i {
                 _ if i >= BINS * FRAMES || i % FRAMES == 2 => 0.0,
@@ -128,11 +131,16 @@ mod tests {
             .collect();
         let normalised: Vec<f32> = magnitudes
             .iter()
-            .map(|magnitude| ((magnitude.ln_1p() - 0.4) / 0.7) as f32)
+            .enumerate()
+            .map(|(i, magnitude)| match i {
+                // What padding holds.
+                _ if i < BINS * FRAMES && i % FRAMES == 2 => 0.0,
+                _ => ((magnitude.ln_1p() - 0.4) / 0.7) as f32,
+            })
             .collect();
         let data = TensorData::new(normalised, [2, BINS, FRAMES]);
         let got: Vec<f32> = log_mel
-            .rows(Tensor::from_data(data, &device))
+            .rows(Tensor::from_data(data, &device), &[2, FRAMES])
             .into_data()
             .try_to_vec()
             .unwrap();

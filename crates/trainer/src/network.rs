@@ -10,7 +10,7 @@ use stft_data::Normalization;
 
 use crate::experiment::{EncoderTraining, ParameterStage};
 use crate::feature_encoder::FeatureEncoder;
-use crate::magnitude::magnitude;
+use crate::magnitude::magnitude_before_padding;
 
 /// Magnitudes well below this sound like silence to the networks that read bands: between a logarithm, which makes
 /// much of noise, and log1p, which hears loud partials alone.
@@ -100,7 +100,7 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
             .encoder
             .maps(&model.encoder, spectrogram.clone(), valid_frames);
         if !model.bands.is_empty() {
-            let magnitude = magnitude(spectrogram, self.normalization);
+            let magnitude = magnitude_before_padding(spectrogram, self.normalization, valid_frames);
             let loudness = (magnitude / QUIET).log1p();
             let heard = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
             maps.extend(model.bands.iter().map(heard));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainerError;
 use crate::illustration::Illustration;
 use crate::tensorboard::TensorBoard;
+use crate::whole_file::write_whole;
 
 /// A moment in training.
 #[derive(Debug)]
@@ -86,22 +87,24 @@ pub struct Metric<'a> {
 }
 
 impl MetricsFile {
-    /// Opens `path` at its end, and creates it if it isn't there. Where training goes on after step `from`,
-    /// what was written of later steps, which are done again, is taken out first.
+    /// Opens `path` at its end. Where training goes on after step `from`, what was written of later steps, which are
+    /// done again, is taken out first, and so is what a test has said; where it begins, everything.
     ///
     /// # Errors
     /// The file can't be opened, or holds something else.
     pub fn open(path: &Path, from: Option<u64>) -> Result<Self, TrainerError> {
+        let mut kept = String::new();
         if let (Some(from), true) = (from, path.exists()) {
             let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
-            let kept = text.lines().filter(|line| {
+            let stays = |line: &&str| {
                 // The last line may have been cut off by the end of the process.
                 let metric = serde_json::from_str::<Metric>(line);
-                metric.is_ok_and(|metric| metric.step <= from)
-            });
-            let kept: String = kept.flat_map(|line| [line, "\n"]).collect();
-            std::fs::write(path, kept).map_err(TrainerError::write(path))?;
+                metric.is_ok_and(|metric| metric.step <= from && !metric.tag.starts_with("test/"))
+            };
+            let lines = text.lines().filter(stays);
+            kept.extend(lines.flat_map(|line| [line, "\n"]));
         }
+        write_whole(path, kept).map_err(TrainerError::write(path))?;
         let file = File::options()
             .create(true)
             .append(true)

@@ -366,6 +366,7 @@ impl OpenExperiment {
                 dataset.normalization(),
             ),
             shift_frames: settings.shift_frames,
+            seed: self.experiment.seed,
             training: settings.encoder,
             lr_scale: LrScale {
                 parts: learned_before,

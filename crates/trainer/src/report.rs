@@ -12,6 +12,7 @@ use crate::error::TrainerError;
 use crate::memory::MemoryEstimate;
 use crate::parameter_test::ParameterTest;
 use crate::tasks::Scored;
+use crate::whole_file::write_whole;
 
 /// What a stage came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -263,7 +264,7 @@ impl fmt::Display for TestSummary {
 
 fn write_json(value: &impl Serialize, path: &Path) -> Result<(), TrainerError> {
     let text = serde_json::to_string_pretty(value).expect("plain fields serialise");
-    std::fs::write(path, text + "\n").map_err(TrainerError::write(path))
+    write_whole(path, text + "\n").map_err(TrainerError::write(path))
 }
 
 /// What a stage is going to train, and what it takes.

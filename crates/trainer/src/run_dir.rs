@@ -11,6 +11,7 @@ use crate::error::TrainerError;
 use crate::experiment::Experiment;
 use crate::settings::first_difference;
 use crate::statistics;
+use crate::whole_file::write_whole;
 
 /// The directory of a run: `<out>/<name>`, with one directory for each stage in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,27 @@ impl RunDir {
         }
     }
 
+    /// The unnamed run of `label` in `out` that was begun last, if there is one.
+    pub fn newest(out: &Path, label: &str) -> Option<Self> {
+        let of_label = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let number: u32 = name.strip_prefix(label)?.strip_prefix('-')?.parse().ok()?;
+            let is_run = entry.path().join(EXPERIMENT_FILE).is_file();
+            is_run.then_some((number, name))
+        };
+        let entries = fs::read_dir(out).ok()?.filter_map(Result::ok);
+        let (_, name) = entries.filter_map(of_label).max()?;
+        Some(Self::at(&out.join(name)))
+    }
+
+    /// Whether the run could go on with `experiment`, and no process works on it.
+    pub fn is_open_to(&self, experiment: &Experiment) -> bool {
+        let lock = File::open(self.path.join(LOCK_FILE));
+        let is_free = lock.is_ok_and(|file| file.try_lock().is_ok());
+        let theirs = self.experiment();
+        is_free && theirs.is_ok_and(|theirs| self.compare(&theirs, experiment).is_ok())
+    }
+
     /// Takes the run for this process until the lock is dropped, and writes down the settings and what was measured of
     /// the training split. A run goes on only
     /// with those that it began with; the settings of a stage that hasn't begun may still change, and so may
@@ -112,12 +134,11 @@ impl RunDir {
         }
         let statistics_path = self.path.join(STATISTICS_FILE);
         if !statistics_path.is_file() {
-            replace(&statistics_path, |new| statistics::write(new, statistics))?;
+            write_whole(&statistics_path, statistics::to_file(statistics))
+                .map_err(TrainerError::write(&statistics_path))?;
         }
         // Last of all: a directory without settings is no run.
-        replace(&path, |new| {
-            fs::write(new, experiment.to_toml()).map_err(TrainerError::write(new))
-        })?;
+        write_whole(&path, experiment.to_toml()).map_err(TrainerError::write(&path))?;
         Ok(RunLock { _file: file })
     }
 
@@ -200,16 +221,6 @@ impl RunDir {
     }
 }
 
-/// Writes a file beside `path` and renames it, so that nobody finds half of one.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&Path) -> Result<(), TrainerError>,
-) -> Result<(), TrainerError> {
-    let new = path.with_extension("new");
-    write(&new)?;
-    fs::rename(&new, path).map_err(TrainerError::write(path))
-}
-
 /// Keeps other processes from a run as long as it is held.
 #[derive(Debug)]
 pub struct RunLock {
@@ -271,6 +282,18 @@ impl StageDir {
     /// TensorBoard's event files.
     pub fn tensorboard(&self) -> PathBuf {
         self.path.join("tb")
+    }
+
+    /// Removes the event files of an earlier call, which was killed before the stage had anything to go on from.
+    pub(crate) fn forget_events(&self) -> Result<(), TrainerError> {
+        let path = self.tensorboard();
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainerError::Write {
+                path,
+                source: error,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Every logged number.

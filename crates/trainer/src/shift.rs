@@ -5,18 +5,19 @@ use params::keyed_rng;
 use rand::RngExt;
 
 /// Labels the stream of [`keyed_rng`] that shifts are drawn from.
-const SHIFT: u64 = 0x7368_6966;
+const SHIFT_STREAM: u64 = u64::from_le_bytes(*b"trnshift");
 
 /// Moves every item in time, by up to `most` of its frames either way, each epoch by others: what settings made a sound
 /// doesn't depend on when it begins. The first or the last frame fills what is left open, and padding stays where it is.
 ///
 /// # Shapes
 /// - spectrogram, output: `[batch, bins, frames]`
-/// - valid_frames, keys: one for each item; a key is `(epoch, id)`
+/// - valid_frames, keys: one for each item; a key is `(epoch, id)`, and decides with `seed`
 pub(crate) fn shifted(
     spectrogram: Tensor<3>,
     valid_frames: &[usize],
     keys: &[(u64, u64)],
+    seed: u64,
     most: usize,
 ) -> Tensor<3> {
     if most == 0 {
@@ -27,7 +28,7 @@ pub(crate) fn shifted(
     let items = std::iter::zip(valid_frames, keys).enumerate();
     let moved = items.map(|(item, (&valid, &(epoch, id)))| {
         let most = most.min(valid - 1) as i64;
-        let by = keyed_rng([epoch, id, 0, SHIFT]).random_range(-most..=most);
+        let by = keyed_rng([seed, SHIFT_STREAM, epoch, id]).random_range(-most..=most);
         let source: Vec<i64> = (0..frames as i64)
             .map(|frame| match frame < valid as i64 {
                 true => (frame - by).clamp(0, valid as i64 - 1),
@@ -92,7 +93,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for epoch in 0..60 {
             let keys = [(epoch, 7), (epoch, 8), (epoch, 9), (epoch, 10)];
-            let moved = shifted(ramp(&valid, 20), &valid, &keys, 3);
+            let moved = shifted(ramp(&valid, 20), &valid, &keys, 5, 3);
             let shifts = shifts(moved, &valid);
             assert!(shifts.iter().all(|by| (-3..=3).contains(by)), "{shifts:?}");
             assert_eq!(shifts[3], 0, "a single frame can't move");
@@ -102,21 +103,23 @@ mod tests {
     }
 
     #[test]
-    fn the_key_alone_decides() {
-        let of = |keys: &[(u64, u64)]| {
+    fn the_seed_and_the_key_decide_alone() {
+        let of = |seed, keys: &[(u64, u64)]| {
             let valid = vec![20; keys.len()];
-            shifts(shifted(ramp(&valid, 20), &valid, keys, 9), &valid)
+            shifts(shifted(ramp(&valid, 20), &valid, keys, seed, 9), &valid)
         };
-        let [one, two, three] = of(&[(0, 1), (0, 2), (1, 1)])[..] else {
+        let [one, two, three] = of(0, &[(0, 1), (0, 2), (1, 1)])[..] else {
             panic!("three items")
         };
-        assert_eq!(of(&[(1, 1), (0, 1), (0, 2)]), [three, one, two]);
+        assert_eq!(of(0, &[(1, 1), (0, 1), (0, 2)]), [three, one, two]);
+        let many: Vec<_> = (0..20).map(|id| (0, id)).collect();
+        assert_ne!(of(0, &many), of(1, &many));
     }
 
     #[test]
     fn by_nothing_moves_nothing() {
         let x = ramp(&[5], 5);
-        let moved = shifted(x.clone(), &[5], &[(0, 0)], 0);
+        let moved = shifted(x.clone(), &[5], &[(0, 0)], 3, 0);
         assert_eq!(moved.into_data(), x.into_data());
     }
 }

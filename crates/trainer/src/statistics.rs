@@ -12,8 +12,8 @@ use crate::error::TrainerError;
 const MEAN: &str = "mean_log1p";
 const NORMALIZATION: &str = "normalization";
 
-/// Writes `statistics` to `path` as safetensors.
-pub(crate) fn write(path: &Path, statistics: &TrainStatistics) -> Result<(), TrainerError> {
+/// `statistics` as a safetensors file.
+pub(crate) fn to_file(statistics: &TrainStatistics) -> Vec<u8> {
     let TrainStatistics {
         normalization: Normalization { mean, std },
         mean_log1p:
@@ -35,11 +35,10 @@ pub(crate) fn write(path: &Path, statistics: &TrainStatistics) -> Result<(), Tra
             view.expect("there are as many values as the shape says"),
         )
     });
-    let bytes = serialize(views, None).expect("the names are different");
-    std::fs::write(path, bytes).map_err(TrainerError::write(path))
+    serialize(views, None).expect("the names are different")
 }
 
-/// Reads what [`write`] has written.
+/// Reads what [`to_file`] has made.
 pub(crate) fn read(path: &Path) -> Result<TrainStatistics, TrainerError> {
     let bytes = std::fs::read(path).map_err(TrainerError::read(path))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| mismatch(path, error))?;
@@ -106,7 +105,7 @@ mod tests {
                 frames: 2,
             },
         };
-        write(&path, &statistics).unwrap();
+        std::fs::write(&path, to_file(&statistics)).unwrap();
         assert_eq!(read(&path).unwrap(), statistics);
     }
 

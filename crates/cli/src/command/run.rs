@@ -152,6 +152,27 @@ fn known_statistics(
     Ok(None)
 }
 
+/// The last run of this kind without a name of its own, if it has the same settings and was interrupted: calling the same
+/// once more goes on with it.
+fn unfinished(arguments: &RunArguments, plan: &Plan, experiment: &Experiment) -> Option<RunDir> {
+    let run = RunDir::newest(&arguments.out, plan.label)?;
+    // A call ends with the report. Parameter stages may have been left out.
+    let has_report = run.path().join("report.html").is_file();
+    let is_left = |stage: &Stage| match run.stage(stage.name()).state() {
+        StageState::Finished => false,
+        StageState::Interrupted => true,
+        StageState::Fresh => !(has_report && stage.is_labelled()),
+    };
+    let goes_on = plan.stages.iter().any(is_left) && run.is_open_to(experiment);
+    if goes_on && !arguments.dry_run {
+        eprintln!(
+            "going on with {}, which was interrupted; --name starts another",
+            run.name()
+        );
+    }
+    goes_on.then_some(run)
+}
+
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Everything that can be wrong is looked at before a run is made.
     let mut plan = arguments.plan()?;
@@ -160,10 +181,10 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
     let devices = device_name.open()?;
 
-    let named = arguments
-        .name
-        .as_ref()
-        .map(|name| RunDir::at(&arguments.out.join(name)));
+    let named = match &arguments.name {
+        Some(name) => Some(RunDir::at(&arguments.out.join(name))),
+        None => unfinished(arguments, &plan, &experiment),
+    };
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
@@ -194,7 +215,8 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         opened.stage(stage, starts(stage, there))?;
     }
 
-    let run = RunDir::open(&arguments.out, arguments.name.as_deref(), plan.label)?;
+    let name = named.as_ref().map(RunDir::name);
+    let run = RunDir::open(&arguments.out, name, plan.label)?;
     let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
     eprintln!("run {} in {}", run.name(), run.path().display());
     let held_out = opened.dataset().indices(stft_data::Split::Test).len();

@@ -35,6 +35,8 @@ pub struct ParameterEstimation<E> {
     pub loss: ParameterLoss,
     /// Frames by which a sound may begin earlier or later in training.
     pub shift_frames: usize,
+    /// Decides on them.
+    pub seed: u64,
     /// What the labels say without a sound.
     pub average: Average,
     /// Where the encoder's weights come from; none to begin with new ones.
@@ -181,6 +183,7 @@ impl<E: FeatureEncoder> ParameterEstimation<E> {
                 batch.visible(),
                 &batch.valid_frames,
                 &batch.keys,
+                self.seed,
                 self.shift_frames,
             ),
             false => batch.spectrogram.clone(),

@@ -1,0 +1,14 @@
+//! Files that are there whole or not at all.
+
+use std::io;
+use std::path::Path;
+
+/// Writes beside `path` and renames, so that nobody finds half a file, whenever the process is killed.
+///
+/// # Errors
+/// The file can't be written or renamed.
+pub fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, contents)?;
+    std::fs::rename(&new, path)
+}
