@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 cargo xtask <command> [arguments]
 
+  (ARGS are read from the project's directory: relative paths begin there)
   pretrain [ARGS]                 run both pretraining stages; ARGS go to `inversynth run`
   train [ARGS]                    run the stages that go on from there (name the run: --name NAME)
   evaluate [ARGS]                 test on sounds that were held out (name the run: --name NAME)

@@ -72,6 +72,13 @@ impl BandConfig {
         if self.step == 0 {
             return refuse("step", "at least 1", 0);
         }
+        if self.bins > 0 && self.step > self.bins {
+            return refuse(
+                "step",
+                "no more than `bins`, so that every bin is read",
+                self.step,
+            );
+        }
         if self.channels.is_empty() {
             return refuse("channels", "those of at least one layer", 0);
         }
@@ -282,6 +289,7 @@ mod tests {
         };
         for (config, field) in [
             (with(0, &[8]), "step"),
+            (with(5, &[8]), "step"),
             (with(1, &[]), "channels"),
             (with(1, &[8, 0]), "channels"),
             (with(1, &[8, 12]), "channels"),

@@ -97,6 +97,7 @@ impl<T: Task> Job for Examination<T> {
         notify(
             &mut [&mut metrics, &mut tensorboard, progress],
             &Event::Validated {
+                split: "test",
                 step: tested.progress.step,
                 scalars: &summary.scalars(),
                 best: false,

@@ -203,6 +203,7 @@ impl Fit<'_> {
             .map(|(name, value)| (format!("valid/{name}"), *value as f32))
             .collect();
         let event = Event::Validated {
+            split: "valid",
             step: progress.step,
             scalars: &scalars,
             best,

@@ -34,8 +34,10 @@ pub enum Event<'a> {
         /// Numbers by their tag, such as `train/loss`.
         scalars: &'a [(String, f32)],
     },
-    /// The validation examples were scored.
+    /// The validation examples, or those of a test, were scored.
     Validated {
+        /// `valid` or `test`: what tags of pictures and sounds begin with.
+        split: &'static str,
         /// Steps done.
         step: u64,
         /// Means over the examples by their tag, such as `valid/loss`.
@@ -146,17 +148,22 @@ impl Observer for TensorBoard {
         for (tag, value) in scalars {
             self.scalar(tag, step, *value)?;
         }
-        let Event::Validated { illustrations, .. } = event else {
+        let Event::Validated {
+            split,
+            illustrations,
+            ..
+        } = event
+        else {
             return Ok(());
         };
         for (place, illustration) in illustrations.iter().enumerate() {
             for (name, canvas) in illustration.pictures() {
-                let tag = format!("valid/{place}/{name}");
+                let tag = format!("{split}/{place}/{name}");
                 self.image(&tag, step, canvas.size(), canvas.to_png())?;
             }
             let rate = illustration.sample_rate_hz;
             for (name, sound) in illustration.sounds() {
-                self.audio(&format!("valid/{place}/{name}"), step, sound, rate)?;
+                self.audio(&format!("{split}/{place}/{name}"), step, sound, rate)?;
             }
         }
         Ok(())

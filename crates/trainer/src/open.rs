@@ -442,7 +442,8 @@ impl OpenExperiment {
 }
 
 /// Whether the setting `key` decides on the shape or the meaning of the inputs and weights that `stage` takes
-/// over.
+/// over, or on which sounds they may have learned from: what a sound is for follows from its content and the shares of the
+/// split, so that with equal shares no sound is held out here that was learned from there.
 fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
     let weights = match stage {
         Stage::TrainAutoencoderNomaskFinetune
@@ -459,7 +460,10 @@ fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
     let of_weights = weights.iter().any(|table| key.starts_with(table))
         && !key.ends_with(".dropout")
         && (learned || key != "transformer.encoder.max_frames");
-    of_weights || key.starts_with("data.stft.") || key == "data.clip.sample_rate_hz"
+    let of_data = ["data.stft.", "data.split."]
+        .iter()
+        .any(|table| key.starts_with(table));
+    of_weights || of_data || key == "data.clip.sample_rate_hz"
 }
 
 /// The same mask with nothing under it.

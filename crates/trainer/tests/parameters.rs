@@ -511,4 +511,8 @@ fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
     let other = open(Tones::labelled(), &[&from_heads, &bands]);
     let message = refused(&other, StartsIn::Path(taught.path()));
     assert!(message.contains("bands"), "{message}");
+    // Other shares of the split would test on what was learned from.
+    let other = open(Tones::labelled(), &[&from_heads, "data.split.test=0.3"]);
+    let message = refused(&other, StartsIn::Path(taught.path()));
+    assert!(message.contains("data.split.test"), "{message}");
 }

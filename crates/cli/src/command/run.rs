@@ -133,18 +133,20 @@ impl RunArguments {
 }
 
 /// What is known of the training split without a look at it: from an earlier call of the same run, or, where
-/// nothing is trained, from the run that is tested.
+/// nothing is trained, from the run that is tested, or whose checkpoint is.
 fn known_statistics(
     arguments: &RunArguments,
     plan: &Plan,
     named: Option<&RunDir>,
 ) -> anyhow::Result<Option<TrainStatistics>> {
-    let tested = arguments.from.as_deref().map(RunDir::at);
+    /// A run, its stage, `checkpoints`, and one of them.
+    const LEVELS: usize = 4;
     let only_tests = plan.stages.iter().all(|stage| stage.is_test());
-    for run in named
+    let from = arguments.from.as_deref().filter(|_| only_tests);
+    let tested = from
         .into_iter()
-        .chain(tested.as_ref().filter(|_| only_tests))
-    {
+        .flat_map(|path| path.ancestors().take(LEVELS));
+    for run in named.cloned().into_iter().chain(tested.map(RunDir::at)) {
         if let Some(statistics) = run.statistics()? {
             return Ok(Some(statistics));
         }
@@ -205,14 +207,20 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         return Ok(());
     }
 
-    // What the first stage that is left starts from has to be there already.
+    // What stages start from has to be there already, where no earlier one leaves it.
     let missing = RunDir::at(&arguments.out);
     let there = named.as_ref().unwrap_or(&missing);
     let stages = opened.experiment().stages.clone();
     let starts = |stage, run| arguments.starts(&plan, stage, &stages, run);
     let unfinished = |stage: &&Stage| there.stage(stage.name()).state() != StageState::Finished;
-    if let Some(&stage) = plan.stages.iter().find(unfinished) {
-        opened.stage(stage, starts(stage, there))?;
+    let is_made_here = |stage: Stage| {
+        let needs = stage.starts_from(&stages);
+        needs.is_some_and(|needs| needs != stage && plan.stages.contains(&needs))
+    };
+    for &stage in plan.stages.iter().filter(unfinished) {
+        if !is_made_here(stage) || there.stage(stage.name()).state() == StageState::Interrupted {
+            opened.stage(stage, starts(stage, there))?;
+        }
     }
 
     let name = named.as_ref().map(RunDir::name);
