@@ -3,11 +3,14 @@
 mod desk;
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use desk::{Desk, TINY, stderr};
 use serde_json::Value;
 
-const STUDY: [&str; 11] = [
+/// Finetuning the Transformer takes so many steps that it can be killed in between.
+const STUDY: [&str; 13] = [
     "label-efficiency",
     "--config",
     "tiny.toml",
@@ -19,6 +22,8 @@ const STUDY: [&str; 11] = [
     "unet-scratch,unet-masked,transformer-contrastive",
     "--name",
     "mine",
+    "--set",
+    "stages.finetune_parameters_transformer.training.steps=40",
 ];
 
 fn desk() -> Desk {
@@ -30,6 +35,24 @@ fn desk() -> Desk {
 fn result(desk: &Desk) -> Value {
     let path = desk.path("runs/mine/label-efficiency.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Calls the program and kills it as soon as `is_time`.
+fn kill_when(desk: &Desk, arguments: &[&str], is_time: impl Fn() -> bool) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
+        .args(arguments)
+        .current_dir(desk.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !is_time() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(is_time());
 }
 
 #[test]
@@ -59,27 +82,140 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
         of.next().unwrap()["labels"].as_u64().unwrap()
     };
     assert_eq!(labels(0.2), (labels(1.0) as f64 * 0.2).round() as u64);
-    // A second seed is another set of sounds.
-    assert_ne!(rows[0]["cont_mse"], rows[2]["cont_mse"]);
+    // A second seed is another set of sounds: what needs no training tells them differently, too.
+    let mut pairs = 0;
+    for one in rows {
+        let same = |other: &&Value| {
+            (&other["start"], &other["share"]) == (&one["start"], &one["share"])
+                && other["seed"] != one["seed"]
+        };
+        let other = rows.iter().find(same).unwrap();
+        assert_ne!(one["cont_mse"], other["cont_mse"], "{one}");
+        pairs += 1;
+    }
+    assert_eq!(pairs, rows.len());
+    assert!(table.contains("over seeds 3 and 4"), "{table}");
+    assert!(table.contains("Each seed has sounds of its own"), "{table}");
     assert!(
         fs::read_to_string(desk.path("runs/mine/label-efficiency.svg"))
             .unwrap()
             .starts_with("<svg")
     );
 
-    // As if it had been killed inside a finetuning, before another, and while sounds were rendered.
+    // Killed inside a finetuning.
     let seed = desk.path("runs/mine/seed-4");
+    let last = seed.join("transformer-contrastive-1");
+    let summary = last.join("finetune_parameters_transformer/summary.json");
+    fs::remove_dir_all(&last).unwrap();
+    let checkpoint = last.join("finetune_parameters_transformer/checkpoints/last/state.json");
+    kill_when(&desk, &STUDY, || checkpoint.exists());
+    assert!(!summary.exists(), "it was killed too late");
+    // As if it had been killed before another, and while sounds were rendered.
     fs::remove_dir_all(seed.join("unet-masked-1")).unwrap();
-    fs::remove_file(
-        seed.join("transformer-contrastive-1/finetune_parameters_transformer/summary.json"),
-    )
-    .unwrap();
-    fs::remove_file(seed.join("unet-scratch-0.2/finetune_parameters_autoencoder/rerendered.json"))
-        .unwrap();
+    let rerendered = |cell: &str| {
+        seed.join(cell)
+            .join("finetune_parameters_autoencoder/rerendered.json")
+    };
+    fs::remove_file(rerendered("unet-scratch-0.2")).unwrap();
+    // Distances of other weights are no distances of these.
+    let path = rerendered("unet-scratch-1");
+    let mut other: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    other["weights_sha256"] = "another".into();
+    other["distances"]["mss"] = (-1.0).into();
+    fs::write(&path, other.to_string()).unwrap();
     fs::remove_file(desk.path("runs/mine/label-efficiency.json")).unwrap();
     let output = desk.inversynth(&STUDY);
-    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
     assert_eq!(result(&desk), whole);
+    assert!(summary.exists());
+    // Two of twelve are trained: after the first, the other takes as long.
+    let numbered: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("finetuning "))
+        .collect();
+    assert_eq!(numbered.len(), 12, "{said}");
+    assert!(
+        numbered[11].starts_with("finetuning 12 of 12, about "),
+        "{said}"
+    );
+
+    // Other settings of what the finetunings began with are another study.
+    let other = |setting| [&STUDY[..], &["--set", setting]].concat();
+    let steps = "stages.pretrain_autoencoder_mae.training.steps";
+    let longer = other("stages.pretrain_autoencoder_mae.training.steps=7");
+    desk.refuses(&longer, &["seed-3/pretraining", steps, "6, not 7"]);
+    desk.refuses(&other("data.mask.ratio=0.2"), &["data.mask.ratio"]);
+    assert_eq!(result(&desk), whole);
+}
+
+#[test]
+fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
+    let desk = desk();
+    let render = [
+        "synth",
+        "render",
+        "--count",
+        "40",
+        "--out",
+        "patches",
+        "--seconds",
+        "0.25",
+    ];
+    desk.says(&render);
+    let study = [
+        "label-efficiency",
+        "--config",
+        "tiny.toml",
+        "--data",
+        "patches",
+        "--seeds",
+        "3,4,3",
+        "--shares",
+        "1,0.2,1",
+        "--starts",
+        "unet-scratch,transformer-scratch,unet-scratch",
+        "--name",
+        "mine",
+    ];
+    let output = desk.inversynth(&study);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    // Twice the same is once: two starts and two floors, of two shares and two seeds.
+    let result = result(&desk);
+    let rows = result["finetunings"].as_array().unwrap();
+    assert_eq!(rows.len(), 4 * 2 * 2);
+
+    // The U-Net's six steps of five draw 30 examples, the Transformer's four 20.
+    let mut short = 0;
+    for row in rows {
+        let trained = row["start"].as_str().unwrap().ends_with("scratch");
+        assert_eq!(row["drawn"].is_u64(), trained, "{row}");
+        short += usize::from(row["drawn"].as_u64() < row["labels"].as_u64() && trained);
+    }
+    let labels = rows[0]["labels"].as_u64().unwrap();
+    assert!((21..=30).contains(&labels), "{labels} labels");
+    assert_eq!(short, 2);
+    let warned = format!("draws 20 examples and has {labels} labels");
+    assert_eq!(said.matches("warning: ").count(), 2, "{said}");
+    assert_eq!(said.matches(&warned).count(), 2, "{said}");
+    let table = fs::read_to_string(desk.path("runs/mine/label-efficiency.md")).unwrap();
+    let unseen = format!("Transformer, scratch with 100 % of labels (20 drawn, {labels} labels)");
+    for part in [
+        "draws 30 labelled examples (U-Net, scratch), 20 (Transformer, scratch)",
+        &unseen,
+        "All seeds have the same sounds",
+        "whole labelled validation split",
+    ] {
+        assert!(table.contains(part), "no {part:?} in {table}");
+    }
+    // The same sounds are held out, so that what needs no training and all labels comes to the same.
+    let floors: Vec<_> = rows
+        .iter()
+        .filter(|row| row["start"] == "average of labels" && row["share"] == 1.0)
+        .collect();
+    assert_eq!(floors.len(), 2);
+    assert_eq!(floors[0]["cont_mse"], floors[1]["cont_mse"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod desk;
 
 use std::fs;
+use std::path::Path;
 
 use desk::{Desk, TINY, stderr, stdout};
 use serde_json::Value;
@@ -70,6 +71,14 @@ fn heads_tell_the_parameters_of_files_from_a_run_and_from_an_exported_model() {
     ]
     .concat();
     assert_eq!(desk.says(&again), told);
+    // A file has one stage, which may be named; another is no reason to take it.
+    let named = |stage| [&again[..], &["--stage", stage]].concat();
+    assert_eq!(desk.says(&named(STAGE)), told);
+    let other = "finetune_parameters_transformer";
+    desk.refuses(
+        &named(other),
+        &[other, STAGE, "mine.safetensors", "--stage"],
+    );
     // Nothing is overwritten, and a stage that isn't there is named.
     desk.refuses(&export, &["mine.safetensors", "--out"]);
     let other = [
@@ -100,7 +109,137 @@ fn heads_tell_the_parameters_of_files_from_a_run_and_from_an_exported_model() {
     let heard = hound::WavReader::open(desk.path("heard/00002.wav")).unwrap();
     assert_eq!(heard.spec().sample_rate, 8000);
     assert_eq!(heard.duration(), 8000);
-    desk.refuses(&render, &["00002.wav", "nothing is overwritten"]);
+    // What is there stays, and what was estimated is told nevertheless.
+    let before = fs::read(desk.path("heard/00002.wav")).unwrap();
+    let said = [
+        "00002.wav",
+        "nothing is overwritten",
+        "1 of 1 sounds can't be rendered",
+    ];
+    let refused = desk.refuses(&[&render[..], &["--json"]].concat(), &said);
+    let rows = lines(&stdout(&refused));
+    assert_eq!(rows[0]["cont"], lines(&told)[1]["cont"]);
+    assert!(rows[0]["rendered"].is_null(), "{}", rows[0]);
+    assert_eq!(fs::read(desk.path("heard/00002.wav")).unwrap(), before);
+}
+
+#[test]
+fn every_sound_is_rendered_under_a_name_of_its_own_and_its_row_says_which() {
+    let desk = desk();
+    fs::create_dir(desk.path("more")).unwrap();
+    let files = [
+        "kick.v1.wav",
+        "kick.v2.wav",
+        "more/kick.v1.wav",
+        "more/kick.v1-2.wav",
+    ];
+    for (number, file) in [0, 1, 2, 1].into_iter().zip(files) {
+        let sound = desk.path(format!("sounds/audio/0000{number}.wav"));
+        fs::copy(sound, desk.path(file)).unwrap();
+    }
+    let asked = [
+        "predict",
+        "--run",
+        "runs/mine",
+        "--json",
+        "--render",
+        "heard",
+    ];
+    let rows = lines(&desk.says(&[&asked[..], &files].concat()));
+    let rendered: Vec<_> = rows.iter().map(|row| row["rendered"].clone()).collect();
+    assert_eq!(
+        rendered,
+        [
+            "heard/kick.v1.wav",
+            "heard/kick.v2.wav",
+            "heard/kick.v1-2.wav",
+            "heard/kick.v1-2-2.wav"
+        ]
+    );
+    for name in rendered {
+        let heard = hound::WavReader::open(desk.path(name.as_str().unwrap())).unwrap();
+        assert_eq!(heard.duration(), 8000);
+    }
+}
+
+#[test]
+fn of_a_sound_that_is_longer_than_a_clip_it_is_said_how_much_was_heard() {
+    let desk = desk();
+    // A clip is a quarter of a second.
+    let render = [
+        "synth",
+        "render",
+        "--count",
+        "1",
+        "--out",
+        "short",
+        "--seconds",
+        "0.25",
+    ];
+    desk.says(&render);
+    let files = ["sounds/audio/00001.wav", "short/audio/00000.wav"];
+    let asked = [&["predict", "--run", "runs/mine", "--json"][..], &files].concat();
+    let output = desk.inversynth(&asked);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = stderr(&output);
+    let told: Vec<&str> = said.lines().filter(|line| line.contains("heard")).collect();
+    let expected = "sounds/audio/00001.wav: of its 1.00 s, the first 0.25 s were heard";
+    assert_eq!(told, [expected]);
+    // Rows have what a manifest's have.
+    let keys: Vec<_> = lines(&stdout(&output))[0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(keys, ["cat", "cont", "path"]);
+}
+
+#[test]
+fn heads_whose_training_was_interrupted_are_taken_where_their_checkpoint_is_named_and_nowhere_else()
+{
+    let desk = desk();
+    let asked = ["predict", "--json", "sounds/audio/00000.wav", "--run"];
+    let of = |run: &'static str| [&asked[..], &[run]].concat();
+    let told = desk.says(&of("runs/mine"));
+    let summary = desk.path("runs/mine").join(STAGE).join("summary.json");
+    let finished = fs::read(&summary).unwrap();
+    fs::remove_file(&summary).unwrap();
+
+    let said = [STAGE, "interrupted", "checkpoints/best"];
+    desk.refuses(&of("runs/mine"), &said);
+    desk.refuses(&[&of("runs/mine")[..], &["--stage", STAGE]].concat(), &said);
+    desk.refuses(&["export", "runs/mine", "--out", "mine.safetensors"], &said);
+    assert!(!desk.path("mine.safetensors").exists());
+    let best = "runs/mine/finetune_parameters_autoencoder/checkpoints/best";
+    assert_eq!(desk.says(&of(best)), told);
+
+    // Of two stages, the one that is finished.
+    fs::write(&summary, finished).unwrap();
+    let (own, other) = (
+        desk.path("runs/mine").join(STAGE),
+        "finetune_parameters_transformer",
+    );
+    let best = desk.path("runs/mine").join(other).join("checkpoints");
+    copy(&own.join("checkpoints"), &best);
+    assert_eq!(desk.says(&of("runs/mine")), told);
+    let named = [&of("runs/mine")[..], &["--stage", other]].concat();
+    desk.refuses(&named, &[other, "interrupted"]);
+}
+
+/// Copies a directory's files and those of its directories.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What pretraining is worth: errors of parameter heads over the share of labels, for several ways to begin.
 
+mod notes;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -15,6 +17,10 @@ use crate::scale::Scale;
 pub struct LabelEfficiency {
     /// Its finetunings, in any order.
     pub finetunings: Vec<Finetuning>,
+    /// Whether every seed has the same sounds and holds out the same of them. Files are split by their content; each
+    /// seed of the embedded synthesizer has sounds of its own.
+    #[serde(default)]
+    pub seeds_share_sounds: bool,
 }
 
 /// Parameter heads and an encoder, trained once and tested on held-out sounds.
@@ -26,7 +32,10 @@ pub struct Finetuning {
     pub share: f64,
     /// How many those are.
     pub labels: usize,
-    /// The experiment's seed: of the sounds, their splits, and all draws.
+    /// Labelled examples that training draws, each counted as often as it is drawn; none where nothing is trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drawn: Option<u64>,
+    /// The experiment's seed: of all draws, and of the sounds where [`LabelEfficiency::seeds_share_sounds`] isn't so.
     pub seed: u64,
     /// Sounds tested on.
     pub test_examples: usize,
@@ -136,6 +145,14 @@ impl LabelEfficiency {
         std::fs::write(path("json"), json + "\n")?;
         std::fs::write(path("md"), self.to_string())?;
         std::fs::write(path("svg"), self.to_svg())
+    }
+
+    /// The seeds, the smallest first.
+    pub fn seeds(&self) -> Vec<u64> {
+        let mut seeds: Vec<u64> = self.finetunings.iter().map(|one| one.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds
     }
 
     /// The measures that any finetuning has.
@@ -274,24 +291,30 @@ fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// Tables in Markdown: a measure each, a row for each way to begin, a column for each share of the labels.
+/// One number, or from which to which they are: `10`, `10 to 12`.
+fn range(counts: impl Iterator<Item = usize> + Clone) -> String {
+    let (low, high) = (counts.clone().min(), counts.max());
+    match (low, high) {
+        (Some(low), Some(high)) if low < high => format!("{low} to {high}"),
+        (low, _) => low.unwrap_or(0).to_string(),
+    }
+}
+
+/// Markdown: what there is to know of the figures, and tables: a measure each, a row for each way to begin, a column for
+/// each share of the labels.
 impl fmt::Display for LabelEfficiency {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shares = self.shares();
-        for (number, measure) in self.measures().enumerate() {
-            if number > 0 {
-                writeln!(out)?;
-            }
-            write!(out, "| {} |", measure.heading)?;
+        let n_seeds = self.seeds().len();
+        for note in self.notes() {
+            writeln!(out, "- {note}")?;
+        }
+        for measure in self.measures() {
+            write!(out, "\n| {} |", measure.heading)?;
             for share in &shares {
-                let with = |one: &&Finetuning| one.share == *share;
-                let labels = self.finetunings.iter().find(with).map(|one| one.labels);
-                write!(
-                    out,
-                    " {} of labels ({}) |",
-                    percent(*share),
-                    labels.unwrap_or(0)
-                )?;
+                let with = self.finetunings.iter().filter(|one| one.share == *share);
+                let labels = range(with.map(|one| one.labels));
+                write!(out, " {} of labels ({labels}) |", percent(*share))?;
             }
             write!(out, "\n| --- |{}", " --- |".repeat(shares.len()))?;
             for start in self.starts() {
@@ -300,9 +323,17 @@ impl fmt::Display for LabelEfficiency {
                     match self.over_seeds(start, *share, measure) {
                         Some(over) => {
                             let OverSeeds {
-                                mean, low, high, ..
+                                mean,
+                                low,
+                                high,
+                                seeds,
                             } = over;
-                            write!(out, " {mean:.4} ({low:.4} to {high:.4}) |")?;
+                            write!(out, " {mean:.4} ({low:.4} to {high:.4}")?;
+                            // A study that isn't finished.
+                            if seeds < n_seeds {
+                                write!(out, ", {seeds} of {n_seeds} seeds")?;
+                            }
+                            write!(out, ") |")?;
                         }
                         None => write!(out, " |")?,
                     }
@@ -328,6 +359,7 @@ mod tests {
                         start: start.to_owned(),
                         share,
                         labels,
+                        drawn: Some(100),
                         seed,
                         test_examples: 7,
                         figures: [("cat_acc_mean".to_owned(), accuracy)].into(),
@@ -335,7 +367,10 @@ mod tests {
                 }
             }
         }
-        LabelEfficiency { finetunings }
+        LabelEfficiency {
+            finetunings,
+            seeds_share_sounds: false,
+        }
     }
 
     #[test]
@@ -353,12 +388,60 @@ mod tests {
     fn tables_have_the_measures_that_were_taken() {
         let text = study().to_string();
         assert_eq!(
-            text,
+            text.split_once("\n\n").unwrap().1,
             "| categorical accuracy | 10 % of labels (10) | 100 % of labels (100) |\n\
              | --- | --- | --- |\n\
              | U-Net, scratch | 0.0700 (0.0500 to 0.1000) | 0.5200 (0.5000 to 0.5500) |\n\
              | U-Net, masked | 0.1700 (0.1500 to 0.2000) | 0.6200 (0.6000 to 0.6500) |\n"
         );
+    }
+
+    #[test]
+    fn a_column_says_how_many_labels_each_of_its_seeds_has_and_a_cell_how_many_seeds_are_missing() {
+        let mut study = study();
+        study.finetunings[1].labels = 12;
+        study.finetunings.pop();
+        let text = study.to_string();
+        assert!(text.contains("| 10 % of labels (10 to 12) | 100 % of labels (100) |"));
+        assert!(
+            text.contains("| 0.6050 (0.6000 to 0.6100, 2 of 3 seeds) |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn above_the_tables_stands_what_the_figures_are_of() {
+        let mut study = study();
+        let notes = |study: &LabelEfficiency| {
+            let text = study.to_string();
+            text.split_once("\n\n").unwrap().0.to_owned()
+        };
+        let plain = notes(&study);
+        for said in [
+            "over seeds 0, 1 and 5",
+            "Each seed has sounds of its own: 7 are tested on",
+            "least loss on the whole labelled validation split",
+            "draws 100 labelled examples",
+        ] {
+            assert!(plain.contains(said), "no {said:?} in {plain}");
+        }
+        assert!(!plain.contains("Not every label"), "{plain}");
+
+        study.seeds_share_sounds = true;
+        for one in &mut study.finetunings {
+            if one.start == "U-Net, masked" {
+                one.drawn = Some(99);
+            }
+        }
+        let other = notes(&study);
+        for said in [
+            "All seeds have the same sounds, and test on the same 7",
+            "draws 100 labelled examples (U-Net, scratch), 99 (U-Net, masked)",
+            "**Not every label is learned from** in U-Net, masked with 100 % of labels (99 drawn, 100 labels)",
+        ] {
+            assert!(other.contains(said), "no {said:?} in {other}");
+        }
+        assert!(!other.contains("with 10 %"), "{other}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The report for people: one page that needs nothing but itself.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use trainer::Experiment;
 
 use crate::number::{duration, figure, whole};
 use crate::run::{RunReport, StageReport, State};
@@ -91,7 +92,7 @@ impl RunReport {
                         }
                         tbody {
                             @for stage in self.begun() {
-                                (overview_row(stage))
+                                (overview_row(stage, &self.experiment))
                             }
                         }
                     } }
@@ -121,7 +122,7 @@ impl RunReport {
     }
 }
 
-fn overview_row(stage: &StageReport) -> Markup {
+fn overview_row(stage: &StageReport, experiment: &Experiment) -> Markup {
     let outcome = &stage.outcome;
     let (loss, baseline) = outcome.loss_and_baseline();
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
@@ -137,7 +138,7 @@ fn overview_row(stage: &StageReport) -> Markup {
                     span.role { (stage.state) }
                 }
             }
-            td.word { (words::model(stage.stage)) }
+            td.word { (words::model(stage.stage, experiment)) }
             td { (or_dash(loss.map(figure))) }
             td { (or_dash(baseline.map(figure))) }
             td { (or_dash(outcome.ratio().map(|ratio| format!("{ratio:.2}")))) }

@@ -2,7 +2,7 @@
 
 use losses::Norm;
 use stft_data::{MaskConfig, MaskStrategy};
-use trainer::{EncoderTraining, Experiment, Scored, SoundSource, Stage};
+use trainer::{EncoderTraining, Experiment, ParameterStage, Scored, SoundSource, Stage};
 
 use crate::number::{percent, whole};
 
@@ -64,7 +64,8 @@ pub(crate) fn title(stage: Stage) -> &'static str {
 }
 
 /// What is trained or tested.
-pub(crate) fn model(stage: Stage) -> &'static str {
+pub(crate) fn model(stage: Stage, experiment: &Experiment) -> &'static str {
+    let stages = &experiment.stages;
     match stage {
         Stage::PretrainAutoencoderMae
         | Stage::TrainAutoencoderNomaskFinetune
@@ -72,8 +73,26 @@ pub(crate) fn model(stage: Stage) -> &'static str {
         Stage::PretrainTransformerContrastive => "Transformer, encoder",
         Stage::TrainTransformerDecoder => "Transformer, decoder",
         Stage::TrainFullTransformer | Stage::TestTransformer => "Transformer",
-        Stage::FinetuneParametersAutoencoder => "U-Net, way down, and heads",
-        Stage::FinetuneParametersTransformer => "Transformer, encoder, and heads",
+        Stage::FinetuneParametersAutoencoder => {
+            match bands(&stages.finetune_parameters_autoencoder) {
+                0 => "U-Net, way down, and heads",
+                _ => "U-Net, way down, band networks, and heads",
+            }
+        }
+        Stage::FinetuneParametersTransformer => {
+            match bands(&stages.finetune_parameters_transformer) {
+                0 => "Transformer, encoder, and heads",
+                _ => "Transformer, encoder, band networks, and heads",
+            }
+        }
+    }
+}
+
+/// How many small networks read the spectrogram beside the encoder; a frozen one is alone.
+fn bands<Start>(stage: &ParameterStage<Start>) -> usize {
+    match stage.encoder {
+        EncoderTraining::Frozen => 0,
+        EncoderTraining::Finetuned => stage.bands.len(),
     }
 }
 
@@ -91,20 +110,6 @@ pub(crate) fn about(stage: Stage, experiment: &Experiment) -> String {
         weight => format!(
             ", plus {weight} times a blend of distances between whole spectrograms of magnitudes"
         ),
-    };
-    let parameters = |encoder, start: Option<Stage>, share: f64| {
-        let start = match start {
-            Some(stage) => format!("with the weights that {stage} left"),
-            None => "with weights as they are drawn".to_owned(),
-        };
-        let encoder = match encoder {
-            EncoderTraining::Frozen => "which stays as it is",
-            EncoderTraining::Finetuned => "which learns with them",
-        };
-        format!(
-            "Heads learn to tell the settings of the synthesizer that made a sound, on an encoder {start}, {encoder}; {} of the training sounds' labels are used. The loss is half the sum of the squared error of continuous parameters (positions in 0..1) and the cross-entropy of categorical ones (nats), or the one of them that there is. The baseline says the same of every sound: the labels' average.",
-            percent(share),
-        )
     };
     match stage {
         Stage::PretrainAutoencoderMae => format!(
@@ -132,13 +137,80 @@ pub(crate) fn about(stage: Stage, experiment: &Experiment) -> String {
         Stage::TestAutoencoder | Stage::TestTransformer => "The trained model, the one it started from and the mean spectrogram of the training sounds, on sounds that no stage has learned from or chosen by.".to_owned(),
         Stage::FinetuneParametersAutoencoder => {
             let stage = &stages.finetune_parameters_autoencoder;
-            parameters(stage.encoder, stage.start.stage(), stage.label_fraction)
+            parameters(stage, stage.start.stage(), experiment)
         }
         Stage::FinetuneParametersTransformer => {
             let stage = &stages.finetune_parameters_transformer;
-            parameters(stage.encoder, stage.start.stage(), stage.label_fraction)
+            parameters(stage, stage.start.stage(), experiment)
         }
     }
+}
+
+/// What decides on estimated parameters: all that hears, what makes training harder, and the loss.
+fn parameters<Start>(
+    stage: &ParameterStage<Start>,
+    start: Option<Stage>,
+    experiment: &Experiment,
+) -> String {
+    let heads = match stage.heads.hidden {
+        0 => "Linear heads learn".to_owned(),
+        width => format!("Heads with a hidden layer of {width} learn"),
+    };
+    let start = match start {
+        Some(stage) => format!("with the weights that {stage} left"),
+        None => "with weights as they are drawn".to_owned(),
+    };
+    let encoder = match (stage.encoder, stage.encoder_lr) {
+        (EncoderTraining::Frozen, _) => "which stays as it is".to_owned(),
+        (EncoderTraining::Finetuned, 1.0) => "which learns with them".to_owned(),
+        (EncoderTraining::Finetuned, rate) => {
+            format!("which learns with them at {rate} times their rate")
+        }
+    };
+    let mut text = format!(
+        "{heads} to tell the settings of the synthesizer that made a sound, on an encoder {start}, {encoder}; {} of the training sounds' labels are used.",
+        percent(stage.label_fraction),
+    );
+    let networks = match bands(stage) {
+        0 => None,
+        1 => Some("a small network reads".to_owned()),
+        count => Some(format!("{count} small networks read")),
+    };
+    if let Some(networks) = networks {
+        let widths = stage.bands.iter().map(|band| match band.bins {
+            0 => "all bins".to_owned(),
+            bins => format!("every band of {bins} bins alike"),
+        });
+        let widths: Vec<String> = widths.collect();
+        text += &format!(
+            " Beside the encoder {networks} the spectrogram ({}), so that the figures aren't the encoder's alone.",
+            widths.join("; ")
+        );
+    }
+    let mut harder = Vec::new();
+    if stage.shift_frames > 0 {
+        let frames = stage.shift_frames;
+        harder.push(format!(
+            "sounds begin up to {frames} frames earlier or later"
+        ));
+    }
+    let hidden = stage.mask_over(&experiment.data);
+    if hidden.ratio > 0.0 {
+        harder.push(format!("{} are hidden", mask(&hidden)));
+    }
+    if stage.heads.dropout > 0.0 {
+        let share = percent(stage.heads.dropout);
+        harder.push(format!("{share} of what the last layer reads is set to 0"));
+    }
+    if !harder.is_empty() {
+        text += &format!(" In training {}.", harder.join(", "));
+    }
+    text += " The loss is half the sum of the squared error of continuous parameters (positions in 0..1) and the cross-entropy of categorical ones (nats), or the one of them that there is";
+    if stage.loss.label_smoothing > 0.0 {
+        let share = percent(stage.loss.label_smoothing);
+        text += &format!(", where {share} of the right class's probability is spread over all");
+    }
+    text + ". The baseline says the same of every sound: the labels' average."
 }
 
 /// What the pictures of a stage's examples show.
@@ -213,4 +285,77 @@ pub(crate) fn measure(stage: Stage, scored: Scored, name: &str) -> String {
         other => other,
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about_heads(overrides: &[&str]) -> String {
+        let stage = Stage::FinetuneParametersTransformer;
+        let set = |text: &&str| format!("stages.{stage}.{text}");
+        let overrides: Vec<String> = overrides.iter().map(set).collect();
+        let experiment = Experiment::load(None, &overrides).unwrap();
+        format!(
+            "{}: {}",
+            model(stage, &experiment),
+            about(stage, &experiment)
+        )
+    }
+
+    #[test]
+    fn whatever_decides_on_parameters_beside_the_encoder_is_named_and_nothing_else() {
+        let plain = [
+            "bands=[]",
+            "shift_frames=0",
+            "heads.hidden=0",
+            "heads.dropout=0.0",
+            "loss.label_smoothing=0.0",
+            "mask.ratio=0.0",
+            "encoder_lr=1.0",
+        ];
+        let without = about_heads(&plain);
+        let mut checked = 0;
+        for (place, setting, said) in [
+            (
+                0,
+                "bands=[{bins=0,step=1,channels=[8]},{bins=24,step=12,channels=[16]}]",
+                "2 small networks read the spectrogram (all bins; every band of 24 bins alike)",
+            ),
+            (
+                0,
+                "bands=[{bins=0,step=1,channels=[8]}]",
+                "encoder, band networks, and heads",
+            ),
+            (1, "shift_frames=7", "begin up to 7 frames earlier or later"),
+            (2, "heads.hidden=96", "a hidden layer of 96"),
+            (
+                3,
+                "heads.dropout=0.25",
+                "25\u{202f}% of what the last layer reads",
+            ),
+            (
+                4,
+                "loss.label_smoothing=0.05",
+                "5\u{202f}% of the right class's",
+            ),
+            (5, "mask.ratio=0.3", "30\u{202f}% of the"),
+            (6, "encoder_lr=0.2", "at 0.2 times their rate"),
+        ] {
+            assert!(!without.contains(said), "{said:?} in {without}");
+            let mut settings = plain;
+            settings[place] = setting;
+            let text = about_heads(&settings);
+            assert!(text.contains(said), "no {said:?} in {text}");
+            checked += 1;
+        }
+        assert_eq!(checked, 8);
+        // A frozen encoder is alone, and no rate moves it.
+        let frozen = about_heads(&["encoder=frozen", "encoder_lr=0.2"]);
+        assert!(frozen.contains("which stays as it is"), "{frozen}");
+        assert!(
+            !frozen.contains("network") && !frozen.contains("times their"),
+            "{frozen}"
+        );
+    }
 }

@@ -18,25 +18,26 @@ use crate::exported::Exported;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::network::{ParameterNetwork, vectors};
 use crate::open::nothing_hidden;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, StageState};
 use crate::stage::Stage;
 
-/// The checkpoint of a stage at `path`: the best one of a run's stage, or the checkpoint whose directory it is. Where no
-/// `stage` is named it is the one of parameter heads; of two, the one with the lower validation loss.
+/// The checkpoint of a stage at `path`: the best one of a run's stage that is finished, or the checkpoint whose directory,
+/// or whose stage's directory, it is, finished or not. Where no `stage` is named it is the one of parameter heads; of two,
+/// the one with the lower validation loss.
 ///
 /// # Errors
 /// [`TrainerError::NoModel`], or the checkpoint can't be read.
 pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, TrainerError> {
-    let none = |wanted: String| TrainerError::NoModel {
+    let none = |wanted: String, advice| TrainerError::NoModel {
         wanted,
         path: path.to_owned(),
-        advice: "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads",
+        advice,
     };
     for own in [path.to_owned(), path.join("checkpoints").join("best")] {
         if Checkpoint::is_at(&own) {
             let checkpoint = Checkpoint::open(&own)?;
             return match stage.filter(|stage| stage.name() != checkpoint.context.stage) {
-                Some(stage) => Err(none(format!("checkpoint of {stage}"))),
+                Some(stage) => Err(none(format!("checkpoint of {stage}"), NOWHERE)),
                 None => Ok(checkpoint),
             };
         }
@@ -46,22 +47,35 @@ pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, Tr
         None => &Stage::PARAMETERS[..],
     };
     let run = RunDir::at(path);
-    let paths = wanted.iter().map(|stage| run.stage(stage.name()).best());
-    let found: Result<Vec<_>, _> = paths
-        .filter(|path| Checkpoint::is_at(path))
-        .map(|path| Checkpoint::open(&path))
+    let left: Vec<Stage> = wanted
+        .iter()
+        .copied()
+        .filter(|stage| Checkpoint::is_at(&run.stage(stage.name()).best()))
+        .collect();
+    let found: Result<Vec<_>, _> = left
+        .iter()
+        .map(|stage| run.stage(stage.name()))
+        .filter(|directory| directory.state() == StageState::Finished)
+        .map(|directory| Checkpoint::open(&directory.best()))
         .collect();
     let loss = |checkpoint: &Checkpoint| checkpoint.progress.best_valid_loss.unwrap_or(f64::MAX);
     found?
         .into_iter()
         .min_by(|one, other| loss(one).total_cmp(&loss(other)))
-        .ok_or_else(|| {
-            none(match stage {
-                Some(stage) => format!("checkpoint of {stage}"),
-                None => "checkpoint with parameter heads".to_owned(),
-            })
+        .ok_or_else(|| match (stage, &left[..]) {
+            (_, [_, ..]) => {
+                let names: Vec<&str> = left.iter().map(|stage| stage.name()).collect();
+                let wanted = format!("finished {}", names.join(" or "));
+                none(wanted, INTERRUPTED)
+            }
+            (Some(stage), []) => none(format!("checkpoint of {stage}"), NOWHERE),
+            (None, []) => none("checkpoint with parameter heads".to_owned(), NOWHERE),
         })
 }
+
+const NOWHERE: &str = "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads";
+
+const INTERRUPTED: &str = "it was interrupted: run it to its end first, or name the directory of its checkpoint, `checkpoints/best` in the stage's, to take the weights as they are";
 
 /// Weights in one of the two forms in which they are kept.
 enum Weights {
@@ -100,10 +114,10 @@ impl ParameterPredictor {
     /// [`export`](crate::export) has written.
     ///
     /// # Errors
-    /// There are no parameter heads, or they can't be read.
+    /// There are no parameter heads, they are another stage's than the one that is named, or they can't be read.
     pub fn open(path: &Path, stage: Option<Stage>, device: &Device) -> Result<Self, TrainerError> {
         let weights = match path.is_file() {
-            true => Weights::Exported(Exported::open(path)?),
+            true => Weights::Exported(exported(path, stage)?),
             false => Weights::Checkpoint(trained_stage(path, stage)?),
         };
         let context = weights.context().clone();
@@ -186,6 +200,20 @@ impl ParameterPredictor {
         let spectrogram = Tensor::from_data(TensorData::new(batch.values, shape), &self.device);
         let estimate = (self.estimate)(spectrogram, &batch.valid_frames);
         Ok(vectors(estimate).remove(0))
+    }
+}
+
+/// The file at `path`, if `stage` is its stage where one is named.
+fn exported(path: &Path, stage: Option<Stage>) -> Result<Exported, TrainerError> {
+    let exported = Exported::open(path)?;
+    let its = &exported.context.stage;
+    match stage.filter(|stage| stage.name() != its) {
+        Some(stage) => Err(TrainerError::NoModel {
+            wanted: format!("model of {stage}, but one of {its},"),
+            path: path.to_owned(),
+            advice: "a file has one stage: leave --stage out, or name the run",
+        }),
+        None => Ok(exported),
     }
 }
 

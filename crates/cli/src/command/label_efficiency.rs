@@ -1,7 +1,10 @@
 //! `inversynth label-efficiency`: what pretraining is worth where labels are few.
 
+mod start;
+mod time_left;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
@@ -9,10 +12,13 @@ use anyhow::{Context, bail};
 use clap::Args;
 use matching::Panel;
 use report::{Finetuning, LabelEfficiency};
+use serde::{Deserialize, Serialize};
+use start::Start;
 use stft_data::{Split, TrainStatistics};
+use time_left::TimeLeft;
 use trainer::{
-    AutoencoderStart, Devices, OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, Stage,
-    StageState, StartsIn, Summary, TransformerStart,
+    Devices, Experiment, OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, SoundSource,
+    Stage, StageState, StartsIn, Summary, TrainerError, Training, write_whole,
 };
 
 use crate::backend::DeviceName;
@@ -32,7 +38,8 @@ pub struct LabelEfficiencyArguments {
     /// Shares of the training sounds' labels
     #[arg(long, value_name = "SHARE", value_delimiter = ',', default_values_t = [0.01, 0.1, 1.0])]
     shares: Vec<f64>,
-    /// Seeds: of sounds or their splits, of pretraining and of finetuning
+    /// Seeds: of the synthesizer's sounds, of pretraining, and of finetuning and its choice of labels; files are split by
+    /// their content, so that all seeds hold out the same
     #[arg(long, value_name = "SEED", value_delimiter = ',', default_values_t = [0, 1, 2])]
     seeds: Vec<u64>,
     /// Ways to begin
@@ -41,79 +48,13 @@ pub struct LabelEfficiencyArguments {
     /// Directory that studies are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the study: of a new one, or of one to go on with
+    /// Name of the study: of a new one, or of one to go on with; tables and plot are of the last call's starts, shares and
+    /// seeds
     #[arg(long, default_value = "label-efficiency")]
     name: String,
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
     #[arg(long, default_value = "cpu")]
     device: String,
-}
-
-/// An encoder under parameter heads, and where its weights come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Start {
-    /// The U-Net's encoder as it is drawn
-    UnetScratch,
-    /// The U-Net's encoder from masked pretraining
-    UnetMasked,
-    /// The Transformer's encoder as it is drawn
-    TransformerScratch,
-    /// The Transformer's encoder from contrastive pretraining
-    TransformerContrastive,
-    /// The Transformer's encoder after encoder and decoder were trained together
-    TransformerFull,
-}
-
-impl Start {
-    const ALL: [Self; 5] = [
-        Self::UnetScratch,
-        Self::UnetMasked,
-        Self::TransformerScratch,
-        Self::TransformerContrastive,
-        Self::TransformerFull,
-    ];
-
-    /// What tables call it.
-    fn title(self) -> &'static str {
-        match self {
-            Self::UnetScratch => "U-Net, scratch",
-            Self::UnetMasked => "U-Net, masked pretraining",
-            Self::TransformerScratch => "Transformer, scratch",
-            Self::TransformerContrastive => "Transformer, contrastive pretraining",
-            Self::TransformerFull => "Transformer, full",
-        }
-    }
-
-    /// The stage with the heads.
-    fn stage(self) -> Stage {
-        match self {
-            Self::UnetScratch | Self::UnetMasked => Stage::FinetuneParametersAutoencoder,
-            Self::TransformerScratch | Self::TransformerContrastive | Self::TransformerFull => {
-                Stage::FinetuneParametersTransformer
-            }
-        }
-    }
-
-    /// The stages whose weights it begins with, in their order.
-    fn pretraining(self) -> &'static [Stage] {
-        match self {
-            Self::UnetScratch | Self::TransformerScratch => &[],
-            Self::UnetMasked => &[Stage::PretrainAutoencoderMae],
-            Self::TransformerContrastive => &[Stage::PretrainTransformerContrastive],
-            Self::TransformerFull => &[
-                Stage::PretrainTransformerContrastive,
-                Stage::TrainTransformerDecoder,
-                Stage::TrainFullTransformer,
-            ],
-        }
-    }
-}
-
-impl std::fmt::Display for Start {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = clap::ValueEnum::to_possible_value(self).expect("none is left out");
-        out.write_str(value.get_name())
-    }
 }
 
 /// What a finetuning differs by.
@@ -129,6 +70,13 @@ struct Finetuned {
     heads: Finetuning,
     /// What they have to beat: the labels' average and the nearest example.
     floors: Vec<Finetuning>,
+}
+
+/// `rerendered.json`: distances of sounds, and which weights they are of.
+#[derive(Serialize, Deserialize)]
+struct Rerendered {
+    weights_sha256: String,
+    distances: BTreeMap<String, f64>,
 }
 
 pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
@@ -153,40 +101,48 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
             arguments.name
         );
     }
-    let LabelEfficiencyArguments {
-        shares,
-        seeds,
-        starts,
-        ..
-    } = arguments;
-    let count = seeds.len() * shares.len() * starts.len();
-    let begun = Instant::now();
+    let starts = unique(&arguments.starts);
+    let mut cells = Vec::new();
+    // Seed by seed, so that a study that was broken off has whole seeds.
+    for &seed in &unique(&arguments.seeds) {
+        for &share in &unique(&arguments.shares) {
+            cells.extend(starts.iter().map(|&start| Cell { start, share, seed }));
+        }
+    }
     let (mut heads, mut floors) = (Vec::new(), Vec::new());
     let mut result = LabelEfficiency::default();
-    // Seed by seed, so that a study that was broken off has whole seeds.
-    for &seed in seeds {
-        study.pretrain(seed)?;
-        for &share in shares {
-            for (place, &start) in starts.iter().enumerate() {
-                let finetuned = study.finetune(Cell { start, share, seed })?;
-                heads.push(finetuned.heads);
-                // They are the same from every start.
-                if place == 0 {
-                    floors.extend(finetuned.floors);
-                }
-                eprintln!(
-                    "{} of {count} finetunings, after {:.0} min: seed {seed}, {} labels, {}",
-                    heads.len(),
-                    begun.elapsed().as_secs_f64() / 60.0,
-                    heads[heads.len() - 1].labels,
-                    start.title(),
-                );
-                result.finetunings = heads.iter().chain(&floors).cloned().collect();
-                result
-                    .write(&study.directory)
-                    .with_context(|| format!("can't write to {}", study.directory.display()))?;
-            }
+    let mut time_left = TimeLeft::default();
+    for (place, &cell) in cells.iter().enumerate() {
+        if place == 0 || cells[place - 1].seed != cell.seed {
+            let experiment = study.experiment(cell.seed)?;
+            result.seeds_share_sounds = matches!(experiment.source.path, SoundSource::Files(_));
+            study.pretrain(&experiment)?;
         }
+        let untrained = |cell: &&Cell| !study.is_finished(**cell);
+        let trains = untrained(&&cell);
+        eprintln!(
+            "finetuning {} of {}{}: seed {}, {} of the labels, {}",
+            place + 1,
+            cells.len(),
+            time_left.after(cells[place..].iter().filter(untrained).count()),
+            cell.seed,
+            cell.share,
+            cell.start.title(),
+        );
+        let begun = Instant::now();
+        let finetuned = study.finetune(cell)?;
+        if trains {
+            time_left.took(begun.elapsed());
+        }
+        heads.push(finetuned.heads);
+        // They are the same from every start.
+        if cell.start == starts[0] {
+            floors.extend(finetuned.floors);
+        }
+        result.finetunings = heads.iter().chain(&floors).cloned().collect();
+        result
+            .write(&study.directory)
+            .with_context(|| format!("can't write to {}", study.directory.display()))?;
     }
     print(&result)?;
     let written = study.directory.join("label-efficiency");
@@ -212,18 +168,19 @@ impl Study<'_> {
         RunDir::at(&self.seed_directory(seed).join("pretraining"))
     }
 
+    /// The settings of pretraining, and of finetuning but for what a cell sets.
+    fn experiment(&self, seed: u64) -> Result<Experiment, TrainerError> {
+        let arguments = &self.arguments;
+        let mut experiment = arguments.experiment.load(arguments.data.as_deref())?;
+        experiment.seed = seed;
+        Ok(experiment)
+    }
+
     fn open(
         &self,
-        seed: u64,
-        change: impl FnOnce(&mut trainer::Stages),
+        experiment: Experiment,
         statistics: Option<TrainStatistics>,
     ) -> anyhow::Result<OpenExperiment> {
-        let mut experiment = self
-            .arguments
-            .experiment
-            .load(self.arguments.data.as_deref())?;
-        experiment.seed = seed;
-        change(&mut experiment.stages);
         let cache = RunDir::sound_cache(&self.arguments.out);
         let opened = OpenExperiment::open(experiment, Some(&cache), statistics)?;
         if opened.parameters().is_none() {
@@ -238,39 +195,57 @@ impl Study<'_> {
     }
 
     /// All that the chosen ways to begin need, but what is finished.
-    fn pretrain(&self, seed: u64) -> anyhow::Result<()> {
+    fn pretrain(&self, experiment: &Experiment) -> anyhow::Result<()> {
         let needed = |stage: &Stage| {
             let mut starts = self.arguments.starts.iter();
             starts.any(|start| start.pretraining().contains(stage))
         };
         let stages: Vec<Stage> = Stage::ALL.into_iter().filter(needed).collect();
-        let run = self.pretraining(seed);
-        if stages
-            .iter()
-            .all(|stage| run.stage(stage.name()).state() == StageState::Finished)
-        {
+        if stages.is_empty() {
             return Ok(());
         }
-        let opened = self.open(seed, |_| (), run.statistics()?)?;
+        let run = self.pretraining(experiment.seed);
+        let statistics = run.statistics()?;
+        let is_finished = |stage: &Stage| is_finished(&run, *stage);
+        if let Some(statistics) = &statistics
+            && stages.iter().all(is_finished)
+        {
+            // What is there answers for its own settings alone.
+            run.begin(experiment, statistics)?;
+            return Ok(());
+        }
+        let opened = self.open(experiment.clone(), statistics)?;
         for stage in stages {
             self.train(&opened, stage, "pretraining", None)?;
         }
         Ok(())
     }
 
+    fn run_of(&self, cell: Cell) -> RunDir {
+        RunDir::at(&self.seed_directory(cell.seed).join(cell.name()))
+    }
+
+    fn is_finished(&self, cell: Cell) -> bool {
+        is_finished(&self.run_of(cell), cell.start.stage())
+    }
+
     fn finetune(&self, cell: Cell) -> anyhow::Result<Finetuned> {
         let Cell { start, share, seed } = cell;
-        let name = format!("{start}-{share}");
-        let run = RunDir::at(&self.seed_directory(seed).join(&name));
+        let run = self.run_of(cell);
         let stage = start.stage();
         let pretraining = self.pretraining(seed);
         let statistics = match run.statistics()? {
             Some(statistics) => Some(statistics),
             None => pretraining.statistics()?,
         };
-        let opened = self.open(seed, |stages| choose(stages, start, share), statistics)?;
+        let mut experiment = self.experiment(seed)?;
+        start.choose(&mut experiment.stages);
+        let stages = &mut experiment.stages;
+        stages.finetune_parameters_autoencoder.label_fraction = share;
+        stages.finetune_parameters_transformer.label_fraction = share;
+        let opened = self.open(experiment, statistics)?;
         let from = (!start.pretraining().is_empty()).then_some(pretraining.path());
-        let summary = match self.train(&opened, stage, &name, from)? {
+        let summary = match self.train(&opened, stage, &cell.name(), from)? {
             Some(summary) => summary,
             None => read_json(&run.stage(stage.name()).summary())?,
         };
@@ -287,6 +262,7 @@ impl Study<'_> {
                 start: title.to_owned(),
                 share,
                 labels: test.labelled_examples,
+                drawn: None,
                 seed,
                 test_examples: test.test_examples,
                 figures: figures
@@ -300,7 +276,10 @@ impl Study<'_> {
             .split_first()
             .context("nothing was estimated")?;
         let mut heads = row(start.title(), own);
-        heads.figures.extend(self.distances(&opened, &run, stage)?);
+        heads.drawn = Some(drawn(opened.experiment().stages.training(stage)));
+        let weights = &summary.weights_sha256;
+        let distances = self.distances(&opened, &run, stage, weights)?;
+        heads.figures.extend(distances);
         let floors = others.iter().map(|errors| row(&errors.estimator, errors));
         Ok(Finetuned {
             heads,
@@ -329,29 +308,40 @@ impl Study<'_> {
         let eta = PipelineEta::new(&[stage], opened.experiment(), held_out);
         let mut progress = Progress::new(&eta, 0);
         eprintln!("{}, {stage}", run.path().display());
-        match opened
-            .stage(stage, starts)?
-            .run(&run, &self.devices, &mut progress)?
-        {
+        let prepared = opened.stage(stage, starts)?;
+        let labels = prepared.dataset().indices(Split::Train).len();
+        let drawn = drawn(prepared.training());
+        if stage.is_labelled() && drawn < labels as u64 {
+            eprintln!(
+                "warning: {stage} draws {drawn} examples and has {labels} labels, so that not every label is seen; raise \
+                 stages.{stage}.training.steps"
+            );
+        }
+        match prepared.run(&run, &self.devices, &mut progress)? {
             trainer::StageReport::Trained(summary) => Ok(Some(summary)),
             trainer::StageReport::Tested(_) => bail!("{stage} trains nothing"),
         }
     }
 
     /// Mean distances between held-out sounds and what the embedded synthesizer makes of their estimated parameters;
-    /// none for another synthesizer's. They are kept beside the stage's summary.
+    /// none for another synthesizer's. They are kept beside the stage's summary, and made again
+    /// for other weights.
     fn distances(
         &self,
         opened: &OpenExperiment,
         run: &RunDir,
         stage: Stage,
+        weights_sha256: &str,
     ) -> anyhow::Result<BTreeMap<String, f64>> {
         if opened.parameters() != Some(synth::spec()) {
             return Ok(BTreeMap::new());
         }
         let kept = run.stage(stage.name()).path().join("rerendered.json");
-        if kept.is_file() {
-            return read_json(&kept);
+        if kept.is_file()
+            && let Ok(rerendered) = read_json::<Rerendered>(&kept)
+            && rerendered.weights_sha256 == weights_sha256
+        {
+            return Ok(rerendered.distances);
         }
         let predictor = ParameterPredictor::open(run.path(), Some(stage), &self.devices.compute)?;
         let panel = Panel::new(opened.experiment().data.clip.sample_rate_hz)?;
@@ -366,31 +356,42 @@ impl Study<'_> {
                 *means.entry(name.to_owned()).or_default() += distance / held_out.len() as f64;
             }
         }
-        // Another name first: a file that is there is whole.
-        let unfinished = kept.with_extension("tmp");
-        serde_json::to_writer_pretty(File::create(&unfinished)?, &means)?;
-        fs::rename(&unfinished, &kept)?;
-        Ok(means)
+        let rerendered = Rerendered {
+            weights_sha256: weights_sha256.to_owned(),
+            distances: means,
+        };
+        write_whole(&kept, serde_json::to_string_pretty(&rerendered)?)
+            .with_context(|| format!("can't write {}", kept.display()))?;
+        Ok(rerendered.distances)
     }
 }
 
-/// Sets where the heads' encoder begins and how many labels there are.
-fn choose(stages: &mut trainer::Stages, start: Start, share: f64) {
-    let (unet, transformer) = (
-        &mut stages.finetune_parameters_autoencoder,
-        &mut stages.finetune_parameters_transformer,
-    );
-    match start {
-        Start::UnetScratch => unet.start = AutoencoderStart::Scratch,
-        Start::UnetMasked => unet.start = AutoencoderStart::PretrainAutoencoderMae,
-        Start::TransformerScratch => transformer.start = TransformerStart::Scratch,
-        Start::TransformerContrastive => {
-            transformer.start = TransformerStart::PretrainTransformerContrastive;
-        }
-        Start::TransformerFull => transformer.start = TransformerStart::TrainFullTransformer,
+impl Cell {
+    /// The name of its run.
+    fn name(self) -> String {
+        format!("{}-{}", self.start, self.share)
     }
-    unet.label_fraction = share;
-    transformer.label_fraction = share;
+}
+
+fn is_finished(run: &RunDir, stage: Stage) -> bool {
+    run.stage(stage.name()).state() == StageState::Finished
+}
+
+/// Examples that a stage learns from, each as often as it is drawn.
+fn drawn(training: &Training) -> u64 {
+    let of_a_step = (training.batch_size * training.accumulation_steps) as u64;
+    training.steps.saturating_mul(of_a_step)
+}
+
+/// What is given, each once, in the order in which it is given.
+fn unique<T: Copy + PartialEq>(given: &[T]) -> Vec<T> {
+    let mut kept = Vec::new();
+    for one in given {
+        if !kept.contains(one) {
+            kept.push(*one);
+        }
+    }
+    kept
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {

@@ -1,6 +1,7 @@
 //! `inversynth predict`: the synthesizer parameters of sounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,8 @@ pub struct PredictArguments {
     /// Print one JSON object a line: `path`, and like a manifest's row `cont`, positions in 0..1, and `cat`, class indices
     #[arg(long)]
     json: bool,
-    /// Directory for what the embedded synthesizer makes of the parameters, as WAV files; none is overwritten
+    /// Directory for what the embedded synthesizer makes of the parameters, as WAV files under the sounds' names, numbered
+    /// where two have the same; none is overwritten
     #[arg(long, value_name = "DIR")]
     render: Option<PathBuf>,
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
@@ -74,49 +76,120 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
         }
         fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
     }
-    let mut failed = 0;
+    let mut names = Names::default();
+    let (mut unusable, mut unrendered) = (0, 0);
     for path in &arguments.files {
-        match predict(&predictor, path, arguments.render.as_deref()) {
-            Ok((row, _)) if arguments.json => print(serde_json::to_string(&row)?)?,
-            Ok((row, patch)) => print(describe(predictor.spec(), &row, &patch))?,
+        let found = match predict(&predictor, path) {
+            Ok(found) => found,
             Err(error) => {
-                let path = path.display().to_string();
-                let text = explain(&error);
-                match text.contains(&path) {
-                    true => eprintln!("error: {text}"),
-                    false => eprintln!("error: {path}: {text}"),
-                }
-                failed += 1;
+                complain(path, &error);
+                unusable += 1;
+                continue;
             }
+        };
+        found.tell_what_is_not_heard(path, &predictor);
+        let rendered = match &arguments.render {
+            Some(folder) => {
+                let out = folder.join(names.claim(path));
+                let sample_rate_hz = predictor.context().experiment.data.clip.sample_rate_hz;
+                // What was estimated is told whether or not it can be heard.
+                match render_to(&out, &found, sample_rate_hz) {
+                    Ok(rendered) => Some(rendered),
+                    Err(error) => {
+                        complain(path, &error);
+                        unrendered += 1;
+                        None
+                    }
+                }
+            }
+            None => None,
+        };
+        let row = row(path, predictor.spec(), found.vector, rendered);
+        match arguments.json {
+            true => print(serde_json::to_string(&row)?)?,
+            false => print(describe(predictor.spec(), &row, &found.patch))?,
         }
     }
-    match failed {
-        0 => Ok(()),
-        _ => bail!("{failed} of {} sounds can't be used", arguments.files.len()),
+    let faults: Vec<String> = [(unusable, "used"), (unrendered, "rendered")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| {
+            let all = arguments.files.len();
+            format!("{count} of {all} sounds can't be {what}")
+        })
+        .collect();
+    match faults[..] {
+        [] => Ok(()),
+        _ => bail!(faults.join(", ")),
     }
 }
 
-fn predict(
-    predictor: &ParameterPredictor,
-    path: &Path,
-    render: Option<&Path>,
-) -> anyhow::Result<(Row, Patch)> {
+/// Says what is wrong with one sound, and which.
+fn complain(path: &Path, error: &anyhow::Error) {
+    let path = path.display().to_string();
+    let text = explain(error);
+    match text.contains(&path) {
+        true => eprintln!("error: {text}"),
+        false => eprintln!("error: {path}: {text}"),
+    }
+}
+
+/// A sound and its parameters.
+struct Found {
+    sound: Audio,
+    vector: ParamVector,
+    patch: Patch,
+}
+
+fn predict(predictor: &ParameterPredictor, path: &Path) -> anyhow::Result<Found> {
     let data = predictor.context().experiment.data;
     let sound = decode_file(path, &data.decode)?;
     let vector = predictor.predict(&sound)?;
-    let spec = predictor.spec();
-    let patch = spec.decode(&vector)?;
-    let rendered = match render {
-        Some(folder) => Some(render_beside(
-            &sound,
-            &patch,
-            path,
-            folder,
-            data.clip.sample_rate_hz,
-        )?),
-        None => None,
-    };
-    Ok((row(path, spec, vector, rendered), patch))
+    let patch = predictor.spec().decode(&vector)?;
+    Ok(Found {
+        sound,
+        vector,
+        patch,
+    })
+}
+
+impl Found {
+    /// Says so on standard error where the sound is longer than a clip.
+    fn tell_what_is_not_heard(&self, path: &Path, predictor: &ParameterPredictor) {
+        let clip = predictor.context().experiment.data.clip;
+        let seconds = self.sound.samples.len() as f64 / f64::from(self.sound.sample_rate_hz);
+        let heard = clip.samples() as f64 / f64::from(clip.sample_rate_hz);
+        if seconds > heard {
+            eprintln!(
+                "{}: of its {seconds:.2} s, the first {heard:.2} s were heard",
+                path.display()
+            );
+        }
+    }
+}
+
+/// Names of rendered sounds, of which no two are the same.
+#[derive(Default)]
+struct Names(BTreeSet<OsString>);
+
+impl Names {
+    /// The name of the sound at `path` with `.wav` in place of its ending: `kick.v1.wav` for `kick.v1.flac`. Where another
+    /// sound has it, it is numbered: `kick.v1-2.wav`.
+    fn claim(&mut self, path: &Path) -> OsString {
+        let stem = path.file_stem().unwrap_or(path.as_os_str());
+        let mut number = 1;
+        loop {
+            let mut name = stem.to_owned();
+            match number {
+                1 => name.push(".wav"),
+                _ => name.push(format!("-{number}.wav")),
+            }
+            if self.0.insert(name.clone()) {
+                return name;
+            }
+            number += 1;
+        }
+    }
 }
 
 fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rendered>) -> Row {
@@ -130,18 +203,11 @@ fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rend
     }
 }
 
-/// Renders `patch` as long as `sound`, writes it to `folder` under the sound's name, and tells how far it is off.
-fn render_beside(
-    sound: &Audio,
-    patch: &Patch,
-    path: &Path,
-    folder: &Path,
-    sample_rate_hz: u32,
-) -> anyhow::Result<Rendered> {
-    let (audio, distances) = render_as_long_as(sound, patch, &Panel::new(sample_rate_hz)?)?;
-    let name = path.file_stem().unwrap_or(path.as_os_str());
-    let out = folder.join(name).with_extension("wav");
-    let file = fs::File::create_new(&out)
+/// Renders what was found as long as its sound, writes it to `out`, and tells how far it is off.
+fn render_to(out: &Path, found: &Found, sample_rate_hz: u32) -> anyhow::Result<Rendered> {
+    let panel = Panel::new(sample_rate_hz)?;
+    let (audio, distances) = render_as_long_as(&found.sound, &found.patch, &panel)?;
+    let file = fs::File::create_new(out)
         .with_context(|| format!("can't write {}: nothing is overwritten", out.display()))?;
     let spec = hound::WavSpec {
         channels: 1,
@@ -155,7 +221,7 @@ fn render_beside(
     }
     wav.finalize()?;
     Ok(Rendered {
-        rendered: out,
+        rendered: out.to_owned(),
         distances,
     })
 }
