@@ -219,7 +219,9 @@ def linear(weights, x):
 
 def attention(query, key, value, n_heads, visible=None):
     """softmax(q k^T / sqrt(d)) v of each head, over the visible keys; all are [tokens, features]."""
-    q, k, v = (x.reshape(len(x), n_heads, -1).swapaxes(0, 1) for x in (query, key, value))
+    # Products of arrays that don't lie in order are slow.
+    heads_of = lambda x: np.ascontiguousarray(x.reshape(len(x), n_heads, -1).swapaxes(0, 1))
+    q, k, v = map(heads_of, (query, key, value))
     scores = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[2])
     if visible is not None:
         scores = np.where(visible, scores, -np.inf)

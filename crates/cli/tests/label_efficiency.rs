@@ -3,8 +3,6 @@
 mod desk;
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use desk::{Desk, TINY, stderr};
 use serde_json::Value;
@@ -35,24 +33,6 @@ fn desk() -> Desk {
 fn result(desk: &Desk) -> Value {
     let path = desk.path("runs/mine/label-efficiency.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Calls the program and kills it as soon as `is_time`.
-fn kill_when(desk: &Desk, arguments: &[&str], is_time: impl Fn() -> bool) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
-        .args(arguments)
-        .current_dir(desk.path(""))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while !is_time() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(is_time());
 }
 
 #[test]
@@ -108,7 +88,7 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
     let summary = last.join("finetune_parameters_transformer/summary.json");
     fs::remove_dir_all(&last).unwrap();
     let checkpoint = last.join("finetune_parameters_transformer/checkpoints/last/state.json");
-    kill_when(&desk, &STUDY, || checkpoint.exists());
+    desk.kill_when(&STUDY, || checkpoint.exists());
     assert!(!summary.exists(), "it was killed too late");
     // As if it had been killed before another, and while sounds were rendered.
     fs::remove_dir_all(seed.join("unet-masked-1")).unwrap();

@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -33,29 +31,11 @@ fn summary(desk: &Desk, run: &str, name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Calls the program and kills it as soon as `is_time`.
-fn kill_when(desk: &Desk, arguments: &[&str], is_time: impl Fn() -> bool) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
-        .args(arguments)
-        .current_dir(desk.path(""))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while !is_time() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(is_time());
-}
-
 /// Runs a stage and kills it when it has left its first checkpoint.
 fn kill_in_training(desk: &Desk, run: &str, name: &str, more: &[&str]) {
     let directory = stage(desk, run, name);
     let checkpoint = directory.join("checkpoints/last/state.json");
-    kill_when(desk, &arguments("stage", run, more), || checkpoint.exists());
+    desk.kill_when(&arguments("stage", run, more), || checkpoint.exists());
     assert!(!directory.join("summary.json").exists());
 }
 
@@ -306,7 +286,7 @@ fn what_was_logged_before_the_first_checkpoint_is_not_logged_twice() {
         fs::read_to_string(path).unwrap_or_default()
     };
     let has_logged = || metrics("killed").lines().count() > 10;
-    kill_when(&desk, &arguments("stage", "killed", &more), has_logged);
+    desk.kill_when(&arguments("stage", "killed", &more), has_logged);
     let directory = stage(&desk, "killed", CONTRASTIVE);
     assert!(!directory.join("checkpoints/last").exists());
 
@@ -330,7 +310,7 @@ fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_
     ];
     let first = format!("{CONTRASTIVE}-001");
     let checkpoint = stage(&desk, &first, CONTRASTIVE).join("checkpoints/last/state.json");
-    kill_when(&desk, &call, || checkpoint.exists());
+    desk.kill_when(&call, || checkpoint.exists());
 
     // Other settings are another run.
     let other = [&call[..], &["--set", "seed=3"]].concat();

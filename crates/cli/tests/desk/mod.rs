@@ -1,7 +1,8 @@
 //! A directory of its own in which the program is run as a user runs it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A model and data so small that a run takes a second or two.
 #[allow(dead_code, reason = "not every test file trains")]
@@ -109,6 +110,25 @@ impl Desk {
             .current_dir(self.directory.path())
             .output()
             .unwrap()
+    }
+
+    /// Calls the program and kills it as soon as `is_time`.
+    #[allow(dead_code, reason = "not every test file kills")]
+    pub fn kill_when(&self, arguments: &[&str], is_time: impl Fn() -> bool) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_inversynth"))
+            .args(arguments)
+            .current_dir(self.path(""))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !is_time() && started.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_time());
     }
 
     /// What the program prints when it succeeds.
