@@ -7,11 +7,15 @@
 /// trains is none of them: it hands over each operation, sleeps, and is woken again. Two such changes for
 /// each of a thousand operations took 3 to 12 % of a step's time.
 ///
-/// Where the pool runs already, or without the feature `flex`, it does nothing. Another thread that hands tasks to the
+/// Where the pool runs already, on a thread of any pool, or without the feature `flex`, it does nothing. Another thread that hands tasks to the
 /// pool while this one waits for it must not be told to use one thread alone: nobody would do the work.
 pub fn join_thread_pool() {
     #[cfg(feature = "flex")]
     {
+        if rayon::current_thread_index().is_some() {
+            // A thread can't be in two pools, and rayon would have no global one ever after.
+            return;
+        }
         let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
         // A pool that somebody has started before is as good, if slower.
         let _ = pool.build_global();
