@@ -5,7 +5,8 @@
     python reference/exported.py FILE.safetensors --check ROWS.jsonl    compares them with rows of `predict --json`
 
 Needs Python 3.11 (tomllib), numpy and safetensors; made with Python 3.11.7, numpy 2.4.6 and safetensors 0.8.0. WAV files have
-16-bit or 32-bit float samples at the model's sample rate. With --check and no WAV, the files that the rows name are read.
+16-bit or 32-bit float samples at the model's sample rate; of
+several channels the mean is taken. With --check and no WAV, the files that the rows name are read.
 
 Everything is computed in float64 from the file alone: sound -> STFT -> log1p magnitude -> normalisation -> encoder (U-Net or
 Transformer) and band networks -> pooling -> heads. Every tensor has to be read on the way, but for the vector that stands
@@ -52,7 +53,7 @@ class Weights:
     def __getitem__(self, name):
         name = self.prefix + name
         if name not in self.tensors:
-            raise Unusable(f"it has no tensor {name}")
+            raise Unusable(f"the model has no tensor {name}")
         self.unread.discard(name)
         return self.tensors[name]
 
@@ -96,7 +97,8 @@ class Model:
     def describe(self):
         yield f"stage           {self.stage}, step {self.step}"
         yield f"sample rate     {self.sample_rate_hz} Hz, clips of {self.clip_samples} samples"
-        yield f"STFT            n_fft {self.stft['n_fft']}, hop {self.stft['hop_length']}, window {window_length(self.stft)} (Hann)"
+        n_fft, hop = self.stft["n_fft"], self.stft["hop_length"]
+        yield f"STFT            n_fft {n_fft}, hop {hop}, Hann window of {window_length(self.stft)}"
         yield f"normalisation   (log1p magnitude - {self.normalization['mean']}) / {self.normalization['std']}"
         yield f"parameters      {len(self.continuous)} continuous, {len(self.classes)} categorical"
         for p in self.parameters:
@@ -129,7 +131,7 @@ class Model:
         outputs = heads(weights.at("heads"), features)
         unread = weights.unread - {"encoder.mask_token"}
         if unread:
-            raise Unusable(f"tensors that nothing reads: {', '.join(sorted(unread))}")
+            raise Unusable(f"the model has tensors that nothing reads: {', '.join(sorted(unread))}")
         counts = [len(self.continuous), *map(len, self.classes.values())]
         if len(outputs) != sum(counts):
             raise Unusable(f"the heads have {len(outputs)} outputs, and the parameters ask for {sum(counts)}")
@@ -219,9 +221,12 @@ def linear(weights, x):
 
 def attention(query, key, value, n_heads, visible=None):
     """softmax(q k^T / sqrt(d)) v of each head, over the visible keys; all are [tokens, features]."""
-    # Products of arrays that don't lie in order are slow.
-    heads_of = lambda x: np.ascontiguousarray(x.reshape(len(x), n_heads, -1).swapaxes(0, 1))
-    q, k, v = map(heads_of, (query, key, value))
+
+    def by_head(x):
+        # Products of values that don't lie in order are slow.
+        return np.ascontiguousarray(x.reshape(len(x), n_heads, -1).swapaxes(0, 1))
+
+    q, k, v = by_head(query), by_head(key), by_head(value)
     scores = q @ k.swapaxes(1, 2) / math.sqrt(q.shape[2])
     if visible is not None:
         scores = np.where(visible, scores, -np.inf)
@@ -414,7 +419,8 @@ def compare(file, cont, cat, logits, row):
             if their_cat[name] in np.argsort(logits[name])[-2:] and best - second <= LOGIT_TOLERANCE:
                 ties += 1
             else:
-                faults.append(f"{file}: {name} is {here} here and {their_cat[name]} in the rows; logits {logits[name].round(4)}")
+                classes = f"{name} is {here} here and {their_cat[name]} in the rows"
+                faults.append(f"{file}: {classes}; logits {logits[name].round(4)}")
     return faults, largest, ties
 
 
