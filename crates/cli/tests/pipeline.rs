@@ -114,6 +114,14 @@ fn an_interrupted_stage_goes_on_from_itself_whatever_it_once_started_from() {
     desk.says(&arguments("stage", "killed", &alone));
     let weights = |run| summary(&desk, run, decoder)["weights_sha256"].clone();
     assert_eq!(weights("killed"), weights("whole"));
+    // It is known what it started from, also after the interruption.
+    for run in ["killed", "whole"] {
+        let origin = &summary(&desk, run, decoder)["origin"];
+        assert_eq!(origin["path"], "runs/first", "{run}");
+        assert_eq!(origin["stage"], CONTRASTIVE);
+        let first = summary(&desk, "first", CONTRASTIVE);
+        assert_eq!(origin["weights_sha256"], best_weights(&first));
+    }
 
     // With the decoder's stage finished, the next one goes on in the same run.
     desk.says(&arguments(
@@ -121,6 +129,51 @@ fn an_interrupted_stage_goes_on_from_itself_whatever_it_once_started_from() {
         "whole",
         &["--stage", "train_full_transformer", "--set", steps],
     ));
+}
+
+#[test]
+fn a_stage_that_has_begun_is_not_given_other_weights_unnoticed() {
+    let desk = desk();
+    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+    let other_seed = ["--stage", CONTRASTIVE, "--set", "seed=5"];
+    desk.says(&arguments("stage", "second", &other_seed));
+    let decoder = "train_transformer_decoder";
+    let steps = "stages.train_transformer_decoder.training.steps=40";
+    let from = |path| ["--stage", decoder, "--set", steps, "--from", path];
+    kill_in_training(&desk, "mine", decoder, &from("runs/first"));
+
+    let said = [
+        "train_transformer_decoder of the run at runs/mine began with",
+        "runs/first",
+        "not with",
+        "runs/second",
+        "leave --from out",
+    ];
+    desk.refuses(&arguments("stage", "mine", &from("runs/second")), &said);
+    // The same weights under another name are the same weights.
+    let stage_of_it = format!("runs/first/{CONTRASTIVE}");
+    let printed = desk.says(&arguments("stage", "mine", &from(&stage_of_it)));
+    assert!(
+        printed.contains(
+            "began with        pretrain_transformer_contrastive after step 6, runs/first ("
+        ),
+        "{printed}"
+    );
+
+    let noted = |path| {
+        let output = desk.inversynth(&arguments("stage", "mine", &from(path)));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(!noted("runs/first").contains("note:"));
+    let note = noted("runs/second");
+    assert!(
+        note.contains("note: train_transformer_decoder is finished, and isn't done again"),
+        "{note}"
+    );
+    // A call that is made again goes on, also where its weights are gone by now.
+    fs::remove_dir_all(desk.path("runs/first")).unwrap();
+    assert!(!noted("runs/first").contains("note:"));
 }
 
 #[test]
@@ -232,7 +285,9 @@ fn a_run_goes_on_only_with_its_own_settings() {
     desk.says(&arguments("stage", "mine", &mae));
     let other = ["--stage", CONTRASTIVE, "--set", "seed=4"];
     let said = ["runs/mine began with `seed` = 0, not 4"];
-    desk.refuses(&arguments("stage", "mine", &other), &said);
+    let output = desk.refuses(&arguments("stage", "mine", &other), &said);
+    // Before any sound is read.
+    assert!(!stderr(&output).contains("reading"), "{}", stderr(&output));
     // A stage that hasn't begun may still be changed.
     let steps = "stages.pretrain_transformer_contrastive.training.steps=3";
     desk.says(&arguments(

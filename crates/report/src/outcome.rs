@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stft_data::MaskConfig;
-use trainer::{ParameterTest, Scored, TestRow};
+use trainer::{Origin, ParameterTest, Scored, TestRow};
 
 /// A stage's summary, as far as a report knows its keys. What a stage of another kind doesn't have is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The device as the user named it.
     pub device: Option<String>,
+    /// Where the weights came from that it began with or has tested.
+    pub origin: Option<Origin>,
     /// Optimizer steps.
     pub steps: Option<u64>,
     /// Wall-clock seconds.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use trainer::{Experiment, Stage};
+use trainer::{Experiment, Origin, Stage};
 
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
@@ -83,6 +83,10 @@ fn facts(stage: &StageReport) -> Markup {
         .best_valid_loss
         .filter(|lowest| Some(*lowest) != outcome.valid_loss);
     let baseline = outcome.baseline.as_ref().zip(outcome.baseline_loss);
+    let began_with = match stage.stage.is_test() {
+        true => "Weights of",
+        false => "Began with",
+    };
     let facts = [
         ("Validation loss", loss),
         ("Lowest on the way", lowest.map(figure)),
@@ -94,6 +98,7 @@ fn facts(stage: &StageReport) -> Markup {
         ("Hidden patches found", found),
         ("Sounds", (!sounds.is_empty()).then(|| sounds.join(", "))),
         ("Parameters", count(outcome.parameters)),
+        (began_with, outcome.origin.as_ref().map(Origin::to_string)),
         ("Time", outcome.seconds.map(duration)),
         ("Peak memory", outcome.peak_rss_bytes.map(gibibytes)),
     ];

@@ -115,6 +115,7 @@ fn trained(stage: &str, loss: f64) -> Value {
         "valid_examples": 190, "files_used": 0, "files_rejected": 0, "valid_loss": loss, "best_valid_loss": loss / 2.0,
         "baseline": "mean spectrogram", "baseline_loss": 2.0, "spec_l1": 0.125, "spec_l1_baseline": 1.25,
         "parameters": 980_385, "peak_rss_bytes": 536_870_912, "weights_sha256": "ab",
+        "origin": {"path": "runs/earlier", "stage": "pretrain_autoencoder_mae", "step": 37, "weights_sha256": "0123456789abcdef"},
     })
 }
 
@@ -221,6 +222,7 @@ fn people_find_the_numbers_of_summaries_tests_and_parameters() {
         "cutoff_hz",
         "0.3750",
         "4 classes, 25\u{202f}% by guessing",
+        "pretrain_autoencoder_mae after step 37, runs/earlier (01234567)",
         "seed = 3",
         "kick (0.50 s at 8,000 Hz, 45\u{202f}% of its bins hidden)",
     ];

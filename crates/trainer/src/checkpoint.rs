@@ -12,6 +12,7 @@ use stft_data::Normalization;
 
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
+use crate::origin::Origin;
 
 const MODEL_FILE: &str = "model.bpk";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
@@ -52,6 +53,9 @@ pub struct Context {
     /// What the model estimates, in the order of its outputs; none for models that estimate no parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<ParamSpec>,
+    /// Where the weights came from that the stage began with; none for new ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Serialize, Deserialize)]

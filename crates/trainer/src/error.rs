@@ -204,6 +204,18 @@ pub enum TrainerError {
         /// What was given.
         path: PathBuf,
     },
+    /// A stage that has begun is given other weights to start from.
+    #[error("{stage} of the run at {run} began with {there}, not with {here}; leave --from out to keep to that, or start another run with --name", run = run.display())]
+    StartChanged {
+        /// The stage.
+        stage: &'static str,
+        /// The run's directory.
+        run: PathBuf,
+        /// What it began with.
+        there: String,
+        /// What it was given.
+        here: String,
+    },
     /// There is no model to use.
     #[error("there is no {wanted} at {path}; {advice}", path = path.display())]
     NoModel {

@@ -85,6 +85,7 @@ impl<T: Task> Job for Examination<T> {
             run: run.name().into(),
             device: devices.name.clone(),
             seed: opened.experiment().seed,
+            origin: prepared.beginning.origin(&devices.host)?,
             seconds: started.elapsed().as_secs_f64(),
             test_examples: prepared.dataset.indices(Split::Test).len(),
             mask: prepared.dataset.config().mask,

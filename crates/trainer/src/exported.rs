@@ -16,7 +16,7 @@ use crate::experiment::Experiment;
 use crate::feature_encoder::{TransformerFeatures, UNetFeatures};
 use crate::network::ParameterNetwork;
 use crate::stage::Stage;
-use crate::weights::{NamedWeights, named_weights};
+use crate::weights::{NamedWeights, named_weights, sha256_of};
 
 /// Keys of the metadata, beside those for readers alone (`stft`, `sample_rate_hz`).
 const STAGE: &str = "stage";
@@ -89,6 +89,7 @@ impl Exported {
             stage: entry(STAGE)?.clone(),
             normalization: read_json(path, entry(NORMALIZATION)?)?,
             experiment,
+            origin: None,
             parameters: match metadata.get(PARAMETERS) {
                 Some(text) => Some(read_json::<ParamSpec>(path, text)?),
                 None => None,
@@ -166,6 +167,14 @@ impl ModuleMapper for Filling<'_> {
     }
 }
 
+/// [`weights_sha256`](crate::weights_sha256) of the model of `checkpoint`.
+pub(crate) fn checkpoint_sha256(
+    checkpoint: &Checkpoint,
+    device: &Device,
+) -> Result<String, TrainerError> {
+    Ok(sha256_of(&weights_of(checkpoint, device)?))
+}
+
 /// The weights of a checkpoint of any stage that trains.
 fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeights>, TrainerError> {
     fn read<M: Module>(
@@ -179,9 +188,9 @@ fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeigh
         parameters,
         stage,
         normalization,
+        ..
     } = &checkpoint.context;
     let (unet, transformer) = (&experiment.unet, &experiment.transformer);
-    let stages = &experiment.stages;
     let spec = parameters
         .as_ref()
         .ok_or_else(|| unfit(checkpoint.path(), "it doesn't say what its heads estimate"));
@@ -196,27 +205,12 @@ fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeigh
             read(checkpoint, transformer.init(device))
         }
         Stage::FinetuneParametersAutoencoder => {
-            let encoder = UNetFeatures(unet.clone());
-            let settings = &stages.finetune_parameters_autoencoder;
-            let network = ParameterNetwork::new(
-                encoder,
-                settings,
-                spec?,
-                experiment.data.bins(),
-                *normalization,
-            );
+            let network = ParameterNetwork::<UNetFeatures>::new(experiment, spec?, *normalization);
             read(checkpoint, network.init(device))
         }
         Stage::FinetuneParametersTransformer => {
-            let encoder = TransformerFeatures(transformer.clone());
-            let settings = &stages.finetune_parameters_transformer;
-            let network = ParameterNetwork::new(
-                encoder,
-                settings,
-                spec?,
-                experiment.data.bins(),
-                *normalization,
-            );
+            let network =
+                ParameterNetwork::<TransformerFeatures>::new(experiment, spec?, *normalization);
             read(checkpoint, network.init(device))
         }
         Stage::TestAutoencoder | Stage::TestTransformer => Err(unfit(

@@ -8,12 +8,22 @@ use unet1d::{UNet1dConfig, UNet1dEncoder};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
+use crate::experiment::{AutoencoderStart, Experiment, ParameterStage, Stages, TransformerStart};
 use crate::stage::Stage;
 
 /// An encoder's settings, and how it is asked for the features of a spectrogram.
 pub trait FeatureEncoder {
     /// What is trained.
     type Encoder: Module + ModuleDisplay;
+
+    /// Where it may start under parameter heads.
+    type Start;
+
+    /// That of `experiment`.
+    fn of(experiment: &Experiment) -> Self;
+
+    /// The settings of the stage that puts parameter heads on it.
+    fn heads_stage(stages: &Stages) -> &ParameterStage<Self::Start>;
 
     /// A new encoder on `device`, its parameters not yet drawn.
     fn init(&self, device: &Device) -> Self::Encoder;
@@ -48,6 +58,15 @@ pub struct UNetFeatures(pub UNet1dConfig);
 
 impl FeatureEncoder for UNetFeatures {
     type Encoder = UNet1dEncoder;
+    type Start = AutoencoderStart;
+
+    fn of(experiment: &Experiment) -> Self {
+        Self(experiment.unet.clone())
+    }
+
+    fn heads_stage(stages: &Stages) -> &ParameterStage<AutoencoderStart> {
+        &stages.finetune_parameters_autoencoder
+    }
 
     fn init(&self, device: &Device) -> UNet1dEncoder {
         self.0.init(device).into_encoder()
@@ -105,6 +124,15 @@ pub struct TransformerFeatures(pub TransformerConfig);
 
 impl FeatureEncoder for TransformerFeatures {
     type Encoder = Encoder;
+    type Start = TransformerStart;
+
+    fn of(experiment: &Experiment) -> Self {
+        Self(experiment.transformer.clone())
+    }
+
+    fn heads_stage(stages: &Stages) -> &ParameterStage<TransformerStart> {
+        &stages.finetune_parameters_transformer
+    }
 
     fn init(&self, device: &Device) -> Encoder {
         self.0.init(device).encoder

@@ -51,7 +51,8 @@ impl<T: Task> Job for Fitting<T> {
         let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
 
         let training = prepared.training();
-        let fit = prepared.fit(training, devices);
+        let mut fit = prepared.fit(training, devices);
+        fit.context.origin = prepared.beginning.origin(&devices.host)?;
         let baseline = fit.evaluation().baseline(&self.0)?;
         let baseline_loss = loss(&baseline);
         let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];
@@ -92,6 +93,7 @@ impl<T: Task> Job for Fitting<T> {
             run: run.name().into(),
             device: devices.name.clone(),
             seed: opened.experiment().seed,
+            origin: fit.context.origin.clone(),
             steps: progress.step,
             seconds: started.elapsed().as_secs_f64(),
             train_examples: prepared.dataset.indices(Split::Train).len(),

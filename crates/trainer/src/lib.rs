@@ -27,6 +27,7 @@ mod network;
 mod observe;
 mod open;
 mod optimizer;
+mod origin;
 mod parameter_test;
 mod picture;
 mod predictor;
@@ -64,8 +65,9 @@ pub use illustration::{EXAMPLE_NOTE, ExampleNote, Illustration, PICTURES, SOUNDS
 pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use network::{ParameterEstimator, ParameterNetwork};
 pub use observe::{Event, Metric, MetricsFile, Observer};
-pub use open::{OpenExperiment, StartsIn};
+pub use open::{OpenExperiment, StartsIn, check_start};
 pub use optimizer::{LrScale, OptimizerConfig};
+pub use origin::Origin;
 pub use parameter_test::{
     Average, CategoricalError, ContinuousError, ParameterErrors, ParameterTest,
 };

@@ -8,7 +8,7 @@ use heads::{
 use params::{ParamSpec, ParamVector};
 use stft_data::Normalization;
 
-use crate::experiment::{EncoderTraining, ParameterStage};
+use crate::experiment::{EncoderTraining, Experiment};
 use crate::feature_encoder::FeatureEncoder;
 use crate::magnitude::magnitude_before_padding;
 
@@ -47,22 +47,17 @@ pub struct ParameterEstimator<E: Module + ModuleDisplay> {
 }
 
 impl<E: FeatureEncoder> ParameterNetwork<E> {
-    /// The network of a stage with `settings`, for spectrograms of `bins` bins. Beside a frozen encoder nothing else
-    /// reads them: the heads tell what is in its features.
-    pub fn new<Start>(
-        encoder: E,
-        settings: &ParameterStage<Start>,
-        spec: &ParamSpec,
-        bins: usize,
-        normalization: Normalization,
-    ) -> Self {
+    /// The network of `experiment` that estimates the parameters of `spec` from spectrograms in the scale of
+    /// `normalization`. Beside a frozen encoder nothing else reads them: the heads tell what is in its features.
+    pub fn new(experiment: &Experiment, spec: &ParamSpec, normalization: Normalization) -> Self {
+        let settings = E::heads_stage(&experiment.stages);
         Self {
-            encoder,
+            encoder: E::of(experiment),
             bands: match settings.encoder {
                 EncoderTraining::Finetuned => settings.bands.clone(),
                 EncoderTraining::Frozen => Vec::new(),
             },
-            bins,
+            bins: experiment.data.bins(),
             normalization,
             pooling: Pooling {
                 segments: settings.segments,

@@ -9,15 +9,17 @@ use stft_data::{Dataset, FileSource, MaskConfig, Rejected, Source, Split, TrainS
 use transformer::PositionKind;
 
 use crate::checkpoint::{Checkpoint, Context};
+use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::examination::Examination;
-use crate::experiment::{Experiment, ParameterStage, Stages};
+use crate::experiment::Experiment;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
 use crate::job::Job;
 use crate::labels::labelled;
 use crate::network::ParameterNetwork;
 use crate::optimizer::LrScale;
+use crate::origin::{Beginning, Origin};
 use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
 use crate::run_dir::{RunDir, StageState};
@@ -139,14 +141,20 @@ impl OpenExperiment {
             self.check_labels(stage)?;
         }
         let start = match (starts, stage.starts_from(stages)) {
-            (StartsIn::Path(path), None) => {
-                return Err(TrainerError::StartUnused {
-                    stage: stage.name(),
-                    path: path.to_owned(),
-                });
-            }
+            (StartsIn::Path(path), None) => return Err(unused(stage, path)),
             (StartsIn::Itself(_), _) | (_, None) => None,
-            (_, Some(needs)) => self.start(stage, needs, starts)?,
+            (_, Some(needs)) => start(&self.experiment, stage, needs, starts)?,
+        };
+        let mut beginning = match (&start, starts) {
+            (None, _) => Beginning::New,
+            (Some(checkpoint), StartsIn::Path(path)) => Beginning::Of {
+                path: path.to_owned(),
+                checkpoint: checkpoint.clone(),
+            },
+            (Some(checkpoint), _) => Beginning::Of {
+                path: checkpoint.path().to_owned(),
+                checkpoint: checkpoint.clone(),
+            },
         };
         let mut dataset = self.dataset.with_mask(self.mask(stage))?;
         if let Some(share) = stages.label_fraction(stage) {
@@ -156,6 +164,7 @@ impl OpenExperiment {
         if let StartsIn::Itself(run) = starts {
             let last = Checkpoint::open(&run.stage(stage.name()).last())?;
             dataset = dataset.with_normalization(last.context.normalization);
+            beginning = Beginning::Earlier(last.context.origin);
         } else if let Some(start) = &start {
             dataset = dataset.with_normalization(start.context.normalization);
         }
@@ -164,6 +173,7 @@ impl OpenExperiment {
             job: self.job(stage, &dataset, start, starts)?,
             opened: self,
             dataset: Arc::new(dataset),
+            beginning,
         })
     }
 
@@ -194,67 +204,6 @@ impl OpenExperiment {
             Stage::FinetuneParametersTransformer => {
                 stages.finetune_parameters_transformer.mask_over(data)
             }
-        }
-    }
-
-    fn start(
-        &self,
-        stage: Stage,
-        needs: Stage,
-        starts: StartsIn,
-    ) -> Result<Option<Checkpoint>, TrainerError> {
-        let candidates = match starts {
-            StartsIn::Nowhere | StartsIn::Itself(_) => return Ok(None),
-            StartsIn::Run(_) if needs == stage => {
-                return Err(TrainerError::StartElsewhere {
-                    stage: stage.name(),
-                });
-            }
-            StartsIn::Run(run) => {
-                let earlier = run.stage(needs.name());
-                if earlier.state() == StageState::Interrupted {
-                    return Err(TrainerError::StartUnfinished {
-                        stage: stage.name(),
-                        needs: needs.name(),
-                        path: earlier.path().to_owned(),
-                    });
-                }
-                vec![earlier.best()]
-            }
-            StartsIn::Path(path) => vec![
-                RunDir::at(path).stage(needs.name()).best(),
-                path.join("checkpoints").join("best"),
-                path.to_owned(),
-            ],
-        };
-        let found = candidates.iter().find(|path| Checkpoint::is_at(path));
-        let path = found.ok_or_else(|| TrainerError::NoStart {
-            stage: stage.name(),
-            needs: needs.name(),
-            path: candidates[0].clone(),
-        })?;
-        let checkpoint = Checkpoint::open(path)?;
-        let Context {
-            stage: left_by,
-            experiment: theirs,
-            ..
-        } = &checkpoint.context;
-        let differs = |key: &str, there: String, here: String| TrainerError::StartDiffers {
-            path: path.clone(),
-            key: key.to_owned(),
-            there,
-            here,
-        };
-        if left_by != needs.name() {
-            return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
-        }
-        let bands = format!("stages.{stage}.bands");
-        let same = |key: &str| {
-            decides(stage, &self.experiment, key) || needs == stage && key.starts_with(&bands)
-        };
-        match first_difference(theirs, &self.experiment, same) {
-            Some((key, there, here)) => Err(differs(&key, there, here)),
-            None => Ok(Some(checkpoint)),
         }
     }
 
@@ -311,41 +260,30 @@ impl OpenExperiment {
                 trained_for: Scored::Hidden,
                 contenders: self.contenders(start, Stage::TrainTransformerDecoder, starts)?,
             }),
-            Stage::FinetuneParametersAutoencoder => Box::new(Fitting(self.estimation(
-                || UNetFeatures(self.experiment.unet.clone()),
-                |stages| &stages.finetune_parameters_autoencoder,
-                stage,
-                start,
-                dataset,
-            ))),
-            Stage::FinetuneParametersTransformer => Box::new(Fitting(self.estimation(
-                || TransformerFeatures(transformer.clone()),
-                |stages| &stages.finetune_parameters_transformer,
-                stage,
-                start,
-                dataset,
-            ))),
+            Stage::FinetuneParametersAutoencoder => Box::new(Fitting(
+                self.estimation::<UNetFeatures>(stage, start, dataset),
+            )),
+            Stage::FinetuneParametersTransformer => Box::new(Fitting(
+                self.estimation::<TransformerFeatures>(stage, start, dataset),
+            )),
         })
     }
 
     /// The task of learning the parameters of labelled sounds.
-    fn estimation<E: FeatureEncoder, Start>(
+    fn estimation<E: FeatureEncoder>(
         &self,
-        encoder: impl Fn() -> E,
-        settings_of: impl Fn(&Stages) -> &ParameterStage<Start>,
         stage: Stage,
         start: Option<Checkpoint>,
         dataset: &Dataset,
     ) -> ParameterEstimation<E> {
-        let settings = settings_of(&self.experiment.stages);
+        let settings = E::heads_stage(&self.experiment.stages);
         let spec = self.parameters().expect("labels were checked");
         let giver = start.as_ref().and_then(|start| {
             let theirs = &start.context;
+            let spec = theirs.parameters.as_ref()?;
             Some(ParameterNetwork::new(
-                encoder(),
-                settings_of(&theirs.experiment.stages),
-                theirs.parameters.as_ref()?,
-                theirs.experiment.data.bins(),
+                &theirs.experiment,
+                spec,
                 theirs.normalization,
             ))
         });
@@ -358,13 +296,7 @@ impl OpenExperiment {
         };
         let labels = truths(dataset, dataset.indices(Split::Train));
         ParameterEstimation {
-            network: ParameterNetwork::new(
-                encoder(),
-                settings,
-                spec,
-                self.experiment.data.bins(),
-                dataset.normalization(),
-            ),
+            network: ParameterNetwork::new(&self.experiment, spec, dataset.normalization()),
             shift_frames: settings.shift_frames,
             seed: self.experiment.seed,
             training: settings.encoder,
@@ -438,6 +370,120 @@ impl OpenExperiment {
             contenders.push(Checkpoint::open(&path)?);
         }
         Ok(contenders)
+    }
+}
+
+fn unused(stage: Stage, path: &Path) -> TrainerError {
+    TrainerError::StartUnused {
+        stage: stage.name(),
+        path: path.to_owned(),
+    }
+}
+
+/// Compares the weights at `path` with those that `stage` of `run`, which was begun, has begun with under `experiment`.
+/// Nothing is written.
+///
+/// # Errors
+/// [`TrainerError::StartChanged`] where they are others, and whatever keeps those at `path` from being a start at all.
+pub fn check_start(
+    experiment: &Experiment,
+    stage: Stage,
+    run: &RunDir,
+    path: &Path,
+    devices: &Devices,
+) -> Result<(), TrainerError> {
+    let Some(needs) = stage.starts_from(&experiment.stages) else {
+        return Err(unused(stage, path));
+    };
+    let directory = run.stage(stage.name());
+    let begun_with = match directory.state() {
+        StageState::Fresh => return Ok(()),
+        StageState::Interrupted => Checkpoint::open(&directory.last())?.context.origin,
+        StageState::Finished => directory.origin()?,
+    };
+    let checkpoint = match start(experiment, stage, needs, StartsIn::Path(path)) {
+        // The same call once more, whose weights are gone: there is nothing that could differ.
+        Err(TrainerError::NoStart { .. })
+            if begun_with.as_ref().is_some_and(|there| there.path == path) =>
+        {
+            return Ok(());
+        }
+        found => found?.expect("a path leads to weights or is refused"),
+    };
+    let here = Origin::of(&checkpoint, path, &devices.host)?;
+    let same = |there: &Origin| there.weights_sha256 == here.weights_sha256;
+    match begun_with {
+        Some(there) if same(&there) => Ok(()),
+        begun_with => Err(TrainerError::StartChanged {
+            stage: stage.name(),
+            run: run.path().to_owned(),
+            there: begun_with.map_or_else(
+                || "weights of which it kept no note".to_owned(),
+                |origin| origin.to_string(),
+            ),
+            here: here.to_string(),
+        }),
+    }
+}
+
+/// The weights that `stage` begins with, which `needs` has left.
+fn start(
+    experiment: &Experiment,
+    stage: Stage,
+    needs: Stage,
+    starts: StartsIn,
+) -> Result<Option<Checkpoint>, TrainerError> {
+    let candidates = match starts {
+        StartsIn::Nowhere | StartsIn::Itself(_) => return Ok(None),
+        StartsIn::Run(_) if needs == stage => {
+            return Err(TrainerError::StartElsewhere {
+                stage: stage.name(),
+            });
+        }
+        StartsIn::Run(run) => {
+            let earlier = run.stage(needs.name());
+            if earlier.state() == StageState::Interrupted {
+                return Err(TrainerError::StartUnfinished {
+                    stage: stage.name(),
+                    needs: needs.name(),
+                    path: earlier.path().to_owned(),
+                });
+            }
+            vec![earlier.best()]
+        }
+        StartsIn::Path(path) => vec![
+            RunDir::at(path).stage(needs.name()).best(),
+            path.join("checkpoints").join("best"),
+            path.to_owned(),
+        ],
+    };
+    let found = candidates.iter().find(|path| Checkpoint::is_at(path));
+    let path = found.ok_or_else(|| TrainerError::NoStart {
+        stage: stage.name(),
+        needs: needs.name(),
+        path: candidates[0].clone(),
+    })?;
+    let checkpoint = Checkpoint::open(path)?;
+    let Context {
+        stage: left_by,
+        experiment: theirs,
+        ..
+    } = &checkpoint.context;
+    let differs = |key: &str, there: String, here: String| TrainerError::StartDiffers {
+        path: path.clone(),
+        key: key.to_owned(),
+        there,
+        here,
+    };
+    if left_by != needs.name() {
+        return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
+    }
+    let bands = format!("stages.{stage}.bands");
+    let same =
+        |key: &str| decides(stage, experiment, key) || needs == stage && key.starts_with(&bands);
+    match first_difference(theirs, experiment, same) {
+        Some((key, there, here)) => Err(differs(&key, there, here)),
+        None => Ok(Some(checkpoint)),
     }
 }
 

@@ -128,28 +128,11 @@ impl ParameterPredictor {
                 advice: "`inversynth run --run parameters` trains parameter heads on labelled sounds",
             });
         };
-        let experiment = &context.experiment;
-        let stages = &experiment.stages;
-        let bins = experiment.data.bins();
         let estimate = match context.stage.parse()? {
             Stage::FinetuneParametersTransformer => {
-                let encoder = TransformerFeatures(experiment.transformer.clone());
-                let settings = &stages.finetune_parameters_transformer;
-                estimator(
-                    ParameterNetwork::new(encoder, settings, &spec, bins, context.normalization),
-                    &weights,
-                    device,
-                )?
+                estimator::<TransformerFeatures>(&context, &spec, &weights, device)?
             }
-            _ => {
-                let encoder = UNetFeatures(experiment.unet.clone());
-                let settings = &stages.finetune_parameters_autoencoder;
-                estimator(
-                    ParameterNetwork::new(encoder, settings, &spec, bins, context.normalization),
-                    &weights,
-                    device,
-                )?
-            }
+            _ => estimator::<UNetFeatures>(&context, &spec, &weights, device)?,
         };
         Ok(Self {
             spec,
@@ -218,10 +201,12 @@ fn exported(path: &Path, stage: Option<Stage>) -> Result<Exported, TrainerError>
 }
 
 fn estimator<E: FeatureEncoder + 'static>(
-    network: ParameterNetwork<E>,
+    context: &Context,
+    spec: &ParamSpec,
     weights: &Weights,
     device: &Device,
 ) -> Result<Box<Estimate>, TrainerError> {
+    let network = ParameterNetwork::<E>::new(&context.experiment, spec, context.normalization);
     let model = weights.load(network.init(device), device)?;
     Ok(Box::new(move |spectrogram, valid_frames| {
         network.estimate(&model, spectrogram, valid_frames)

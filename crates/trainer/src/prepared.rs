@@ -12,6 +12,7 @@ use crate::fit::Fit;
 use crate::job::Job;
 use crate::observe::Observer;
 use crate::open::OpenExperiment;
+use crate::origin::Beginning;
 use crate::report::{DryRun, Plan, StageReport};
 use crate::run_dir::RunDir;
 use crate::stage::Stage;
@@ -23,6 +24,7 @@ pub struct PreparedStage<'a> {
     pub(crate) opened: &'a OpenExperiment,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) job: Box<dyn Job>,
+    pub(crate) beginning: Beginning,
 }
 
 impl PreparedStage<'_> {
@@ -85,6 +87,7 @@ impl PreparedStage<'_> {
                     .parameters()
                     .filter(|_| self.stage.is_labelled())
                     .cloned(),
+                origin: None,
             },
         }
     }

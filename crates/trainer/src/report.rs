@@ -10,6 +10,7 @@ use stft_data::MaskConfig;
 
 use crate::error::TrainerError;
 use crate::memory::MemoryEstimate;
+use crate::origin::Origin;
 use crate::parameter_test::ParameterTest;
 use crate::tasks::Scored;
 use crate::whole_file::write_whole;
@@ -43,6 +44,9 @@ pub struct Summary {
     pub device: String,
     /// The experiment's seed.
     pub seed: u64,
+    /// Where the weights came from that it began with; none for new ones.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// Optimizer steps.
     pub steps: u64,
     /// Wall-clock seconds from the first step's preparation to the picture.
@@ -112,6 +116,9 @@ impl fmt::Display for Summary {
             "  examples          {} to train, {} to validate",
             self.train_examples, self.valid_examples
         )?;
+        if let Some(origin) = &self.origin {
+            writeln!(out, "  began with        {origin}")?;
+        }
         writeln!(
             out,
             "  validation loss   {:.4}, best {:.4}",
@@ -154,6 +161,9 @@ pub struct TestSummary {
     pub device: String,
     /// The experiment's seed.
     pub seed: u64,
+    /// Where the tested weights came from.
+    #[serde(default)]
+    pub origin: Option<Origin>,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Examples tested on; no other stage sees them.
@@ -226,6 +236,9 @@ impl fmt::Display for TestSummary {
             "{} finished: {} held-out examples in {:.0} s on {}",
             self.stage, self.test_examples, self.seconds, self.device
         )?;
+        if let Some(origin) = &self.origin {
+            write!(out, "\n  weights of        {origin}")?;
+        }
         let MaskConfig {
             patch_bins,
             patch_frames,

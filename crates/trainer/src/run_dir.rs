@@ -4,11 +4,13 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use stft_data::TrainStatistics;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
+use crate::origin::Origin;
 use crate::settings::first_difference;
 use crate::statistics;
 use crate::whole_file::write_whole;
@@ -128,10 +130,8 @@ impl RunDir {
             }
             Err(TryLockError::Error(source)) => return Err(TrainerError::Write { path, source }),
         }
+        self.check_settings(experiment)?;
         let path = self.path.join(EXPERIMENT_FILE);
-        if path.exists() {
-            self.compare(&self.experiment()?, experiment)?;
-        }
         let statistics_path = self.path.join(STATISTICS_FILE);
         if !statistics_path.is_file() {
             write_whole(&statistics_path, statistics::to_file(statistics))
@@ -140,6 +140,18 @@ impl RunDir {
         // Last of all: a directory without settings is no run.
         write_whole(&path, experiment.to_toml()).map_err(TrainerError::write(&path))?;
         Ok(RunLock { _file: file })
+    }
+
+    /// Compares `experiment` with the settings that the run began with, as [`begin`](Self::begin) does, but takes and
+    /// writes nothing.
+    ///
+    /// # Errors
+    /// [`TrainerError::RunDiffers`], or settings that can't be read.
+    pub fn check_settings(&self, experiment: &Experiment) -> Result<(), TrainerError> {
+        match self.path.join(EXPERIMENT_FILE).is_file() {
+            true => self.compare(&self.experiment()?, experiment),
+            false => Ok(()),
+        }
     }
 
     fn compare(&self, there: &Experiment, here: &Experiment) -> Result<(), TrainerError> {
@@ -304,6 +316,23 @@ impl StageDir {
     /// What training came to, for programs.
     pub fn summary(&self) -> PathBuf {
         self.path.join("summary.json")
+    }
+
+    /// Where the weights came from that the finished stage began with, if it took some over and says so.
+    pub(crate) fn origin(&self) -> Result<Option<Origin>, TrainerError> {
+        #[derive(Deserialize)]
+        struct Begun {
+            #[serde(default)]
+            origin: Option<Origin>,
+        }
+        let path = self.summary();
+        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
+        let begun: Begun =
+            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
+                path,
+                reason: error.to_string(),
+            })?;
+        Ok(begun.origin)
     }
 
     /// Reconstructions after the last step.

@@ -42,8 +42,13 @@ pub(crate) fn named_weights<M: Module>(model: &M) -> Vec<NamedWeights> {
 ///
 /// Equal hashes mean equal weights, bit for bit, whatever file they were saved in.
 pub fn weights_sha256<M: Module>(model: &M) -> String {
+    sha256_of(&named_weights(model))
+}
+
+/// The same of weights that are sorted by their names.
+pub(crate) fn sha256_of(weights: &[NamedWeights]) -> String {
     let mut hash = Sha256::new();
-    for weights in named_weights(model) {
+    for weights in weights {
         hash.update(weights.name.as_bytes());
         hash.update([0]);
         hash.update(&weights.bytes);

@@ -8,8 +8,8 @@ use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
     Average, Checkpoint, Devices, Event, Experiment, Exported, FeatureEncoder, Observer,
-    OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, Stage, StageReport, StartsIn,
-    Summary, TrainerError, UNetFeatures, export, weights_sha256,
+    OpenExperiment, ParameterErrors, ParameterNetwork, ParameterPredictor, RunDir, Stage,
+    StageReport, StartsIn, Summary, TrainerError, UNetFeatures, export, weights_sha256,
 };
 
 const SETTINGS: [&str; 16] = [
@@ -135,6 +135,15 @@ fn open(source: Tones, more: &[&str]) -> OpenExperiment {
     OpenExperiment::over(Arc::new(source), experiment, None).unwrap()
 }
 
+/// What the weights of `checkpoint` belong to.
+fn network(
+    experiment: &Experiment,
+    spec: &ParamSpec,
+    checkpoint: &Checkpoint,
+) -> ParameterNetwork<UNetFeatures> {
+    ParameterNetwork::new(experiment, spec, checkpoint.context.normalization)
+}
+
 fn devices() -> Devices {
     Devices {
         host: Device::flex(),
@@ -230,15 +239,8 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
             .load(&best(Stage::PretrainAutoencoderMae), &device)
             .unwrap();
         let spec = bench.opened.parameters().unwrap();
-        let settings = &bench
-            .opened
-            .experiment()
-            .stages
-            .finetune_parameters_autoencoder;
         let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
-        let bins = bench.opened.experiment().data.bins();
-        let normalization = last.context.normalization;
-        let network = trainer::ParameterNetwork::new(unet, settings, spec, bins, normalization);
+        let network = network(bench.opened.experiment(), spec, &last);
         assert_eq!(last.context.parameters.as_ref(), Some(spec));
         let model = last.load_model(network.init(&device)).unwrap();
         let same = weights_sha256(&model.encoder) == weights_sha256(&pretrained);
@@ -474,14 +476,8 @@ fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
 
     let estimator = |bench: &Bench, run: &RunDir| {
         let best = Checkpoint::open(&run.stage(STAGE.name()).best()).unwrap();
-        let experiment = bench.opened.experiment();
-        let network = trainer::ParameterNetwork::new(
-            UNetFeatures(experiment.unet.clone()),
-            &experiment.stages.finetune_parameters_autoencoder,
-            bench.opened.parameters().unwrap(),
-            experiment.data.bins(),
-            best.context.normalization,
-        );
+        let spec = bench.opened.parameters().unwrap();
+        let network = network(bench.opened.experiment(), spec, &best);
         let model = best.load_model(network.init(&Device::flex())).unwrap();
         (model, best.context.normalization)
     };

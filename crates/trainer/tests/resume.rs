@@ -76,6 +76,7 @@ impl Bench {
                 normalization: dataset.normalization(),
                 experiment: experiment.clone(),
                 parameters: None,
+                origin: None,
             },
         };
         let task = SpectrogramAutoencoder {

@@ -214,6 +214,7 @@ impl Study<'_> {
             run.begin(experiment, statistics)?;
             return Ok(());
         }
+        run.check_settings(experiment)?;
         let opened = self.open(experiment.clone(), statistics)?;
         for stage in stages {
             self.train(&opened, stage, "pretraining", None)?;
@@ -243,6 +244,7 @@ impl Study<'_> {
         let stages = &mut experiment.stages;
         stages.finetune_parameters_autoencoder.label_fraction = share;
         stages.finetune_parameters_transformer.label_fraction = share;
+        run.check_settings(&experiment)?;
         let opened = self.open(experiment, statistics)?;
         let from = (!start.pretraining().is_empty()).then_some(pretraining.path());
         let summary = match self.train(&opened, stage, &cell.name(), from)? {

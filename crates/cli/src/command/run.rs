@@ -7,7 +7,8 @@ use clap::{Args, ValueEnum};
 use report::write_report;
 use stft_data::{TrainStatistics, shown};
 use trainer::{
-    Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
+    Devices, Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
+    check_start,
 };
 
 use crate::backend::DeviceName;
@@ -69,6 +70,14 @@ struct Plan {
     label: &'static str,
 }
 
+impl Plan {
+    /// Whether an earlier stage of the plan leaves the weights that `stage` starts from.
+    fn leaves_start_of(&self, stage: Stage, stages: &Stages) -> bool {
+        let needs = stage.starts_from(stages);
+        needs.is_some_and(|needs| needs != stage && self.stages.contains(&needs))
+    }
+}
+
 impl RunArguments {
     fn plan(&self) -> anyhow::Result<Plan> {
         let scope = match (self.run, &self.stage) {
@@ -122,13 +131,41 @@ impl RunArguments {
         stages: &Stages,
         run: &'a RunDir,
     ) -> StartsIn<'a> {
-        let needs = stage.starts_from(stages);
-        let made_here = needs.is_some_and(|needs| needs != stage && plan.stages.contains(&needs));
+        let made_here = plan.leaves_start_of(stage, stages);
         match (run.stage(stage.name()).state(), &self.from) {
             (StageState::Interrupted, _) => StartsIn::Itself(run),
             (_, Some(path)) if !made_here => StartsIn::Path(path),
             _ => StartsIn::Run(run),
         }
+    }
+}
+
+impl RunArguments {
+    /// That what --from names is what the stages began with that were begun with it; one that is finished stays
+    /// as it is, whatever is named now.
+    fn check_from(
+        &self,
+        plan: &Plan,
+        experiment: &Experiment,
+        run: &RunDir,
+        devices: &Devices,
+    ) -> anyhow::Result<()> {
+        let Some(from) = &self.from else {
+            return Ok(());
+        };
+        for &stage in &plan.stages {
+            let state = run.stage(stage.name()).state();
+            if state == StageState::Fresh || plan.leaves_start_of(stage, &experiment.stages) {
+                continue;
+            }
+            match check_start(experiment, stage, run, from, devices) {
+                Err(error) if state == StageState::Finished => {
+                    eprintln!("note: {stage} is finished, and isn't done again: {error}");
+                }
+                checked => checked?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -187,6 +224,11 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         Some(name) => Some(RunDir::at(&arguments.out.join(name))),
         None => unfinished(arguments, &plan, &experiment),
     };
+    if let Some(run) = &named {
+        // What can't go on is refused before its sounds are read.
+        run.check_settings(&experiment)?;
+        arguments.check_from(&plan, &experiment, run, &devices)?;
+    }
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
@@ -213,12 +255,10 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let stages = opened.experiment().stages.clone();
     let starts = |stage, run| arguments.starts(&plan, stage, &stages, run);
     let unfinished = |stage: &&Stage| there.stage(stage.name()).state() != StageState::Finished;
-    let is_made_here = |stage: Stage| {
-        let needs = stage.starts_from(&stages);
-        needs.is_some_and(|needs| needs != stage && plan.stages.contains(&needs))
-    };
     for &stage in plan.stages.iter().filter(unfinished) {
-        if !is_made_here(stage) || there.stage(stage.name()).state() == StageState::Interrupted {
+        if !plan.leaves_start_of(stage, &stages)
+            || there.stage(stage.name()).state() == StageState::Interrupted
+        {
             opened.stage(stage, starts(stage, there))?;
         }
     }

@@ -1,0 +1,83 @@
+//! Where the weights came from that a stage began with.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Checkpoint;
+use crate::error::TrainerError;
+use crate::exported::checkpoint_sha256;
+
+/// Where the weights came from that a stage began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run, stage or checkpoint as it was named; the checkpoint, where it was found in the same run.
+    pub path: PathBuf,
+    /// The stage that left them.
+    pub stage: String,
+    /// Its optimizer steps.
+    pub step: u64,
+    /// Hash over the sorted names and bytes of all weights of the checkpoint.
+    pub weights_sha256: String,
+}
+
+impl Origin {
+    /// That of `checkpoint`, which was named as `path`.
+    ///
+    /// # Errors
+    /// Its weights can't be read.
+    pub(crate) fn of(
+        checkpoint: &Checkpoint,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self, TrainerError> {
+        Ok(Self {
+            path: path.to_owned(),
+            stage: checkpoint.context.stage.clone(),
+            step: checkpoint.progress.step,
+            weights_sha256: checkpoint_sha256(checkpoint, device)?,
+        })
+    }
+}
+
+/// `pretrain_autoencoder_mae after step 400, runs/mine (1a2b3c4d)`.
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path, stage, step, ..
+        } = self;
+        let hash: String = self.weights_sha256.chars().take(8).collect();
+        write!(
+            out,
+            "{stage} after step {step}, {} ({hash})",
+            path.display()
+        )
+    }
+}
+
+/// What a stage begins with.
+pub(crate) enum Beginning {
+    /// New weights.
+    New,
+    /// Those of a checkpoint that was named as `path`.
+    Of {
+        /// As it was named.
+        path: PathBuf,
+        /// What was found there.
+        checkpoint: Checkpoint,
+    },
+    /// It goes on, and began with these once.
+    Earlier(Option<Origin>),
+}
+
+impl Beginning {
+    pub(crate) fn origin(&self, device: &Device) -> Result<Option<Origin>, TrainerError> {
+        match self {
+            Self::New => Ok(None),
+            Self::Of { path, checkpoint } => Origin::of(checkpoint, path, device).map(Some),
+            Self::Earlier(origin) => Ok(origin.clone()),
+        }
+    }
+}
