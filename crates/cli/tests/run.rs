@@ -78,11 +78,13 @@ fn a_run_leaves_what_it_promises() {
         "run",
         "device",
         "seed",
+        "sounds_sha256",
         "steps",
         "seconds",
         "train_examples",
         "valid_examples",
         "files_used",
+        "origin",
         "files_rejected",
         "valid_loss",
         "best_valid_loss",
@@ -204,6 +206,56 @@ fn a_folder_is_trained_on_and_a_corrupt_file_is_listed() {
     let labelled = summary(&desk, "labelled");
     assert_eq!(labelled["files_used"], 12);
     assert_eq!(labelled["files_rejected"], 0);
+}
+
+#[test]
+fn a_run_goes_on_only_with_the_sounds_it_began_with_and_a_test_warns_of_others() {
+    let desk = desk();
+    let audio = sounds(&desk, 12).join("audio");
+    for (name, data) in [("files", "sounds/audio"), ("labelled", "sounds")] {
+        let call = |stages: &'static str| {
+            let more = ["--run", stages, "--name", name, "--data", data];
+            [&["run", "--config", "tiny.toml"], &more[..]].concat()
+        };
+        desk.says(&call("pretrain"));
+        let go_on = |said: &str| {
+            let file = format!("runs/{name} began with: {said}; bring those back");
+            desk.refuses(&call("train"), &[&file, "--name"]);
+        };
+        // A sound that is another under the name of one that was there, whose preset may be the same.
+        let mut paths: Vec<PathBuf> = files(&audio).iter().map(|file| audio.join(file)).collect();
+        paths.sort();
+        let kept = fs::read(&paths[0]).unwrap();
+        fs::copy(&paths[1], &paths[0]).unwrap();
+        go_on("as many, 12, but not the same");
+        fs::write(&paths[0], &kept).unwrap();
+        // A manifest's sounds are those that it lists.
+        if name == "files" {
+            fs::copy(&paths[1], audio.join("zz.wav")).unwrap();
+            go_on("13 in place of 12");
+            fs::remove_file(audio.join("zz.wav")).unwrap();
+        }
+        desk.says(&call("train"));
+        fs::copy(&paths[1], &paths[0]).unwrap();
+        let output = desk.inversynth(&call("test"));
+        let said = stderr(&output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("warning: the sounds are not those"), "{said}");
+        fs::write(&paths[0], &kept).unwrap();
+
+        // Summaries say which they were.
+        let set = |stage: &str| {
+            let path = desk.path("runs").join(name).join(stage);
+            let text = fs::read_to_string(path.join("summary.json")).unwrap();
+            let summary: Value = serde_json::from_str(&text).unwrap();
+            summary["sounds_sha256"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            set("pretrain_autoencoder_mae"),
+            set("train_full_transformer")
+        );
+        assert_ne!(set("pretrain_autoencoder_mae"), set("test_autoencoder"));
+    }
 }
 
 #[test]

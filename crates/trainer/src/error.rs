@@ -186,6 +186,16 @@ pub enum TrainerError {
         /// Its value now.
         here: String,
     },
+    /// A run is to go on with other sounds than those it began with.
+    #[error("the sounds are not those that the run at {path} began with: {}; bring those back, or start another run with --name, which can take weights over with --from", changed(*there, *here), path = path.display())]
+    SoundsDiffer {
+        /// The run's directory.
+        path: PathBuf,
+        /// How many it began with.
+        there: usize,
+        /// How many there are now.
+        here: usize,
+    },
     /// A stage that needs labels has sounds without.
     #[error(
         "{stage} learns synthesizer parameters, but {sounds} has none: give it the embedded synthesizer (`synth`), or a folder with manifest.jsonl and params.json"
@@ -281,6 +291,13 @@ fn set_by(origin: &str) -> String {
         String::new()
     } else {
         format!("{origin}: ")
+    }
+}
+
+fn changed(there: usize, here: usize) -> String {
+    match there == here {
+        true => format!("as many, {here}, but not the same"),
+        false => format!("{here} in place of {there}"),
     }
 }
 

@@ -37,6 +37,7 @@ mod run_dir;
 mod schedule;
 mod settings;
 mod shift;
+mod sounds;
 mod source;
 mod stage;
 mod statistics;
@@ -77,6 +78,7 @@ pub use prepared::PreparedStage;
 pub use report::{DryRun, Plan, StageReport, Summary, TestRow, TestSummary};
 pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, StageDir, StageState};
 pub use schedule::LrSchedule;
+pub use sounds::SoundSet;
 pub use stage::Stage;
 pub use task::{ScoreName, Scores, Task};
 pub use tasks::{

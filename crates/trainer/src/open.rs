@@ -24,6 +24,7 @@ use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
 use crate::run_dir::{RunDir, StageState};
 use crate::settings::first_difference;
+use crate::sounds::SoundSet;
 use crate::source::OpenedSource;
 use crate::stage::Stage;
 use crate::tasks::{
@@ -101,6 +102,11 @@ impl OpenExperiment {
     /// Sound files in use; 0 for the synthesizer.
     pub fn files_used(&self) -> usize {
         self.files.as_ref().map_or(0, |files| files.files().len())
+    }
+
+    /// Which sounds these are.
+    pub fn sounds(&self) -> SoundSet {
+        SoundSet::of(&**self.dataset.source(), self.files.as_deref())
     }
 
     /// Files that can't be used, each with its reason.

@@ -55,6 +55,9 @@ pub struct Summary {
     pub train_examples: usize,
     /// Examples validated on.
     pub valid_examples: usize,
+    /// Which sounds those are, and those held out: see [`SoundSet`](crate::SoundSet).
+    #[serde(default)]
+    pub sounds_sha256: Option<String>,
     /// Sound files in use; 0 for the synthesizer.
     pub files_used: usize,
     /// Files that couldn't be used.
@@ -168,6 +171,9 @@ pub struct TestSummary {
     pub seconds: f64,
     /// Examples tested on; no other stage sees them.
     pub test_examples: usize,
+    /// Which sounds they are taken from: see [`SoundSet`](crate::SoundSet).
+    #[serde(default)]
+    pub sounds_sha256: Option<String>,
     /// What is hidden where something is.
     pub mask: MaskConfig,
     /// Which of the two the tested model was trained for.

@@ -12,6 +12,7 @@ use crate::error::TrainerError;
 use crate::experiment::Experiment;
 use crate::origin::Origin;
 use crate::settings::first_difference;
+use crate::sounds::SoundSet;
 use crate::statistics;
 use crate::whole_file::write_whole;
 
@@ -27,6 +28,9 @@ pub const EXPERIMENT_FILE: &str = "experiment.toml";
 
 /// What was measured of the training split, in the run's directory.
 const STATISTICS_FILE: &str = "statistics.safetensors";
+
+/// Which sounds the run is made of, in its directory.
+const SOUNDS_FILE: &str = "sounds.json";
 
 /// Held by the process that works on a run, in its directory.
 const LOCK_FILE: &str = ".lock";
@@ -175,6 +179,44 @@ impl RunDir {
                 here,
             }),
         }
+    }
+
+    /// Compares `sounds` with those that the run began with, if it says which.
+    ///
+    /// # Errors
+    /// [`TrainerError::SoundsDiffer`], or a note that can't be read.
+    pub fn check_sounds(&self, sounds: &SoundSet) -> Result<(), TrainerError> {
+        let path = self.path.join(SOUNDS_FILE);
+        if !path.is_file() {
+            return Ok(());
+        }
+        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
+        let there: SoundSet =
+            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
+                path,
+                reason: error.to_string(),
+            })?;
+        match there == *sounds {
+            true => Ok(()),
+            false => Err(TrainerError::SoundsDiffer {
+                path: self.path.clone(),
+                there: there.count,
+                here: sounds.count,
+            }),
+        }
+    }
+
+    /// Takes note of the `sounds` that the run begins with, unless it has.
+    ///
+    /// # Errors
+    /// The note can't be written.
+    pub fn keep_sounds(&self, sounds: &SoundSet) -> Result<(), TrainerError> {
+        let path = self.path.join(SOUNDS_FILE);
+        if path.is_file() {
+            return Ok(());
+        }
+        let text = serde_json::to_string_pretty(sounds).expect("plain fields serialise");
+        write_whole(&path, text + "\n").map_err(TrainerError::write(&path))
     }
 
     /// The settings of the run.

@@ -8,7 +8,7 @@ use report::write_report;
 use stft_data::{TrainStatistics, shown};
 use trainer::{
     Devices, Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
-    check_start,
+    TrainerError, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -235,6 +235,17 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let statistics = known_statistics(arguments, &plan, named.as_ref())?;
     let opened = OpenExperiment::open(experiment, cache.as_deref(), statistics)?;
     report_data(&opened);
+    let sounds = opened.sounds();
+    if let Some(run) = &named {
+        let only_tests = plan.stages.iter().all(|stage| stage.is_test());
+        match run.check_sounds(&sounds) {
+            // Nothing goes on; what is tested is said in its summary.
+            Err(error @ TrainerError::SoundsDiffer { .. }) if only_tests => {
+                eprintln!("warning: {error}");
+            }
+            checked => checked?,
+        }
+    }
     if arguments.run == Some(Scope::All) && opened.parameters().is_none() {
         eprintln!("the parameters of these sounds aren't known: parameter stages are left out");
         plan.stages.retain(|stage| !stage.is_labelled());
@@ -266,6 +277,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let name = named.as_ref().map(RunDir::name);
     let run = RunDir::open(&arguments.out, name, plan.label)?;
     let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
+    run.keep_sounds(&sounds)?;
     eprintln!("run {} in {}", run.name(), run.path().display());
     let held_out = opened.dataset().indices(stft_data::Split::Test).len();
     let mut eta = PipelineEta::new(&plan.stages, opened.experiment(), held_out);
