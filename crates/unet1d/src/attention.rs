@@ -5,8 +5,7 @@ use crate::norm::normalize;
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv1d;
 use burn::nn::{GroupNorm, GroupNormConfig};
-use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 
 /// Residual, pre-norm multi-head self-attention.
 ///
@@ -17,7 +16,8 @@ use burn::tensor::{DType, Device, Tensor};
 ///
 /// `qkv` and `out` are convolutions of one frame. `out` starts at zero, so a new attention passes `x`
 /// on unchanged. Ho et al. 2020, Dhariwal & Nichol 2021 (`AttentionBlock` in their code).
-/// There are no positions: the convolutions around it know which frames are neighbours.
+/// There are no positions: the convolutions around it know which frames are neighbours. The scores of all frames never
+/// exist at once ([`kernels::attention`]).
 #[derive(Module, Debug)]
 pub(crate) struct SelfAttention {
     norm: GroupNorm,
@@ -49,31 +49,18 @@ impl SelfAttention {
                 .reshape([batch, self.heads, channels / self.heads, frames])
                 .swap_dims(2, 3)
         };
-        let mixed = attend(per_head(0), per_head(1), per_head(2))
+        let mixed = kernels::attention(per_head(0), per_head(1), per_head(2), None)
             .swap_dims(2, 3)
             .reshape([batch, channels, frames]);
         x + convolve(&self.out, mixed)
     }
 }
 
-/// `softmax(q k^T / sqrt(d)) v`, the softmax in f32 whatever the inputs are.
-///
-/// The one place where a fused kernel would go.
-///
-/// # Shapes
-/// - q, k, v, output: `[batch, heads, frames, d]`
-fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-    let [_, _, _, d] = q.dims();
-    let dtype = v.dtype();
-    let q = q * (d as f64).powf(-0.5);
-    let scores = q.matmul(k.swap_dims(2, 3)).cast(DType::F32);
-    softmax(scores, 3).cast(dtype).matmul(v)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Distribution, Tolerance};
+    use burn::tensor::activation::softmax;
+    use burn::tensor::{Distribution, TensorData, Tolerance};
 
     #[test]
     fn new_attention_changes_nothing() {
@@ -83,24 +70,55 @@ mod tests {
         assert_eq!(attention.forward(x.clone()).into_data(), x.into_data());
     }
 
-    #[test]
-    fn equal_keys_average_the_values() {
-        let device = Device::flex();
-        let random = || Tensor::<4>::random([2, 3, 5, 4], Distribution::Default, &device);
-        let (q, v) = (random(), random());
-        let mean = v.clone().mean_dim(2).expand([2, 3, 5, 4]);
-        let got = attend(q, Tensor::ones([2, 3, 5, 4], &device), v);
-        got.into_data()
-            .assert_approx_eq::<f32>(&mean.into_data(), Tolerance::absolute(1e-6));
+    /// The output, and the gradients of x and of the weights.
+    fn run(
+        attention: &SelfAttention,
+        [x, slopes]: &[Tensor<3>; 2],
+        forward: fn(&SelfAttention, Tensor<3>) -> Tensor<3>,
+    ) -> Vec<TensorData> {
+        let x = x.clone().autodiff().require_grad();
+        let y = forward(attention, x.clone());
+        let gradients = (y.clone() * slopes.clone().autodiff()).sum().backward();
+        let weights = [&attention.qkv, &attention.out].map(|conv| conv.weight.val());
+        let of_weights = weights.map(|weight| weight.grad(&gradients).expect("a gradient"));
+        let of_x = x.grad(&gradients).expect("a gradient");
+        let results = [y.inner(), of_x].into_iter().chain(of_weights);
+        results.map(Tensor::into_data).collect()
+    }
+
+    /// The formula, with all scores at once.
+    fn plain(attention: &SelfAttention, x: Tensor<3>) -> Tensor<3> {
+        let [batch, channels, frames] = x.dims();
+        let qkv = convolve(&attention.qkv, normalize(&attention.norm, x.clone()));
+        let d = channels / attention.heads;
+        let [q, k, v] = qkv
+            .reshape([batch, 3, attention.heads, d, frames])
+            .chunk(3, 1)
+            .try_into()
+            .map(|parts: [Tensor<5>; 3]| parts.map(|part| part.squeeze_dim::<4>(1)))
+            .expect("queries, keys and values");
+        let scores = q.swap_dims(2, 3).matmul(k) / (d as f64).sqrt();
+        let mixed = v.matmul(softmax(scores, 3).swap_dims(2, 3));
+        x + convolve(&attention.out, mixed.reshape([batch, channels, frames]))
     }
 
     #[test]
-    fn a_query_finds_the_key_that_is_like_it() {
+    fn output_and_gradients_are_those_of_the_formula() {
         let device = Device::flex();
-        let keys = Tensor::<2>::eye(4, &device).reshape([1, 1, 4, 4]) * 100.0;
-        let v = Tensor::<4>::random([1, 1, 4, 4], Distribution::Default, &device);
-        let got = attend(keys.clone().flip([2]), keys, v.clone());
-        got.into_data()
-            .assert_approx_eq::<f32>(&v.flip([2]).into_data(), Tolerance::absolute(1e-6));
+        let random = || Tensor::<3>::random([2, 12, 70], Distribution::Normal(0.0, 1.0), &device);
+        let mut attention = SelfAttention::init(12, 3, 2, &device.clone().autodiff());
+        // Zeros would hide whatever was mixed.
+        attention.out = init_same_conv(12, 12, 1, &device.clone().autodiff());
+        let operands = [random(), random()];
+        let got = run(&attention, &operands, SelfAttention::forward);
+        let expected = run(&attention, &operands, plain);
+        assert_eq!([got.len(), expected.len()], [4, 4]);
+        for ((got, expected), tolerance) in got.iter().zip(&expected).zip([1e-5, 1e-4, 1e-4, 1e-4])
+        {
+            let largest = expected
+                .iter::<f32>()
+                .fold(0.0_f32, |max, x| max.max(x.abs()));
+            got.assert_approx_eq::<f32>(expected, Tolerance::absolute(tolerance * largest));
+        }
     }
 }
