@@ -4,7 +4,6 @@ mod backend;
 mod command;
 mod pipeline_eta;
 mod progress;
-mod rendering;
 
 use std::fmt;
 use std::io::{ErrorKind, Write};

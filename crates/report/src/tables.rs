@@ -69,8 +69,24 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
         .iter()
         .map(|of| of.estimator.as_str())
         .collect();
+    let distances: Vec<(&str, String)> = words::DISTANCES
+        .iter()
+        .copied()
+        .filter(|(key, _)| {
+            test.estimates
+                .iter()
+                .any(|of| of.distances.contains_key(*key))
+        })
+        .map(|(key, heading)| (key, heading.to_owned()))
+        .collect();
+    let rendered = match distances.is_empty() {
+        true => "",
+        false => {
+            " Distances: between the sounds and what the embedded synthesizer makes of each estimate."
+        }
+    };
     let caption = format!(
-        "Parameters of {} sounds that no model has learned from, by heads that learned from {} labelled sounds; beside them the average of those labels, and the labels of the training sound whose log-mel spectrogram is nearest. Classes: share that is right, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.",
+        "Parameters of {} sounds that no model has learned from, by heads that learned from {} labelled sounds; beside them the average of those labels, and the labels of the training sound whose log-mel spectrogram is nearest. Classes: share that is right, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.{rendered}",
         whole(test.test_examples as f64),
         whole(test.labelled_examples as f64),
     );
@@ -80,7 +96,14 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
         .map(|of| Row {
             name: of.estimator.clone(),
             role: String::new(),
-            values: vec![of.cat_acc_mean, of.cont_mse, of.cont_mae],
+            values: [of.cat_acc_mean, of.cont_mse, of.cont_mae]
+                .into_iter()
+                .chain(
+                    distances
+                        .iter()
+                        .map(|(key, _)| of.distances.get(*key).copied()),
+                )
+                .collect(),
         })
         .collect();
     let columns = [
@@ -93,6 +116,17 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
         key,
         better,
     });
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .chain(distances.iter().map(|(key, heading)| Column {
+            heading: heading.clone(),
+            key,
+            better: match *key {
+                "rms_cosine" => Better::Higher,
+                _ => Better::Lower,
+            },
+        }))
+        .collect();
     let continuous = by_parameter(test, |of| {
         let errors = of.continuous.iter();
         errors

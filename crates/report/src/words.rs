@@ -240,6 +240,15 @@ pub(crate) fn scored(stage: Stage) -> Scored {
     }
 }
 
+/// Distances between two sounds by the names that `compare` gives them, and for people.
+pub(crate) const DISTANCES: [(&str, &str); 5] = [
+    ("mss", "Multi-scale spectral distance (dB)"),
+    ("logmel_l1", "Log-mel distance (dB)"),
+    ("wmfcc", "Warped distance of MFCCs"),
+    ("sot", "Spectral transport (share of the band)"),
+    ("rms_cosine", "Similarity of envelopes"),
+];
+
 /// A measure's name for people, with its unit, where `scored` is what losses are about.
 pub(crate) fn measure(stage: Stage, scored: Scored, name: &str) -> String {
     use Stage::{PretrainAutoencoderMae, PretrainTransformerContrastive, TestAutoencoder};

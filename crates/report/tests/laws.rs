@@ -135,7 +135,8 @@ fn tested(model: &str) -> Value {
 fn parameters(name: &str) -> Value {
     let errors = |estimator: &str, off: f64| {
         json!({
-            "estimator": estimator, "cat_acc_mean": 1.0 - off, "cont_mse": off * off, "cont_mae": off,
+            "estimator": estimator, "distances": {"mss": 64.0 * off + 0.5, "rms_cosine": 1.0 - off / 4.0},
+            "cat_acc_mean": 1.0 - off, "cont_mse": off * off, "cont_mae": off,
             "categorical": [{"name": name, "classes": 4, "accuracy": 1.0 - off}],
             "continuous": [{"name": "cutoff_hz", "mse": off * off, "mae": off}],
         })
@@ -220,6 +221,11 @@ fn people_find_the_numbers_of_summaries_tests_and_parameters() {
         "1.238",
         "nearest example",
         "cutoff_hz",
+        "Multi-scale spectral distance (dB)",
+        "8.500",
+        "24.50",
+        "Similarity of envelopes",
+        "0.9688",
         "0.3750",
         "4 classes, 25\u{202f}% by guessing",
         "pretrain_autoencoder_mae after step 37, runs/earlier (01234567)",

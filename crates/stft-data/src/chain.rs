@@ -3,10 +3,11 @@ use std::sync::Arc;
 use params::keyed_rng;
 
 use crate::audio::{Audio, MAX_SAMPLE};
-use crate::clip::{Clip, cut};
+use crate::clip::{Clip, beginning, cut};
 use crate::config::DataConfig;
 use crate::error::DataError;
 use crate::memory_cache::MemoryCache;
+use crate::order::EVALUATION_EPOCH;
 use crate::resample::resample_owned;
 use crate::scale::log1p;
 use crate::source::Source;
@@ -23,6 +24,8 @@ pub(crate) struct Chain<'a> {
     pub(crate) seed: u64,
     pub(crate) stft: &'a Stft,
     pub(crate) cache: &'a MemoryCache,
+    /// What is evaluated is the beginning of a longer sound, not a piece that is drawn.
+    pub(crate) evaluates_beginnings: bool,
 }
 
 impl Chain<'_> {
@@ -36,9 +39,13 @@ impl Chain<'_> {
 
     pub(crate) fn clip(&self, index: usize, epoch: u64) -> Result<Clip, DataError> {
         let audio = self.audio(index)?;
+        let length = self.config.clip.samples();
+        if self.evaluates_beginnings && epoch == EVALUATION_EPOCH {
+            return Ok(beginning(&audio.samples, length));
+        }
         let id = self.source.fingerprint(index).id();
         let mut rng = keyed_rng([self.seed, CROP_STREAM, epoch, id]);
-        Ok(cut(&audio.samples, self.config.clip.samples(), &mut rng))
+        Ok(cut(&audio.samples, length, &mut rng))
     }
 
     pub(crate) fn log_spectrogram(

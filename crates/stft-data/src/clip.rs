@@ -71,17 +71,23 @@ pub struct Clip {
 /// Cuts `length` samples from a place drawn uniformly, or pads a shorter sound on the right.
 pub(crate) fn cut(sound: &[f32], length: usize, rng: &mut ChaCha8Rng) -> Clip {
     if sound.len() <= length {
-        let mut samples = sound.to_vec();
-        samples.resize(length, 0.0);
-        return Clip {
-            samples,
-            valid_samples: sound.len(),
-        };
+        return beginning(sound, length);
     }
     let start = below(rng, sound.len() - length + 1);
     Clip {
         samples: sound[start..start + length].to_vec(),
         valid_samples: length,
+    }
+}
+
+/// The first `length` samples, or all of a shorter sound and zeros.
+pub(crate) fn beginning(sound: &[f32], length: usize) -> Clip {
+    let valid_samples = sound.len().min(length);
+    let mut samples = sound[..valid_samples].to_vec();
+    samples.resize(length, 0.0);
+    Clip {
+        samples,
+        valid_samples,
     }
 }
 

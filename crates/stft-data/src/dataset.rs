@@ -55,6 +55,7 @@ pub struct Dataset {
     normalization: Normalization,
     /// In place of the training split, where only some of it is trained on.
     train: Option<Arc<[usize]>>,
+    evaluates_beginnings: bool,
     shared: Arc<Shared>,
 }
 
@@ -130,6 +131,7 @@ impl Dataset {
             seed,
             stft: &stft,
             cache: &cache,
+            evaluates_beginnings: false,
         };
         let statistics = statistics(&splits, chain)?;
         Ok(Dataset {
@@ -137,6 +139,7 @@ impl Dataset {
             seed,
             normalization: statistics.normalization,
             train: None,
+            evaluates_beginnings: false,
             shared: Arc::new(Shared {
                 source,
                 stft,
@@ -151,6 +154,15 @@ impl Dataset {
     pub fn with_normalization(&self, normalization: Normalization) -> Dataset {
         Dataset {
             normalization,
+            ..self.clone()
+        }
+    }
+
+    /// The same data, of whose sounds that are longer than a clip the beginning is evaluated, where the attack is, and
+    /// not the piece that is drawn for [`EVALUATION_EPOCH`]. Training, and the statistics, draw pieces all the same.
+    pub fn evaluating_beginnings(&self) -> Dataset {
+        Dataset {
+            evaluates_beginnings: true,
             ..self.clone()
         }
     }
@@ -318,6 +330,7 @@ impl Dataset {
             seed: self.seed,
             stft: &self.shared.stft,
             cache: &self.shared.cache,
+            evaluates_beginnings: self.evaluates_beginnings,
         }
     }
 }

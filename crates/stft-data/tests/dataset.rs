@@ -352,6 +352,28 @@ fn masks_and_crops_are_new_each_epoch_and_depend_on_the_seed() {
 }
 
 #[test]
+fn what_is_evaluated_is_the_beginning_where_that_is_asked_for_and_training_draws_all_the_same() {
+    let drawn = open(0..40);
+    let dataset = drawn.evaluating_beginnings();
+    let length = dataset.config().clip.samples();
+    let (mut long, mut other) = (0, 0);
+    for index in 0..40 {
+        let sound = dataset.source().load(index).unwrap().samples;
+        let heard = dataset.clip(index, EVALUATION_EPOCH).unwrap();
+        let valid = sound.len().min(length);
+        assert_eq!(heard.valid_samples, valid);
+        assert_eq!(heard.samples[..valid], sound[..valid]);
+        assert_eq!(
+            dataset.clip(index, 3).unwrap(),
+            drawn.clip(index, 3).unwrap()
+        );
+        long += usize::from(sound.len() > length);
+        other += usize::from(drawn.clip(index, EVALUATION_EPOCH).unwrap() != heard);
+    }
+    assert!(long > 3 && other > 3, "{long} long, {other} different");
+}
+
+#[test]
 fn every_epoch_of_the_stream_is_a_new_permutation_of_the_training_split() {
     let dataset = Arc::new(open(0..40));
     let train = dataset.indices(Split::Train).to_vec();

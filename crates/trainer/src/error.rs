@@ -117,6 +117,15 @@ pub enum TrainerError {
     /// The data can't be used.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The embedded synthesizer can't play a patch.
+    #[error(transparent)]
+    Synth(#[from] synth::SynthError),
+    /// Estimates are none of a synthesizer's parameters.
+    #[error(transparent)]
+    Parameters(#[from] params::ParamError),
+    /// Sounds can't be compared.
+    #[error(transparent)]
+    Matching(#[from] matching::MatchingError),
     /// The U-Net's configuration can't work.
     #[error("{}[unet]: {source}", set_by(origin))]
     UNet {

@@ -15,6 +15,7 @@ use crate::error::TrainerError;
 use crate::experiment::Experiment;
 use crate::feature_encoder::{TransformerFeatures, UNetFeatures};
 use crate::network::ParameterNetwork;
+use crate::origin::Origin;
 use crate::stage::Stage;
 use crate::weights::{NamedWeights, named_weights, sha256_of};
 
@@ -24,6 +25,7 @@ const STEP: &str = "step";
 const EXPERIMENT: &str = "experiment";
 const NORMALIZATION: &str = "normalization";
 const PARAMETERS: &str = "parameters";
+const ORIGIN: &str = "origin";
 
 /// A model that was exported.
 #[derive(Clone, Debug)]
@@ -38,7 +40,8 @@ pub struct Exported {
 ///
 /// Metadata: `stage` and `step`; `experiment`, its settings as TOML; `stft`, `sample_rate_hz` and `normalization` (of
 /// log1p magnitudes) as JSON, which lead from sound to input; `parameters`, where the model estimates some, the list
-/// under `params` of a `params.json`, in the order of the outputs.
+/// under `params` of a `params.json`, in the order of the outputs; `origin`, whose weights the stage began with, as
+/// a `summary.json` has it.
 ///
 /// # Errors
 /// The checkpoint can't be read, or the file can't be written.
@@ -58,6 +61,9 @@ pub fn export(checkpoint: &Checkpoint, path: &Path, device: &Device) -> Result<(
     ]);
     if let Some(spec) = &context.parameters {
         metadata.insert(PARAMETERS.to_owned(), json(spec));
+    }
+    if let Some(origin) = &context.origin {
+        metadata.insert(ORIGIN.to_owned(), json(origin));
     }
     let views = weights.iter().map(|weights| {
         let view = TensorView::new(Dtype::F32, weights.shape.clone(), &weights.bytes);
@@ -89,7 +95,10 @@ impl Exported {
             stage: entry(STAGE)?.clone(),
             normalization: read_json(path, entry(NORMALIZATION)?)?,
             experiment,
-            origin: None,
+            origin: match metadata.get(ORIGIN) {
+                Some(text) => Some(read_json::<Origin>(path, text)?),
+                None => None,
+            },
             parameters: match metadata.get(PARAMETERS) {
                 Some(text) => Some(read_json::<ParamSpec>(path, text)?),
                 None => None,

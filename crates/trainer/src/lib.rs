@@ -32,6 +32,7 @@ mod parameter_test;
 mod picture;
 mod predictor;
 mod prepared;
+mod rendering;
 mod report;
 mod run_dir;
 mod schedule;
@@ -75,6 +76,7 @@ pub use parameter_test::{
 pub use picture::{Axes, Canvas, Panel, draw_panels};
 pub use predictor::{ParameterPredictor, trained_stage};
 pub use prepared::PreparedStage;
+pub use rendering::{Distances, Renderer};
 pub use report::{DryRun, Plan, StageReport, Summary, TestRow, TestSummary};
 pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, StageDir, StageState};
 pub use schedule::LrSchedule;

@@ -163,6 +163,10 @@ impl OpenExperiment {
             },
         };
         let mut dataset = self.dataset.with_mask(self.mask(stage))?;
+        if stage.is_labelled() {
+            // As `predict` hears them.
+            dataset = dataset.evaluating_beginnings();
+        }
         if let Some(share) = stages.label_fraction(stage) {
             dataset = dataset.with_training(&labelled(&dataset, share));
         }

@@ -1,12 +1,15 @@
 //! How far estimated parameters are from the true ones, for heads and for what they have to beat.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use params::{ParamSpec, ParamVector};
 use serde::{Deserialize, Serialize};
 use stft_data::{Dataset, Split};
 
+use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
+use crate::rendering::Renderer;
 
 /// A test of parameter estimates on sounds that no stage has learned from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,10 @@ pub struct ParameterErrors {
     pub cont_mse: Option<f64>,
     /// Absolute error of the same.
     pub cont_mae: Option<f64>,
+    /// Mean distances between the sounds and what the embedded synthesizer makes of the estimates, as `compare` names
+    /// them; none for another synthesizer's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub distances: BTreeMap<String, f64>,
     /// Each categorical parameter, in the order of the specification.
     pub categorical: Vec<CategoricalError>,
     /// Each continuous parameter, in the order of the specification.
@@ -59,7 +66,7 @@ pub struct ContinuousError {
 }
 
 impl ParameterErrors {
-    /// Compares `estimates` with `truths`, example by example.
+    /// Compares `estimates` with `truths`, example by example, and renders nothing.
     ///
     /// # Panics
     /// If they are not equally many, or none, or not of `spec`.
@@ -103,6 +110,7 @@ impl ParameterErrors {
             cat_acc_mean: average(categorical.iter().map(|error| error.accuracy)),
             cont_mse: average(continuous.iter().map(|error| error.mse)),
             cont_mae: average(continuous.iter().map(|error| error.mae)),
+            distances: BTreeMap::new(),
             categorical,
             continuous,
         }
@@ -116,36 +124,46 @@ fn average(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 
 impl ParameterTest {
     /// Compares the heads' `estimates` and the labels of the `nearest` training examples with the truths of the held-out
-    /// examples, and the `average` of the labels beside them; none where nothing was held out.
+    /// examples, and the `average` of the labels beside them; none where nothing was held out. What the embedded synthesizer
+    /// makes of them is compared with the sounds as well.
+    ///
+    /// # Errors
+    /// A sound can't be read or compared.
     pub(crate) fn new(
         spec: &ParamSpec,
         held_out: &Evaluation,
         average: &Average,
         estimates: Vec<ParamVector>,
         nearest: Vec<ParamVector>,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, TrainerError> {
         let dataset = &held_out.dataset;
-        let truths = truths(dataset, dataset.indices(held_out.split));
+        let indices = dataset.indices(held_out.split);
+        let truths = truths(dataset, indices);
         if truths.is_empty() {
-            return None;
+            return Ok(None);
         }
+        let renderer = Renderer::of(spec, dataset.config().clip.sample_rate_hz);
         let averages = vec![average.vector.clone(); truths.len()];
-        let errors = [
+        let mut all = Vec::new();
+        for (name, estimates) in [
             ("heads", &estimates),
             ("average of labels", &averages),
             ("nearest example", &nearest),
-        ];
-        Some(Self {
+        ] {
+            let mut errors = ParameterErrors::new(name, spec, estimates, &truths);
+            if let Some(renderer) = &renderer {
+                errors.distances = renderer.mean_distances(dataset, indices, estimates)?;
+            }
+            all.push(errors);
+        }
+        Ok(Some(Self {
             labelled_examples: dataset.indices(Split::Train).len(),
             test_examples: truths.len(),
-            estimates: errors
-                .into_iter()
-                .map(|(name, estimates)| ParameterErrors::new(name, spec, estimates, &truths))
-                .collect(),
-        })
+            estimates: all,
+        }))
     }
 
-    /// The heads' errors by tag, such as `test/param/cont_mse` and `test/param/cat_acc/wave`.
+    /// The heads' errors by tag, such as `test/param/cont_mse`, `test/param/cat_acc/wave` and `test/rendered/mss`.
     pub fn scalars(&self) -> Vec<(String, f32)> {
         let Some(heads) = self.estimates.first() else {
             return Vec::new();
@@ -159,8 +177,12 @@ impl ParameterTest {
         let continuous = heads.continuous.iter();
         let continuous = continuous.map(|e| (format!("cont_mae/{}", e.name), Some(e.mae)));
         let all = means.into_iter().chain(categorical).chain(continuous);
-        all.filter_map(|(name, value)| Some((format!("test/param/{name}"), value? as f32)))
-            .collect()
+        let all =
+            all.filter_map(|(name, value)| Some((format!("test/param/{name}"), value? as f32)));
+        let distances = heads.distances.iter();
+        let distances =
+            distances.map(|(name, value)| (format!("test/rendered/{name}"), *value as f32));
+        all.chain(distances).collect()
     }
 }
 
@@ -203,6 +225,11 @@ impl fmt::Display for ParameterTest {
         if first.cont_mse.is_some() {
             row("mean squared error", &|errors| errors.cont_mse)?;
             row("mean absolute error", &|errors| errors.cont_mae)?;
+        }
+        for name in first.distances.keys() {
+            row(&format!("rendered, {name}"), &|errors| {
+                errors.distances.get(name).copied()
+            })?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
     Average, Checkpoint, Devices, Event, Experiment, Exported, FeatureEncoder, Observer,
-    OpenExperiment, ParameterErrors, ParameterNetwork, ParameterPredictor, RunDir, Stage,
+    OpenExperiment, ParameterErrors, ParameterNetwork, ParameterPredictor, Renderer, RunDir, Stage,
     StageReport, StartsIn, Summary, TrainerError, UNetFeatures, export, weights_sha256,
 };
 
@@ -444,6 +444,135 @@ fn errors_and_averages_are_those_of_a_hand_computed_example() {
     let shares: Vec<f32> = average.log_shares[0].iter().map(|log| log.exp()).collect();
     // Two more have been seen, one of each: 2 of 5 and 3 of 5.
     assert!((shares[0] - 0.4).abs() < 1e-6 && (shares[1] - 0.6).abs() < 1e-6);
+}
+
+/// Tones that go on, for as long again, as their contrary.
+struct LongTones(Tones);
+
+impl Source for LongTones {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.0.name(index)
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        self.0.fingerprint(index)
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        let mut sound = self.0.load(index)?;
+        let ParamVector { cont, cat } = Tones::vector(index);
+        let contrary = ParamVector {
+            cont: vec![1.0 - cont[0]],
+            cat: vec![1 - cat[0]],
+        };
+        sound.samples.truncate(2_000);
+        sound.samples.extend(tone(&contrary).samples);
+        sound.samples.extend(tone(&contrary).samples);
+        Ok(sound)
+    }
+
+    fn spec(&self) -> Option<&ParamSpec> {
+        self.0.spec()
+    }
+
+    fn truth(&self, index: usize) -> Option<ParamVector> {
+        self.0.truth(index)
+    }
+}
+
+#[test]
+fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let settings = [&format!("{key}.start=scratch")[..], "data.clip.seconds=0.1"];
+    let experiment = open(Tones::labelled(), &settings).experiment().clone();
+    let source = Arc::new(LongTones(Tones::labelled()));
+    let bench = Bench {
+        opened: OpenExperiment::over(source.clone(), experiment, None).unwrap(),
+        out: tempfile::tempdir().unwrap(),
+    };
+    let run = bench.run_dir("run");
+    let summary = bench
+        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .unwrap();
+    let tested = &summary.parameter_test.unwrap().estimates[0];
+
+    let predictor = ParameterPredictor::open(run.path(), None, &Device::flex()).unwrap();
+    let held_out = bench.opened.dataset().indices(Split::Test);
+    let predict = |&index: &usize| predictor.predict(&source.load(index).unwrap()).unwrap();
+    let estimates: Vec<_> = held_out.iter().map(predict).collect();
+    let truths: Vec<_> = held_out.iter().map(|&index| Tones::vector(index)).collect();
+    let predicted = ParameterErrors::new("heads", predictor.spec(), &estimates, &truths);
+    let off = predicted.cont_mse.unwrap() - tested.cont_mse.unwrap();
+    assert!(off.abs() < 1e-7, "{predicted:?} is not {tested:?}");
+    assert_eq!(predicted.cat_acc_mean, tested.cat_acc_mean);
+    // Of another synthesizer nothing can be rendered.
+    assert!(tested.distances.is_empty());
+}
+
+#[test]
+fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let own = [
+        "source.synth_examples=40",
+        &format!("{key}.start=scratch")[..],
+    ];
+    let settings: Vec<String> = SETTINGS
+        .iter()
+        .chain(&own)
+        .map(ToString::to_string)
+        .collect();
+    let experiment = Experiment::load(None, &settings).unwrap();
+    let bench = Bench {
+        opened: OpenExperiment::open(experiment, None, None).unwrap(),
+        out: tempfile::tempdir().unwrap(),
+    };
+    let run = bench.run_dir("run");
+    let summary = bench
+        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .unwrap();
+    let test = summary.parameter_test.unwrap();
+    let dataset = bench.opened.dataset();
+    let truth = |&index: &usize| dataset.source().truth(index).unwrap();
+    let labels: Vec<_> = dataset.indices(Split::Train).iter().map(truth).collect();
+    let average = Average::of(&labels, synth::spec()).vector;
+    let predictor = ParameterPredictor::open(run.path(), None, &Device::flex()).unwrap();
+
+    let renderer = Renderer::new(16_384).unwrap();
+    let held_out = dataset.indices(Split::Test);
+    let mean = |name: &str, estimate: &dyn Fn(&Audio) -> ParamVector| {
+        let distance = |&index: &usize| {
+            let sound = dataset.source().load(index).unwrap();
+            let patch = synth::spec().decode(&estimate(&sound)).unwrap();
+            renderer.render_as_long_as(&sound, &patch).unwrap().1[name]
+        };
+        held_out.iter().map(distance).sum::<f64>() / held_out.len() as f64
+    };
+    let [heads, of_labels, nearest] = &test.estimates[..] else {
+        panic!("heads and two baselines: {test:?}");
+    };
+    assert!(held_out.len() > 3);
+    for name in ["mss", "logmel_l1", "wmfcc", "sot", "rms_cosine"] {
+        let of_heads = mean(name, &|sound| predictor.predict(sound).unwrap());
+        assert!((heads.distances[name] - of_heads).abs() < 1e-3, "{name}");
+        let of_average = mean(name, &|_| average.clone());
+        assert!(
+            (of_labels.distances[name] - of_average).abs() < 1e-9,
+            "{name}"
+        );
+        assert!(nearest.distances[name].is_finite());
+        assert!(
+            test.to_string().contains(&format!("rendered, {name} ")),
+            "{test}"
+        );
+    }
+    // A sound that was picked for how it sounds is nearer than one for all.
+    assert!(nearest.distances["logmel_l1"] < of_labels.distances["logmel_l1"]);
+    let metrics = std::fs::read_to_string(run.stage(STAGE.name()).metrics()).unwrap();
+    assert!(metrics.contains("test/rendered/mss"), "{metrics}");
 }
 
 #[test]

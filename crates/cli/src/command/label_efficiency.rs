@@ -3,22 +3,19 @@
 mod start;
 mod time_left;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use matching::Panel;
 use report::{Finetuning, LabelEfficiency};
-use serde::{Deserialize, Serialize};
 use start::Start;
 use stft_data::{Split, TrainStatistics};
 use time_left::TimeLeft;
 use trainer::{
-    Devices, Experiment, OpenExperiment, ParameterErrors, ParameterPredictor, RunDir, SoundSource,
-    Stage, StageState, StartsIn, Summary, TrainerError, Training, write_whole,
+    Devices, Experiment, OpenExperiment, ParameterErrors, RunDir, SoundSource, Stage, StageState,
+    StartsIn, Summary, TrainerError, Training,
 };
 
 use crate::backend::DeviceName;
@@ -26,7 +23,6 @@ use crate::command::experiment::ExperimentArguments;
 use crate::pipeline_eta::PipelineEta;
 use crate::print;
 use crate::progress::Progress;
-use crate::rendering::render_as_long_as;
 
 #[derive(Args)]
 pub struct LabelEfficiencyArguments {
@@ -70,13 +66,6 @@ struct Finetuned {
     heads: Finetuning,
     /// What they have to beat: the labels' average and the nearest example.
     floors: Vec<Finetuning>,
-}
-
-/// `rerendered.json`: distances of sounds, and which weights they are of.
-#[derive(Serialize, Deserialize)]
-struct Rerendered {
-    weights_sha256: String,
-    distances: BTreeMap<String, f64>,
 }
 
 pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
@@ -270,6 +259,7 @@ impl Study<'_> {
                 figures: figures
                     .into_iter()
                     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                    .chain(errors.distances.clone())
                     .collect(),
             }
         };
@@ -279,9 +269,6 @@ impl Study<'_> {
             .context("nothing was estimated")?;
         let mut heads = row(start.title(), own);
         heads.drawn = Some(drawn(opened.experiment().stages.training(stage)));
-        let weights = &summary.weights_sha256;
-        let distances = self.distances(&opened, &run, stage, weights)?;
-        heads.figures.extend(distances);
         let floors = others.iter().map(|errors| row(&errors.estimator, errors));
         Ok(Finetuned {
             heads,
@@ -326,48 +313,6 @@ impl Study<'_> {
             trainer::StageReport::Trained(summary) => Ok(Some(summary)),
             trainer::StageReport::Tested(_) => bail!("{stage} trains nothing"),
         }
-    }
-
-    /// Mean distances between held-out sounds and what the embedded synthesizer makes of their estimated parameters;
-    /// none for another synthesizer's. They are kept beside the stage's summary, and made again
-    /// for other weights.
-    fn distances(
-        &self,
-        opened: &OpenExperiment,
-        run: &RunDir,
-        stage: Stage,
-        weights_sha256: &str,
-    ) -> anyhow::Result<BTreeMap<String, f64>> {
-        if opened.parameters() != Some(synth::spec()) {
-            return Ok(BTreeMap::new());
-        }
-        let kept = run.stage(stage.name()).path().join("rerendered.json");
-        if kept.is_file()
-            && let Ok(rerendered) = read_json::<Rerendered>(&kept)
-            && rerendered.weights_sha256 == weights_sha256
-        {
-            return Ok(rerendered.distances);
-        }
-        let predictor = ParameterPredictor::open(run.path(), Some(stage), &self.devices.compute)?;
-        let panel = Panel::new(opened.experiment().data.clip.sample_rate_hz)?;
-        let dataset = opened.dataset();
-        let held_out = dataset.indices(Split::Test);
-        let mut means: BTreeMap<String, f64> = BTreeMap::new();
-        for &index in held_out {
-            let sound = dataset.source().load(index)?;
-            let patch = predictor.spec().decode(&predictor.predict(&sound)?)?;
-            let (_, distances) = render_as_long_as(&sound, &patch, &panel)?;
-            for (name, distance) in distances {
-                *means.entry(name.to_owned()).or_default() += distance / held_out.len() as f64;
-            }
-        }
-        let rerendered = Rerendered {
-            weights_sha256: weights_sha256.to_owned(),
-            distances: means,
-        };
-        write_whole(&kept, serde_json::to_string_pretty(&rerendered)?)
-            .with_context(|| format!("can't write {}", kept.display()))?;
-        Ok(rerendered.distances)
     }
 }
 

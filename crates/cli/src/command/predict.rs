@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use matching::Panel;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
 use stft_data::{Audio, decode_file};
-use trainer::{ParameterPredictor, Stage};
+use trainer::{Distances, ParameterPredictor, Renderer, Stage};
 
 use crate::backend::DeviceName;
 use crate::explain;
 use crate::print;
-use crate::rendering::{Distances, render_as_long_as};
 
 #[derive(Args)]
 pub struct PredictArguments {
@@ -26,7 +24,8 @@ pub struct PredictArguments {
     /// Stage of the run [default: that of the parameter heads with the lower validation loss]
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// Sound files; what is longer than a clip of training is heard from its beginning
+    /// Sound files; of one that is longer than a clip of training the beginning is heard, as in validation and test of the
+    /// heads, and how much that is is said
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print one JSON object a line: `path`, and like a manifest's row `cont`, positions in 0..1, and `cat`, class indices
@@ -205,8 +204,8 @@ fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rend
 
 /// Renders what was found as long as its sound, writes it to `out`, and tells how far it is off.
 fn render_to(out: &Path, found: &Found, sample_rate_hz: u32) -> anyhow::Result<Rendered> {
-    let panel = Panel::new(sample_rate_hz)?;
-    let (audio, distances) = render_as_long_as(&found.sound, &found.patch, &panel)?;
+    let renderer = Renderer::new(sample_rate_hz)?;
+    let (audio, distances) = renderer.render_as_long_as(&found.sound, &found.patch)?;
     let file = fs::File::create_new(out)
         .with_context(|| format!("can't write {}: nothing is overwritten", out.display()))?;
     let spec = hound::WavSpec {

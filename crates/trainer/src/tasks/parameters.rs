@@ -135,14 +135,13 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             estimates.extend(vectors(self.estimate(best, &batch)));
         }
         let nearest = nearest_examples(held_out)?;
-        let test = ParameterTest::new(
+        ParameterTest::new(
             &self.network.spec,
             held_out,
             &self.average,
             estimates,
             nearest,
-        );
-        Ok(test)
+        )
     }
 
     fn parts(&self, model: &Self::Model) -> Vec<(String, usize)> {

@@ -1,0 +1,114 @@
+//! What the embedded synthesizer makes of estimated parameters, and how far that is from the sounds they were estimated
+//! from.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+
+use matching::{MatchingError, Panel};
+use params::{ParamSpec, ParamVector, Patch};
+use stft_data::{Audio, Dataset, EVALUATION_EPOCH, resample};
+
+use crate::error::TrainerError;
+
+/// Distances by name, as `compare` has them.
+pub type Distances = BTreeMap<&'static str, f64>;
+
+/// Plays patches of the embedded synthesizer at one rate, and tells how far they are off.
+#[derive(Debug)]
+pub struct Renderer {
+    panel: Panel,
+}
+
+impl Renderer {
+    /// For sounds at `sample_rate_hz`.
+    ///
+    /// # Errors
+    /// The distances aren't defined for this rate.
+    pub fn new(sample_rate_hz: u32) -> Result<Self, MatchingError> {
+        Ok(Self {
+            panel: Panel::new(sample_rate_hz)?,
+        })
+    }
+
+    /// One for the estimates of `spec` at `sample_rate_hz`; none for those of another synthesizer, nor at a rate for
+    /// which the distances aren't defined.
+    pub(crate) fn of(spec: &ParamSpec, sample_rate_hz: u32) -> Option<Self> {
+        let is_ours = spec == synth::spec();
+        is_ours.then(|| Self::new(sample_rate_hz).ok()).flatten()
+    }
+
+    /// Renders `patch` as long as `sound`, which may have another rate.
+    ///
+    /// # Errors
+    /// The patch isn't one of the embedded synthesizer's, or `sound` can't be resampled or compared.
+    pub fn render_as_long_as(
+        &self,
+        sound: &Audio,
+        patch: &Patch,
+    ) -> Result<(Audio, Distances), TrainerError> {
+        let sample_rate_hz = self.panel.sample_rate_hz();
+        let target = resample(sound, sample_rate_hz)?;
+        let mut samples = vec![0.0; target.samples.len()];
+        synth::render(patch, sample_rate_hz, &mut samples)?;
+        let rendered = Audio {
+            samples,
+            sample_rate_hz,
+        };
+        let score = self.panel.score(&target, &rendered)?;
+        let distances = BTreeMap::from([
+            ("mss", score.mss),
+            ("wmfcc", score.wmfcc),
+            ("sot", score.sot),
+            ("rms_cosine", score.rms_cosine),
+            ("logmel_l1", score.logmel_l1),
+        ]);
+        Ok((rendered, distances))
+    }
+
+    /// Means over the examples `indices`, each beside what its estimate makes.
+    ///
+    /// # Errors
+    /// As [`render_as_long_as`](Self::render_as_long_as), or an example can't be read.
+    pub(crate) fn mean_distances(
+        &self,
+        dataset: &Dataset,
+        indices: &[usize],
+        estimates: &[ParamVector],
+    ) -> Result<BTreeMap<String, f64>, TrainerError> {
+        let pairs: Vec<_> = indices.iter().copied().zip(estimates).collect();
+        let distances_of = |&(index, estimate): &(usize, &ParamVector)| {
+            let patch = synth::spec().decode(estimate)?;
+            let (_, distances) = self.render_as_long_as(&heard(dataset, index)?, &patch)?;
+            Ok(distances)
+        };
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = pairs.len().div_ceil(threads).max(1);
+        let of_each: Result<Vec<Vec<Distances>>, TrainerError> = std::thread::scope(|scope| {
+            let working: Vec<_> = pairs
+                .chunks(share)
+                .map(|pairs| scope.spawn(move || pairs.iter().map(distances_of).collect()))
+                .collect();
+            let done = working.into_iter().map(|thread| thread.join());
+            done.map(|done| done.expect("comparing sounds doesn't panic"))
+                .collect()
+        });
+        // In their order, so that the number of threads changes no digit.
+        let mut means: BTreeMap<String, f64> = BTreeMap::new();
+        for distances in of_each?.into_iter().flatten() {
+            for (name, distance) in distances {
+                *means.entry(name.to_owned()).or_default() += distance / indices.len() as f64;
+            }
+        }
+        Ok(means)
+    }
+}
+
+/// The sound of an example as it is evaluated, without padding.
+pub(crate) fn heard(dataset: &Dataset, index: usize) -> Result<Audio, TrainerError> {
+    let mut clip = dataset.clip(index, EVALUATION_EPOCH)?;
+    clip.samples.truncate(clip.valid_samples);
+    Ok(Audio {
+        samples: clip.samples,
+        sample_rate_hz: dataset.config().clip.sample_rate_hz,
+    })
+}
