@@ -6,16 +6,16 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// With fewer values than this, waking a thread takes longer than doing its share.
-const LEAST_SHARE: usize = 32_768;
+pub(crate) const LEAST_SHARE: usize = 32_768;
 
 /// About so many values fit the nearest cache beside what they are made of.
 pub(crate) const BLOCK_VALUES: usize = 2048;
 
 /// New values, `write` being called for the ranges `0..block`, `block..2 * block`, ... with the memory
-/// for that range, which holds anything; `state` makes what `write` keeps on its way.
+/// for that range, which holds zeros; `state` makes what `write` keeps on its way.
 ///
-/// Every value is stored once to fresh memory, by the thread that made it. A vector of zeros that is
-/// then written over would go through memory twice, which took 5 % of a Transformer's step.
+/// A block is cleared by the thread that fills it, right before, so that it is still in the cache. A vector of zeros
+/// that is then written over would go through memory twice, which took 5 % of a Transformer's step.
 pub(crate) fn filled<S>(
     length: usize,
     block: usize,
@@ -33,41 +33,12 @@ pub(crate) fn filled_in_shares<S>(
     state: impl Fn() -> S + Send + Sync,
     write: impl Fn(&mut S, Range<usize>, &mut [f32]) + Send + Sync,
 ) -> Vec<f32> {
-    let pen = || (state(), vec![0.0; block.min(length)]);
-    written(
-        [length, block, least_share],
-        pen,
-        |(state, buffer), range, memory| {
-            let buffer = &mut buffer[..range.len()];
-            write(state, range, buffer);
-            memory.write_copy_of_slice(buffer);
-        },
-    )
-}
-
-/// So many zeros, to be written over by tasks that own parts of them. Memory that was used before has to be
-/// cleared, and one thread alone would keep the others waiting for it.
-pub(crate) fn zeros(length: usize) -> Vec<f32> {
-    written(
-        [length, BLOCK_VALUES, LEAST_SHARE],
-        || (),
-        |(), _, memory| {
-            memory.fill(MaybeUninit::new(0.0));
-        },
-    )
-}
-
-/// New values, block by block, on all threads if there are many. `write` leaves no place of a block as it was.
-fn written<S>(
-    [length, block, least_share]: [usize; 3],
-    state: impl Fn() -> S + Send + Sync,
-    write: impl Fn(&mut S, Range<usize>, &mut [MaybeUninit<f32>]) + Send + Sync,
-) -> Vec<f32> {
+    assert!(block > 0, "blocks of at least one value, got 0");
     let mut values = Vec::with_capacity(length);
     let memory = &mut values.spare_capacity_mut()[..length];
     let write = |state: &mut S, (i, memory): (usize, &mut [MaybeUninit<f32>])| {
         let range = i * block..i * block + memory.len();
-        write(state, range, memory);
+        write(state, range, cleared(memory));
     };
     if length < 2 * least_share {
         let mut state = state();
@@ -79,12 +50,28 @@ fn written<S>(
             .with_min_len(least_share.div_ceil(block))
             .for_each_init(state, write);
     }
-    // SAFETY: the blocks are all of the first `length` places, and both callers write every place of a block.
+    // SAFETY: the blocks are all of the first `length` places, and each was cleared.
     #[allow(unsafe_code)]
     unsafe {
         values.set_len(length);
     }
     values
+}
+
+/// The places, all of which hold 0 now.
+fn cleared(memory: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    memory.fill(MaybeUninit::new(0.0));
+    // SAFETY: every place was written in the line above.
+    #[allow(unsafe_code)]
+    unsafe {
+        memory.assume_init_mut()
+    }
+}
+
+/// So many zeros, to be written over by tasks that own parts of them. Memory that was used before has to be
+/// cleared, and one thread alone would keep the others waiting for it.
+pub(crate) fn zeros(length: usize) -> Vec<f32> {
+    filled(length, BLOCK_VALUES, || (), |(), _, _| {})
 }
 
 /// Calls `update` for every `block` values, with their range, and with the `sums_each` places in `sums`
@@ -162,6 +149,30 @@ mod tests {
             assert_eq!(zeros.len(), length);
             assert!(zeros.iter().all(|&value| value == 0.0));
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "blocks of at least one value")]
+    fn blocks_without_values_are_refused() {
+        filled(7, 0, || (), |(), _, _| {});
+    }
+
+    #[test]
+    fn what_is_not_written_is_zero() {
+        // Memory that was used before.
+        drop(vec![1.0_f32; 3 * LEAST_SHARE]);
+        let values = filled(
+            3 * LEAST_SHARE,
+            1000,
+            || (),
+            |(), _, values| values[0] = 1.0,
+        );
+        assert!(
+            values
+                .iter()
+                .enumerate()
+                .all(|(i, &x)| x == f32::from(i % 1000 == 0))
+        );
     }
 
     #[test]
