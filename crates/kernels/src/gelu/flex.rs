@@ -15,12 +15,15 @@ pub(super) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as GeluOps>::gelu_fused(x.into_dispatch()))
 }
 
+/// The operation, where it has a fused version.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait GeluOps: Backend {
     fn gelu_fused(x: FloatTensor<Self>) -> FloatTensor<Self>;
+}
 
-    /// The gradient of `x`.
-    fn gelu_fused_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+/// The gradient of [`GeluOps::gelu_fused`], which nothing differentiates once more.
+pub(crate) trait GeluGradient: GeluOps {
+    fn x_gradient(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 impl GeluOps for Flex {
@@ -29,8 +32,10 @@ impl GeluOps for Flex {
         let shape = x.layout().shape().clone();
         FlexTensor::from_data(TensorData::new(values::forward(values_of(&x)), shape))
     }
+}
 
-    fn gelu_fused_backward(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+impl GeluGradient for Flex {
+    fn x_gradient(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
         let x = contiguous(x);
         let mut gradient = contiguous(gradient);
         values::backward(values_of(&x), mutable(&mut gradient));
@@ -38,7 +43,7 @@ impl GeluOps for Flex {
     }
 }
 
-impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
+impl<B: GeluGradient, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
     fn gelu_fused(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [x.node()];
         let x = x.into_primitive();
@@ -47,20 +52,13 @@ impl<B: GeluOps, C: CheckpointStrategy> GeluOps for Autodiff<B, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(B::gelu_fused(x)),
         }
     }
-
-    fn gelu_fused_backward(
-        _x: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        unreachable!("gradients are of the first order, and found by the inner backend")
-    }
 }
 
 /// The node in the graph.
 #[derive(Debug)]
 struct Gelu;
 
-impl<B: GeluOps> Backward<B, 1> for Gelu {
+impl<B: GeluGradient> Backward<B, 1> for Gelu {
     /// x.
     type State = FloatTensor<B>;
 
@@ -72,7 +70,7 @@ impl<B: GeluOps> Backward<B, 1> for Gelu {
     ) {
         let x = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |gradient| {
-            B::gelu_fused_backward(x, gradient)
+            B::x_gradient(x, gradient)
         });
     }
 }

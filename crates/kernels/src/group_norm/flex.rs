@@ -30,6 +30,7 @@ pub(super) fn normalize(
     ))
 }
 
+/// The operation, where it has a fused version.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait GroupNormOps: Backend {
     fn group_norm_forward(
@@ -38,8 +39,11 @@ pub(crate) trait GroupNormOps: Backend {
         beta: FloatTensor<Self>,
         settings: Settings,
     ) -> FloatTensor<Self>;
+}
 
-    /// The gradients of `x`, `gamma` and `beta`.
+/// The gradients of [`GroupNormOps::group_norm_forward`], which nothing differentiates once more.
+pub(crate) trait GroupNormGradients: GroupNormOps {
+    /// Those of `x`, `gamma` and `beta`.
     fn group_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -61,7 +65,9 @@ impl GroupNormOps for Flex {
         let affine = [&gamma, &beta].map(values);
         tensor(forward::forward(values(&x), affine, shape, settings), shape)
     }
+}
 
+impl GroupNormGradients for Flex {
     fn group_norm_backward(
         x: FlexTensor,
         gamma: FlexTensor,
@@ -80,7 +86,7 @@ impl GroupNormOps for Flex {
     }
 }
 
-impl<B: GroupNormOps, C: CheckpointStrategy> GroupNormOps for Autodiff<B, C> {
+impl<B: GroupNormGradients, C: CheckpointStrategy> GroupNormOps for Autodiff<B, C> {
     fn group_norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -99,23 +105,13 @@ impl<B: GroupNormOps, C: CheckpointStrategy> GroupNormOps for Autodiff<B, C> {
             }
         }
     }
-
-    fn group_norm_backward(
-        _x: FloatTensor<Self>,
-        _gamma: FloatTensor<Self>,
-        _beta: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-        _settings: Settings,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("gradients are of the first order, and found by the inner backend")
-    }
 }
 
 /// The node in the graph.
 #[derive(Debug)]
 struct GroupNorm;
 
-impl<B: GroupNormOps> Backward<B, 3> for GroupNorm {
+impl<B: GroupNormGradients> Backward<B, 3> for GroupNorm {
     /// x, gamma and beta.
     type State = ([FloatTensor<B>; 3], Settings);
 

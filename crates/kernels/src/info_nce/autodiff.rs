@@ -21,7 +21,7 @@ pub(crate) struct Pairing {
     pub(super) with_key_gradient: bool,
 }
 
-/// The operation, and the part of its gradient that the forward pass doesn't know yet.
+/// The operation.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait InfoNceOps: Backend {
     /// Loss, hits, candidates and the logarithm to base 2 of the sum of exponentials, `[queries, 1]` each;
@@ -40,7 +40,11 @@ pub(crate) trait InfoNceOps: Backend {
         FloatTensor<Self>,
         FloatTensor<Self>,
     );
+}
 
+/// The part of the gradient of [`InfoNceOps::info_nce_forward`] that the forward pass doesn't know yet; nothing
+/// differentiates it once more.
+pub(crate) trait InfoNceGradient: InfoNceOps {
     /// The gradient of the keys, from that of the losses.
     #[allow(clippy::too_many_arguments)]
     fn info_nce_keys_backward(
@@ -96,7 +100,7 @@ struct KeyState<B: Backend> {
     log_sum: FloatTensor<B>,
 }
 
-impl<B: InfoNceOps, C: CheckpointStrategy> InfoNceOps for Autodiff<B, C> {
+impl<B: InfoNceGradient, C: CheckpointStrategy> InfoNceOps for Autodiff<B, C> {
     fn info_nce_forward(
         queries: FloatTensor<Self>,
         keys: FloatTensor<Self>,
@@ -145,26 +149,13 @@ impl<B: InfoNceOps, C: CheckpointStrategy> InfoNceOps for Autodiff<B, C> {
             constant(slopes),
         )
     }
-
-    fn info_nce_keys_backward(
-        _queries: FloatTensor<Self>,
-        _keys: FloatTensor<Self>,
-        _asked: FloatTensor<Self>,
-        _others: FloatTensor<Self>,
-        _pairing: Pairing,
-        _loss: FloatTensor<Self>,
-        _log_sum: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
-        unreachable!("gradients are of the first order, and found by the inner backend")
-    }
 }
 
 /// The node in the graph.
 #[derive(Debug)]
 struct InfoNce;
 
-impl<B: InfoNceOps> Backward<B, 2> for InfoNce {
+impl<B: InfoNceGradient> Backward<B, 2> for InfoNce {
     type State = State<B>;
 
     fn backward(

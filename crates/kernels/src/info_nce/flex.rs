@@ -1,6 +1,6 @@
 //! InfoNCE of the CPU backend.
 
-use super::autodiff::{InfoNceOps, Pairing};
+use super::autodiff::{InfoNceGradient, InfoNceOps, Pairing};
 use super::backward::{Known, keys_backward};
 use super::forward::forward;
 use super::tile::Operands;
@@ -33,7 +33,9 @@ impl InfoNceOps for Flex {
             tensor(slopes, [slope_rows, features]),
         )
     }
+}
 
+impl InfoNceGradient for Flex {
     fn info_nce_keys_backward(
         queries: FlexTensor,
         keys: FlexTensor,

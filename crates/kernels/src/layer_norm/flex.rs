@@ -30,6 +30,7 @@ pub(super) fn normalize(
     ))
 }
 
+/// The operation, where it has a fused version.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait LayerNormOps: Backend {
     fn layer_norm_forward(
@@ -38,8 +39,11 @@ pub(crate) trait LayerNormOps: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+}
 
-    /// The gradients of `x`, `gamma` and `beta`.
+/// The gradients of [`LayerNormOps::layer_norm_forward`], which nothing differentiates once more.
+pub(crate) trait LayerNormGradients: LayerNormOps {
+    /// Those of `x`, `gamma` and `beta`.
     fn layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -60,7 +64,9 @@ impl LayerNormOps for Flex {
         let affine = [&gamma, &beta].map(values);
         tensor(forward::forward(values(&x), affine, epsilon), shape)
     }
+}
 
+impl LayerNormGradients for Flex {
     fn layer_norm_backward(
         x: FlexTensor,
         gamma: FlexTensor,
@@ -76,7 +82,7 @@ impl LayerNormOps for Flex {
     }
 }
 
-impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
+impl<B: LayerNormGradients, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -95,22 +101,13 @@ impl<B: LayerNormOps, C: CheckpointStrategy> LayerNormOps for Autodiff<B, C> {
             }
         }
     }
-
-    fn layer_norm_backward(
-        _x: FloatTensor<Self>,
-        _gamma: FloatTensor<Self>,
-        _gradient: FloatTensor<Self>,
-        _epsilon: f64,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        unreachable!("gradients are of the first order, and found by the inner backend")
-    }
 }
 
 /// The node in the graph.
 #[derive(Debug)]
 struct LayerNorm;
 
-impl<B: LayerNormOps> Backward<B, 3> for LayerNorm {
+impl<B: LayerNormGradients> Backward<B, 3> for LayerNorm {
     /// x and gamma.
     type State = ([FloatTensor<B>; 2], f64);
 
