@@ -7,17 +7,33 @@
 /// trains is none of them: it hands over each operation, sleeps, and is woken again. Two such changes for
 /// each of a thousand operations took 3 to 12 % of a step's time.
 ///
-/// Where the pool runs already, on a thread of any pool, or without the feature `flex`, it does nothing. Another thread that hands tasks to the
-/// pool while this one waits for it must not be told to use one thread alone: nobody would do the work.
-pub fn join_thread_pool() {
+/// Returns whether the calling thread has become one of them. It has not where the pool runs already, which is as good, if
+/// slower; on a thread of any pool, that one among them; and without the feature `flex`.
+///
+/// Another thread that hands tasks to the pool while this one waits for it must not be told to use one thread alone:
+/// nobody would do the work.
+///
+/// # Panics
+/// If the system starts no more threads. rayon has no pool then, nor gets one later: the first operation would
+/// panic, and say less.
+pub fn join_thread_pool() -> bool {
     #[cfg(feature = "flex")]
     {
         if rayon::current_thread_index().is_some() {
             // A thread can't be in two pools, and rayon would have no global one ever after.
-            return;
+            return false;
         }
         let pool = rayon::ThreadPoolBuilder::new().use_current_thread();
-        // A pool that somebody has started before is as good, if slower.
-        let _ = pool.build_global();
+        match pool.build_global() {
+            Ok(()) => true,
+            Err(error) => match std::error::Error::source(&error) {
+                None => false,
+                Some(error) => panic!(
+                    "can't start a thread for each core: {error}; the variable RAYON_NUM_THREADS asks for fewer"
+                ),
+            },
+        }
     }
+    #[cfg(not(feature = "flex"))]
+    false
 }
