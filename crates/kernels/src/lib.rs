@@ -64,6 +64,8 @@ mod rows;
 mod scratch;
 #[cfg(feature = "flex")]
 mod sigmoid;
+#[cfg(feature = "flex")]
+mod simd;
 mod threads;
 #[cfg(feature = "flex")]
 mod transpose;

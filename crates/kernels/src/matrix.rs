@@ -33,6 +33,28 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// # Panics
+    /// If a value of the matrix lies beyond the end of the slice.
+    pub(crate) fn check(&self) {
+        let Self {
+            rows,
+            columns,
+            row_stride,
+            column_stride,
+            ..
+        } = *self;
+        let reach = match [rows, columns] {
+            [0, _] | [_, 0] => 0,
+            _ => (rows - 1) * row_stride + (columns - 1) * column_stride + 1,
+        };
+        assert!(
+            reach <= self.data.len(),
+            "a matrix of [{rows}, {columns}] with strides [{row_stride}, {column_stride}] reaches over {reach} values, \
+             got {}",
+            self.data.len()
+        );
+    }
+
     pub(crate) fn rows(self, range: Range<usize>) -> Self {
         assert!(
             range.end <= self.rows,

@@ -5,7 +5,8 @@
 //! does (52 against 180 GFLOP/s on one core of a Sapphire Rapids Xeon, rustc 1.95).
 
 use crate::matrix::Matrix;
-use pulp::{Arch, Simd, WithSimd};
+use crate::simd::arch;
+use pulp::{Simd, WithSimd};
 
 /// The length of columns is a multiple of this: a whole number of the widest vectors.
 pub(crate) const LANE_MULTIPLE: usize = 16;
@@ -23,7 +24,10 @@ pub(crate) enum Onto {
 ///
 /// Columns of `left` and `destination` lie one after the other. Those of `destination` are as many as
 /// those of `right`, and all are as long as `left` has room for: a multiple of [`LANE_MULTIPLE`].
-/// Either the rows or the columns of `right` must be without gaps.
+/// Either the rows or the columns of `right` must be without gaps. Where it has no rows, the product is zeros.
+///
+/// # Panics
+/// If the shapes don't fit together, or a value of `right` lies beyond its slice.
 pub(crate) fn product(
     destination: &mut [f32],
     onto: Onto,
@@ -31,7 +35,10 @@ pub(crate) fn product(
     right: Matrix,
     factor: f32,
 ) {
-    if destination.is_empty() || right.rows == 0 {
+    if right.rows == 0 {
+        if onto == Onto::Nothing {
+            destination.fill(0.0);
+        }
         return;
     }
     let height = left.len() / right.rows;
@@ -45,6 +52,10 @@ pub(crate) fn product(
 
 /// As [`product`], where the columns of `destination` begin `stride` values apart: a multiple of
 /// [`LANE_MULTIPLE`] too.
+///
+/// # Panics
+/// As [`product`]; and if `right` has no rows and the product is not added, since nothing tells then how long
+/// columns are.
 pub(crate) fn product_apart(
     destination: &mut [f32],
     stride: usize,
@@ -53,9 +64,14 @@ pub(crate) fn product_apart(
     right: Matrix,
     factor: f32,
 ) {
-    if right.columns == 0 || right.rows == 0 {
+    if right.rows == 0 {
+        assert_eq!(onto, Onto::Sum, "a product over nothing has no height");
         return;
     }
+    if right.columns == 0 {
+        return;
+    }
+    right.check();
     let height = left.len() / right.rows;
     assert_eq!(
         height * right.rows,
@@ -79,7 +95,7 @@ pub(crate) fn product_apart(
         right.row_stride,
         right.column_stride
     );
-    Arch::new().dispatch(Product {
+    arch().dispatch(Product {
         destination: &mut destination[..reach],
         stride,
         onto,
@@ -219,6 +235,7 @@ fn add_step<S: Simd, const R: usize, const C: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::for_each_arch;
     use proptest::prelude::*;
 
     proptest! {
@@ -234,8 +251,7 @@ mod tests {
             let value = |i: usize| ((i * 2_654_435_761 % 1000) as f32 - 500.0) / 500.0;
             let left: Vec<f32> = (0..height * depth).map(value).collect();
             let right: Vec<f32> = (7..7 + depth * columns).map(value).collect();
-            let mut got: Vec<f32> = (3..3 + height * columns).map(value).collect();
-            let before = got.clone();
+            let before: Vec<f32> = (3..3 + height * columns).map(value).collect();
 
             let view = if by_rows {
                 Matrix::by_columns(&right, columns, depth).transposed()
@@ -243,19 +259,54 @@ mod tests {
                 Matrix::by_columns(&right, depth, columns)
             };
             let onto = if adds { Onto::Sum } else { Onto::Nothing };
-            product(&mut got, onto, &left, view, 0.5);
+            for_each_arch(|arch| {
+                let mut got = before.clone();
+                product(&mut got, onto, &left, view, 0.5);
 
-            for (i, (&got, &before)) in got.iter().zip(&before).enumerate() {
-                let (row, column) = (i % height, i / height);
-                let sum: f64 = (0..depth)
-                    .map(|k| {
-                        let right = right[if by_rows { k * columns + column } else { column * depth + k }];
-                        f64::from(left[k * height + row]) * f64::from(right)
-                    })
-                    .sum();
-                let expected = 0.5 * sum + if adds { f64::from(before) } else { 0.0 };
-                prop_assert!((f64::from(got) - expected).abs() < 1e-5, "{got}, expected {expected}");
-            }
+                for (i, (&got, &before)) in got.iter().zip(&before).enumerate() {
+                    let (row, column) = (i % height, i / height);
+                    let sum: f64 = (0..depth)
+                        .map(|k| {
+                            let right = right[if by_rows { k * columns + column } else { column * depth + k }];
+                            f64::from(left[k * height + row]) * f64::from(right)
+                        })
+                        .sum();
+                    let expected = 0.5 * sum + if adds { f64::from(before) } else { 0.0 };
+                    assert!((f64::from(got) - expected).abs() < 1e-5, "{got}, expected {expected}, {arch:?}");
+                }
+            });
         }
+    }
+
+    #[test]
+    fn a_product_over_nothing_is_zeros() {
+        let nothing = Matrix::by_columns(&[], 0, 3);
+        let mut got = [7.0; 3 * LANE_MULTIPLE];
+        product(&mut got, Onto::Sum, &[], nothing, 1.0);
+        assert_eq!(got, [7.0; 3 * LANE_MULTIPLE]);
+        product(&mut got, Onto::Nothing, &[], nothing, 1.0);
+        assert_eq!(got, [0.0; 3 * LANE_MULTIPLE]);
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches over 6 values, got 5")]
+    fn a_right_side_that_is_not_all_there_is_refused() {
+        let right = Matrix {
+            data: &[1.0; 5],
+            rows: 3,
+            columns: 2,
+            row_stride: 2,
+            column_stride: 1,
+        };
+        let left = [1.0; 3 * LANE_MULTIPLE];
+        product(&mut [0.0; 2 * LANE_MULTIPLE], Onto::Sum, &left, right, 1.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "the shapes of a matrix product must fit")]
+    fn a_destination_of_another_width_is_refused() {
+        let right = Matrix::by_columns(&[1.0; 6], 3, 2);
+        let left = [1.0; 3 * LANE_MULTIPLE];
+        product(&mut [0.0; 3 * LANE_MULTIPLE], Onto::Sum, &left, right, 1.0);
     }
 }

@@ -1,11 +1,21 @@
 //! Tiles of rows that have a value per query.
 
-use pulp::{Arch, Simd, WithSimd};
+use crate::product::LANE_MULTIPLE;
+use crate::simd::arch;
+use pulp::{Simd, WithSimd};
 
 /// `row *= factor` for each of `rows`, value by value. A row is as long as `factor`, which is a multiple of
 /// the widest vectors.
 pub(crate) fn scale_rows(rows: &mut [f32], factor: &[f32]) {
-    Arch::new().dispatch(ScaleRows { rows, factor });
+    assert!(
+        !factor.is_empty()
+            && factor.len().is_multiple_of(LANE_MULTIPLE)
+            && rows.len().is_multiple_of(factor.len()),
+        "rows of {} factors in {} values",
+        factor.len(),
+        rows.len()
+    );
+    arch().dispatch(ScaleRows { rows, factor });
 }
 
 struct ScaleRows<'a> {

@@ -19,6 +19,7 @@ pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::for_each_arch;
     use crate::vectors::map;
     use pulp::{Arch, WithSimd};
 
@@ -39,31 +40,39 @@ mod tests {
         }
     }
 
-    fn sigmoids(x: &[f32]) -> Vec<f32> {
+    fn sigmoids(arch: Arch, x: &[f32]) -> Vec<f32> {
         let mut values = x.to_vec();
-        Arch::new().dispatch(Sigmoid(x, &mut values));
+        arch.dispatch(Sigmoid(x, &mut values));
         values
     }
 
     #[test]
     fn a_sigmoid_is_that_of_double_precision() {
         let x: Vec<f32> = (-80_000..=80_000).map(|i| i as f32 * 1e-3).collect();
-        let mut checked = 0;
-        for (&x, got) in x.iter().zip(sigmoids(&x)) {
-            let expected = 1.0 / (1.0 + (-f64::from(x)).exp());
-            let error = (f64::from(got) / expected - 1.0).abs();
-            // log2(e) and its product with x are rounded to f32.
-            let rounded = 1.2e-7 * f64::from(x.abs());
-            assert!(error < 4e-7 + rounded, "at {x}: relative error {error}");
-            checked += 1;
-        }
-        assert_eq!(checked, 160_001);
+        for_each_arch(|arch| {
+            let mut checked = 0;
+            for (&x, got) in x.iter().zip(sigmoids(arch, &x)) {
+                let expected = 1.0 / (1.0 + (-f64::from(x)).exp());
+                let error = (f64::from(got) / expected - 1.0).abs();
+                // log2(e) and its product with x are rounded to f32.
+                let rounded = 1.2e-7 * f64::from(x.abs());
+                assert!(
+                    error < 4e-7 + rounded,
+                    "at {x}: relative error {error}, {arch:?}"
+                );
+                checked += 1;
+            }
+            assert_eq!(checked, 160_001);
+        });
     }
 
     #[test]
     fn far_out_there_is_nothing_or_all_and_what_is_no_number_stays_none() {
-        let values = sigmoids(&[f32::NEG_INFINITY, -200.0, 200.0, f32::INFINITY, f32::NAN]);
-        assert_eq!(values[..4], [0.0, 0.0, 1.0, 1.0]);
-        assert!(values[4].is_nan());
+        for_each_arch(|arch| {
+            let x = [f32::NEG_INFINITY, -200.0, 200.0, f32::INFINITY, f32::NAN];
+            let values = sigmoids(arch, &x);
+            assert_eq!(values[..4], [0.0, 0.0, 1.0, 1.0]);
+            assert!(values[4].is_nan());
+        });
     }
 }

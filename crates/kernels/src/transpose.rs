@@ -1,6 +1,8 @@
 //! Rows that become columns, eight by eight in registers.
 
 use crate::matrix::Matrix;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::arch;
 
 /// Rows and columns of a block: a vector of 256 bits.
 const SIDE: usize = 8;
@@ -12,6 +14,9 @@ type Block = [[f32; SIDE]; SIDE];
 
 /// Writes `factor` times a matrix whose rows lie without gaps column after column, each column `height` long.
 /// What is below the last row stays as it was.
+///
+/// # Panics
+/// If the matrix's values are not all there, or `destination` is not as many columns.
 pub(crate) fn write_columns(matrix: Matrix, factor: f32, height: usize, destination: &mut [f32]) {
     assert!(
         matrix.column_stride == 1 && matrix.rows <= height,
@@ -19,6 +24,16 @@ pub(crate) fn write_columns(matrix: Matrix, factor: f32, height: usize, destinat
         matrix.rows,
         matrix.column_stride
     );
+    matrix.check();
+    assert_eq!(
+        destination.len(),
+        height * matrix.columns,
+        "values of {} columns of {height}",
+        matrix.columns
+    );
+    if destination.is_empty() {
+        return;
+    }
     let write = Write {
         matrix,
         factor,
@@ -26,9 +41,10 @@ pub(crate) fn write_columns(matrix: Matrix, factor: f32, height: usize, destinat
         destination,
     };
     #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        simd.vectorize(x86::With(write, simd));
-        return;
+    match arch() {
+        pulp::Arch::V4(simd) => return simd.vectorize(x86::With(write, *simd)),
+        pulp::Arch::V3(simd) => return simd.vectorize(x86::With(write, simd)),
+        _ => {}
     }
     write.each_block(|rows| std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j])));
 }
@@ -128,6 +144,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::for_each_arch;
     use proptest::prelude::*;
 
     proptest! {
@@ -141,16 +158,38 @@ mod tests {
             let stride = columns + gap;
             let data: Vec<f32> = (0..rows * stride).map(|i| i as f32).collect();
             let height = rows + below;
-            let mut destination = vec![-1.0; height * columns];
             let matrix = Matrix { data: &data, rows, columns, row_stride: stride, column_stride: 1 };
-            if height > 0 {
+            for_each_arch(|arch| {
+                let mut destination = vec![-1.0; height * columns];
                 write_columns(matrix, 0.5, height, &mut destination);
-            }
-            for (place, &value) in destination.iter().enumerate() {
-                let [j, i] = [place / height, place % height];
-                let expected = if i < rows { 0.5 * (i * stride + j) as f32 } else { -1.0 };
-                prop_assert_eq!(value, expected);
-            }
+                for (place, &value) in destination.iter().enumerate() {
+                    let [j, i] = [place / height, place % height];
+                    let expected = if i < rows { 0.5 * (i * stride + j) as f32 } else { -1.0 };
+                    assert_eq!(value, expected, "row {i} of column {j}, {arch:?}");
+                }
+            });
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "values of 3 columns of 4")]
+    fn a_destination_that_is_too_short_is_refused() {
+        let matrix = Matrix::by_columns(&[1.0; 12], 3, 4).transposed();
+        write_columns(matrix, 1.0, 4, &mut [0.0; 11]);
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "a matrix of [4, 3] with strides [3, 1] reaches over 12 values, got 11"
+    )]
+    fn a_matrix_that_is_not_all_there_is_refused() {
+        let matrix = Matrix {
+            data: &[1.0; 11],
+            rows: 4,
+            columns: 3,
+            row_stride: 3,
+            column_stride: 1,
+        };
+        write_columns(matrix, 1.0, 4, &mut [0.0; 12]);
     }
 }

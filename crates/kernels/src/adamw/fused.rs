@@ -2,11 +2,12 @@
 
 use super::Factors;
 use crate::backend::{contiguous, is_fused, mutable, values};
+use crate::simd::arch;
 use crate::vectors;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Values that a thread takes at a time. With fewer than two such shares there is one thread.
@@ -40,7 +41,7 @@ fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
 /// `states` are the parameter and its moments.
 fn update(factors: &Factors, gradient: &[f32], states: [&mut [f32]; 3]) {
     let update = |gradient: &[f32], states: [&mut [f32]; 3]| {
-        Arch::new().dispatch(Update {
+        arch().dispatch(Update {
             factors: *factors,
             gradient,
             states,

@@ -5,7 +5,8 @@
 
 use crate::exponential::exp2;
 use crate::rows::scale_rows;
-use pulp::{Arch, Simd, WithSimd};
+use crate::simd::arch;
+use pulp::{Simd, WithSimd};
 
 /// What is known of each query's softmax after some of the keys (Milakov & Gimelshein 2018). In powers
 /// of two: the scores are logarithms to base 2.
@@ -26,7 +27,7 @@ impl Running<'_> {
 
     /// Goes on with more keys: their scores become weights `2^(score - max)`.
     pub(super) fn absorb(&mut self, scores: &mut [f32]) {
-        Arch::new().dispatch(Absorb {
+        arch().dispatch(Absorb {
             scores,
             running: self,
         });
@@ -46,7 +47,7 @@ pub(super) fn weights_and_score_gradients(
     log_sum: &[f32],
     delta: &[f32],
 ) {
-    Arch::new().dispatch(ScoreGradients {
+    arch().dispatch(ScoreGradients {
         scores,
         gradients,
         log_sum,
@@ -56,7 +57,7 @@ pub(super) fn weights_and_score_gradients(
 
 /// `sums += sum over rows of a * b`.
 pub(super) fn add_column_products(a: &[f32], b: &[f32], sums: &mut [f32]) {
-    Arch::new().dispatch(ColumnProducts { a, b, sums });
+    arch().dispatch(ColumnProducts { a, b, sums });
 }
 
 struct Absorb<'a, 'b> {

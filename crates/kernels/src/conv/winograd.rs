@@ -5,7 +5,8 @@ use super::signal::Signal;
 use crate::matrix::Matrix;
 use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
-use pulp::{Arch, Simd, WithSimd};
+use crate::simd::arch;
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Products of a pair of outputs.
@@ -90,7 +91,7 @@ impl Pairs<'_> {
                 let channels = first..self.x.channels.min(first + channels_at_once);
                 let depth = channels.len();
                 let weights = &mut weights[..PRODUCTS * width * depth];
-                Arch::new().dispatch(Kernels {
+                arch().dispatch(Kernels {
                     pairs: self,
                     outputs: outputs.clone(),
                     channels: channels.clone(),
@@ -100,7 +101,7 @@ impl Pairs<'_> {
                 let mut sums = &mut *sums;
                 for tile in tiles {
                     let panel = &mut panel[..PRODUCTS * tile.height * depth];
-                    Arch::new().dispatch(Pack {
+                    arch().dispatch(Pack {
                         pairs: self,
                         tile,
                         channels: channels.clone(),
@@ -123,7 +124,7 @@ impl Pairs<'_> {
             let mut sums = &*sums;
             for tile in tiles {
                 let part = sums.split_off(..PRODUCTS * tile.height * width);
-                Arch::new().dispatch(Unpack {
+                arch().dispatch(Unpack {
                     pairs: self,
                     tile,
                     outputs: outputs.clone(),

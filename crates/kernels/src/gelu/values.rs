@@ -2,12 +2,13 @@
 
 use crate::blocks::{BLOCK_VALUES, filled, update as update_blocks};
 use crate::error_function::normal_distribution;
+use crate::simd::arch;
 use crate::vectors::{map, update};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// `y = x P(x)`
 pub(super) fn forward(x: &[f32]) -> Vec<f32> {
-    let arch = Arch::new();
+    let arch = arch();
     filled(
         x.len(),
         BLOCK_VALUES,
@@ -27,7 +28,7 @@ pub(super) fn forward(x: &[f32]) -> Vec<f32> {
 /// x' = (P(x) + x exp(-x^2 / 2) / sqrt(2 pi)) y'
 /// ```
 pub(super) fn backward(x: &[f32], gradient: &mut [f32]) {
-    let arch = Arch::new();
+    let arch = arch();
     update_blocks(gradient, BLOCK_VALUES, &mut [], 0, &|range, gradient, _| {
         arch.dispatch(Backward {
             x: &x[range],

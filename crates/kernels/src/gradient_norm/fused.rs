@@ -1,11 +1,12 @@
 //! Norms and scaling on the CPU.
 
 use crate::backend::{contiguous, is_fused, mutable, tensor, values};
+use crate::simd::arch;
 use crate::vectors;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Values that a thread takes at a time. With fewer than two such shares there is one thread.
@@ -18,7 +19,7 @@ pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
 pub(super) fn squared_norm<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     let x = primitive(x);
     let x = values(&x);
-    let of_share = |x: &[f32]| Arch::new().dispatch(Squares(x));
+    let of_share = |x: &[f32]| arch().dispatch(Squares(x));
     let sum: f64 = if x.len() < 2 * SHARE {
         x.chunks(SHARE).map(of_share).sum()
     } else {
@@ -35,7 +36,7 @@ pub(super) fn scale<const D: usize>(x: Tensor<D>, factor: f32) -> Tensor<D> {
     }
     let mut x = primitive(x);
     let values = mutable(&mut x);
-    let scale = |values: &mut [f32]| Arch::new().dispatch(Scale { values, factor });
+    let scale = |values: &mut [f32]| arch().dispatch(Scale { values, factor });
     if values.len() < 2 * SHARE {
         scale(values);
     } else {

@@ -4,8 +4,9 @@ use super::{Activation, Settings};
 use crate::blocks::{total, update as update_blocks};
 use crate::moments::Moments;
 use crate::sigmoid::sigmoid;
+use crate::simd::arch;
 use crate::vectors::{sums as sum, update, update_and_sum};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Makes of the gradient of the output that of `x`; returns those of gamma and beta.
 ///
@@ -25,7 +26,7 @@ pub(super) fn backward(
     let mut sums = vec![0.0; batch * channels * 2];
     if !x.is_empty() {
         let rows = channels / settings.groups;
-        let arch = Arch::new();
+        let arch = arch();
         update_blocks(
             gradient,
             rows * frames,

@@ -4,8 +4,9 @@ use super::{Activation, Settings};
 use crate::blocks::{BLOCK_VALUES, filled};
 use crate::moments::Moments;
 use crate::sigmoid::sigmoid;
+use crate::simd::arch;
 use crate::vectors::map;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 pub(super) fn forward(
@@ -19,7 +20,7 @@ pub(super) fn forward(
     }
     // Whole rows, so that gamma and beta change between vectors only.
     let block = frames * BLOCK_VALUES.div_ceil(frames);
-    let arch = Arch::new();
+    let arch = arch();
     filled(
         x.len(),
         block,

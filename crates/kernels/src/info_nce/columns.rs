@@ -5,7 +5,8 @@
 
 use crate::exponential::exp2;
 use crate::rows::scale_rows;
-use pulp::{Arch, Simd, WithSimd};
+use crate::simd::arch;
+use pulp::{Simd, WithSimd};
 
 /// What is known of each query's negatives after some of the keys. Scores are logarithms to base 2.
 pub(super) struct Running<'a> {
@@ -39,7 +40,7 @@ impl Running<'_> {
     /// Goes on with more keys: their scores become weights `2^(score - reference)`, 0 where the mark isn't
     /// negative.
     pub(super) fn absorb(&mut self, scores: &mut [f32], marks: &[f32]) {
-        Arch::new().dispatch(Absorb {
+        arch().dispatch(Absorb {
             scores,
             marks,
             running: self,
@@ -58,7 +59,7 @@ impl Running<'_> {
 /// From scores to slopes: `factor * 2^(score - log_sum)`, or 0 where the mark isn't negative. The last two
 /// have a value per query.
 pub(super) fn slopes(scores: &mut [f32], marks: &[f32], log_sum: &[f32], factor: &[f32]) {
-    Arch::new().dispatch(Slopes {
+    arch().dispatch(Slopes {
         scores,
         marks,
         log_sum,

@@ -2,8 +2,9 @@
 
 use crate::blocks::{total, update as update_blocks};
 use crate::moments::Moments;
+use crate::simd::arch;
 use crate::vectors::{sums as sum, update};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// At most so many sums are made of each gradient of gamma and beta, by so many parts of the tokens.
 /// They depend on the number of tokens alone, and so does the result.
@@ -33,7 +34,7 @@ pub(super) fn backward(
     let tokens_each = tokens.div_ceil(MAX_PARTS).max(LEAST_TOKENS);
     let parts = tokens.div_ceil(tokens_each);
     let mut sums = vec![0.0; parts * 2 * features];
-    let arch = Arch::new();
+    let arch = arch();
     update_blocks(
         gradient,
         tokens_each * features,

@@ -2,8 +2,9 @@
 
 use crate::blocks::{BLOCK_VALUES, filled};
 use crate::moments::Moments;
+use crate::simd::arch;
 use crate::vectors::map;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 pub(super) fn forward(x: &[f32], affine: [&[f32]; 2], epsilon: f64) -> Vec<f32> {
     if x.is_empty() {
@@ -11,7 +12,7 @@ pub(super) fn forward(x: &[f32], affine: [&[f32]; 2], epsilon: f64) -> Vec<f32> 
     }
     let features = affine[0].len();
     let block = features * BLOCK_VALUES.div_ceil(features);
-    let arch = Arch::new();
+    let arch = arch();
     filled(
         x.len(),
         block,

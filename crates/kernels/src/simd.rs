@@ -1,0 +1,38 @@
+//! Which vectors the fused operations calculate with.
+
+use pulp::Arch;
+
+/// The widest that the machine has; in tests, those whose turn it is in [`for_each_arch`].
+#[inline(always)]
+pub(crate) fn arch() -> Arch {
+    #[cfg(test)]
+    if let Some(arch) = CHOSEN.get() {
+        return arch;
+    }
+    Arch::new()
+}
+
+#[cfg(test)]
+thread_local! {
+    static CHOSEN: std::cell::Cell<Option<Arch>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `work` once for each set of instructions that the machine has, single values first. It runs in a pool of one
+/// thread, to which all tasks go that it hands out.
+#[cfg(test)]
+pub(crate) fn for_each_arch(work: impl Fn(Arch) + Sync) {
+    let mut all = vec![Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    all.push(Arch::new());
+    all.dedup_by_key(|arch| std::mem::discriminant(arch));
+    for arch in all {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .start_handler(move |_| CHOSEN.set(Some(arch)));
+        pool.build().expect("a thread").install(|| work(arch));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! Every operation by every set of instructions that the machine has.
+
+use super::for_each_arch;
+use crate::{AdamWStep, Contrast, Conv1dOptions};
+use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+
+/// An operation of some values, whose shapes it knows.
+type Operation<'a> = &'a (dyn Fn(Vec<Tensor<1>>) -> Tensor<1> + Sync);
+
+/// Values between -1 and 1.
+fn values(count: usize, seed: usize) -> Tensor<1> {
+    let value = |i: usize| ((i + 7919 * seed) * 2_654_435_761 % 100_003) as f32 / 50_001.5 - 1.0;
+    let values: Vec<f32> = (0..count).map(value).collect();
+    Tensor::from_data(TensorData::new(values, [count]), &Device::flex())
+}
+
+fn numbers(tensor: Tensor<1>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// The output, and the gradients of all operands.
+fn run(operation: Operation, counts: &[usize], dtype: DType) -> Vec<Vec<f64>> {
+    let operand = |(seed, &count): (usize, &usize)| {
+        let values = values(count, seed).cast(dtype);
+        values.autodiff().require_grad()
+    };
+    let operands: Vec<_> = counts.iter().enumerate().map(operand).collect();
+    let output = operation(operands.clone());
+    let slopes = values(output.dims()[0], counts.len())
+        .cast(dtype)
+        .autodiff();
+    let gradients = (output.clone() * slopes).sum().backward();
+    let of_operands = operands.iter().map(|operand| operand.grad(&gradients));
+    let mut results = vec![numbers(output.inner())];
+    results.extend(of_operands.map(|gradient| numbers(gradient.expect("a gradient"))));
+    results
+}
+
+/// In double precision there are Burn's operations alone.
+fn assert_like_burn(operation: Operation, counts: &[usize]) {
+    let expected = run(operation, counts, DType::F64);
+    assert_close(|| run(operation, counts, DType::F32), &expected);
+}
+
+/// Equal up to 1e-5 of the largest value, and more than one set of instructions.
+fn assert_close(run: impl Fn() -> Vec<Vec<f64>> + Sync, expected: &[Vec<f64>]) {
+    for_each_arch(|arch| {
+        let got = run();
+        assert_eq!(got.len(), expected.len());
+        for (which, (got, expected)) in got.iter().zip(expected).enumerate() {
+            assert_eq!(got.len(), expected.len(), "result {which}");
+            let largest = expected.iter().fold(0.1_f64, |max, x| max.max(x.abs()));
+            for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+                assert!(
+                    (got - expected).abs() <= 1e-5 * largest,
+                    "{arch:?}, result {which}, value {i}: {got}, expected {expected}, the largest being {largest}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn each_set_of_instructions_has_its_turn_and_no_other_thread_knows() {
+    let turns = std::sync::atomic::AtomicUsize::new(0);
+    for_each_arch(|chosen| {
+        turns.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let seen = rayon::join(super::arch, super::arch);
+        for seen in [seen.0, seen.1] {
+            assert_eq!(format!("{seen:?}"), format!("{chosen:?}"));
+        }
+    });
+    // An x86-64 of this decade has vectors beside single values.
+    assert!(turns.into_inner() > usize::from(cfg!(target_arch = "x86_64")));
+    let outside = super::arch();
+    assert_eq!(format!("{outside:?}"), format!("{:?}", pulp::Arch::new()));
+}
+
+#[test]
+fn attention_is_that_of_burns_operations() {
+    let (queries, keys) = (77, 150);
+    let hidden: Vec<bool> = (0..2 * keys).map(|i| i % 7 == 3 || i > 280).collect();
+    let hidden = TensorData::new(hidden, [2, keys]);
+    let hidden = Tensor::<2, Bool>::from_data(hidden, &Device::flex());
+    let counts = [queries, keys, keys].map(|tokens| 2 * 3 * tokens * 13);
+    assert_like_burn(
+        &|operands| {
+            let [query, key, value] = operands.try_into().expect("three");
+            let of_heads = |x: Tensor<1>| x.reshape([2, 3, -1, 13]);
+            let [query, key, value] = [query, key, value].map(of_heads);
+            crate::attention(query * 5.0, key, value, Some(hidden.clone())).reshape([-1])
+        },
+        &counts,
+    );
+    assert_like_burn(
+        &|mut operands| {
+            let tokens = operands.remove(0).reshape([2, 50, 3 * 3 * 7]);
+            crate::self_attention(tokens, 3, None).reshape([-1])
+        },
+        &[2 * 50 * 3 * 3 * 7],
+    );
+}
+
+#[test]
+fn convolutions_are_those_of_burn() {
+    // Windows of three frames at stride 1 go two at a time, others don't; rows of every length modulo a vector's.
+    for (c_in, c_out, frames, taps, stride) in
+        [(19, 23, 45, 3, 1), (5, 7, 38, 4, 2), (3, 33, 67, 5, 1)]
+    {
+        let options = Conv1dOptions {
+            stride,
+            padding: [1, 2],
+        };
+        let counts = [2 * c_in * frames, c_out * c_in * taps, c_out];
+        assert_like_burn(
+            &|operands| {
+                let [x, weight, bias] = operands.try_into().expect("three");
+                let x = x.reshape([2, c_in, frames]);
+                let weight = weight.reshape([c_out, c_in, taps]);
+                crate::conv1d(x, weight, Some(bias), options).reshape([-1])
+            },
+            &counts,
+        );
+        assert_like_burn(
+            &|operands| {
+                let [x, weight, bias] = operands.try_into().expect("three");
+                let x = x.reshape([2, c_in, frames]);
+                let weight = weight.reshape([c_in, c_out, taps]);
+                crate::conv_transpose1d(x, weight, Some(bias), options).reshape([-1])
+            },
+            &counts,
+        );
+    }
+}
+
+#[test]
+fn linear_maps_are_those_of_burn() {
+    for (tokens, d_in, d_out) in [(7, 67, 35), (300, 29, 130)] {
+        assert_like_burn(
+            &|operands| {
+                let [x, weight, bias] = operands.try_into().expect("three");
+                let x = x.reshape([tokens, d_in]);
+                let weight = weight.reshape([d_in, d_out]);
+                crate::linear(x, weight, Some(bias)).reshape([-1])
+            },
+            &[tokens * d_in, d_in * d_out, d_out],
+        );
+    }
+}
+
+#[test]
+fn normalisations_and_gelu_are_those_of_burns_operations() {
+    for frames in [1, 15, 53, 2001] {
+        assert_like_burn(
+            &|operands| {
+                let [x, gamma, beta] = operands.try_into().expect("three");
+                let x = x.reshape([2, 6, frames]);
+                crate::group_norm_silu(x, 3, gamma, beta, 1e-2).reshape([-1])
+            },
+            &[2 * 6 * frames, 6, 6],
+        );
+        assert_like_burn(
+            &|operands| {
+                let [x, gamma, beta] = operands.try_into().expect("three");
+                let x = x.reshape([2, 5, frames]);
+                crate::layer_norm(x, gamma, beta, 1e-2).reshape([-1])
+            },
+            &[2 * 5 * frames, frames, frames],
+        );
+        assert_like_burn(
+            &|mut operands| crate::gelu(operands.remove(0) * 4.0),
+            &[7 * frames],
+        );
+    }
+}
+
+#[test]
+fn steps_norms_and_scaling_are_those_of_burns_operations() {
+    let step = AdamWStep {
+        time: 3,
+        learning_rate: 0.01,
+        weight_decay: 0.1,
+        beta_1: 0.9,
+        beta_2: 0.99,
+        epsilon: 1e-8,
+    };
+    for count in [1, 31, 5003] {
+        let run = |dtype| {
+            let [parameter, gradient, mean, square] =
+                [1, 2, 3, 4].map(|seed| values(count, seed).cast(dtype));
+            let factor = values(1, 5).cast(dtype);
+            let norm = crate::squared_norm(gradient.clone());
+            let scaled = crate::scale(gradient.clone(), factor);
+            let moments = [mean, square.abs()];
+            let (moved, [mean, square]) = crate::adamw(step, parameter, gradient, Some(moments));
+            [norm, scaled, moved, mean, square].map(numbers).to_vec()
+        };
+        assert_close(|| run(DType::F32), &run(DType::F64));
+    }
+}
+
+#[test]
+fn info_nce_is_the_definition() {
+    let (queries, keys, features) = (70, 150, 21);
+    let own: Vec<usize> = (0..queries).map(|i| (i * 5 + 3) % keys).collect();
+    let kind = |key: usize| (key % 9) as f32;
+    // -(a - b)^2 + 1/2, which is negative where two whole numbers differ.
+    let asked = own.iter().map(|&own| kind(own));
+    let asked: Vec<f32> = asked.flat_map(|a| [2.0 * a, 0.5 - a * a, -1.0]).collect();
+    let others = (0..keys).map(kind).flat_map(|b| [b, 1.0, b * b]).collect();
+    let exclusion = [(asked, queries), (others, keys)].map(|(side, rows): (Vec<f32>, usize)| {
+        Tensor::<2>::from_data(TensorData::new(side, [rows, 3]), &Device::flex())
+    });
+    let operands = |operands: Vec<Tensor<1>>| {
+        let [queries, keys] = operands.try_into().expect("two");
+        [queries, keys].map(|x: Tensor<1>| x.reshape([-1, features as i32]))
+    };
+    let dense: Operation = &|given| {
+        let [queries, keys] = operands(given);
+        let scores = queries.matmul(keys.transpose()) / 0.3;
+        let [asked, others] = exclusion.clone();
+        let excluded = asked.matmul(others.transpose()).greater_equal_elem(0.0);
+        let places: Vec<i64> = own.iter().map(|&own| own as i64).collect();
+        let places = TensorData::new(places, [own.len(), 1]);
+        let own_scores = scores
+            .clone()
+            .gather(1, Tensor::from_data(places, &Device::flex()));
+        let negatives = scores.exp().mask_fill(excluded, 0.0).sum_dim(1);
+        let sum = negatives + own_scores.clone().exp();
+        (sum.log() - own_scores).reshape([-1])
+    };
+    let counts = [queries * features, keys * features];
+    let expected = run(dense, &counts, DType::F64);
+    let fused: Operation = &|given| {
+        let [queries, keys] = operands(given);
+        let contrast = Contrast {
+            queries,
+            keys,
+            own: own.clone(),
+            exclusion: exclusion.clone(),
+            temperature: 0.3,
+        };
+        crate::info_nce(contrast).loss.reshape([-1])
+    };
+    assert_close(|| run(fused, &counts, DType::F32), &expected);
+}
