@@ -138,6 +138,7 @@ impl Observer for Progress<'_> {
                 }
                 self.loss = value(scalars, "train/loss");
             }
+            Event::Illustrated { .. } => {}
             Event::Validated { step, scalars, .. } => {
                 self.valid_loss = value(scalars, "valid/loss");
                 // A test has no steps.

@@ -172,7 +172,7 @@ impl StageReport {
         let mut picture = None;
         if examples.is_empty() {
             picture = file(&directory.picture(), PNG).ok();
-            // What estimates parameters draws nothing.
+            // For what estimates parameters, nothing may have been held out.
             if state == State::Finished && !stage.is_labelled() {
                 problems.push(match picture {
                     Some(_) => {
@@ -229,9 +229,17 @@ fn examples(directory: &StageDir, problems: &mut Vec<String>) -> Vec<Example> {
             }
             (name, bytes.ok())
         };
-        let pictures = PICTURES.map(|name| kept(name, "png", PNG)).to_vec();
-        let sounds = SOUNDS.map(|name| kept(name, "wav", WAV)).to_vec();
         let note = note(&directory.join(EXAMPLE_NOTE));
+        let is_listed = |name: &str, of: fn(&ExampleNote) -> &[String]| {
+            let mut notes = note.iter();
+            notes.all(|note| of(note).iter().any(|listed| listed == name))
+        };
+        let pictures = PICTURES.into_iter();
+        let pictures = pictures.filter(|name| is_listed(name, |note| &note.pictures));
+        let pictures = pictures.map(|name| kept(name, "png", PNG)).collect();
+        let sounds = SOUNDS.into_iter();
+        let sounds = sounds.filter(|name| is_listed(name, |note| &note.sounds));
+        let sounds = sounds.map(|name| kept(name, "wav", WAV)).collect();
         if let Err(error) = &note {
             problems.push(unreadable(
                 &format!("examples/{place}/{EXAMPLE_NOTE}"),

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use trainer::{Experiment, Origin, Stage};
+use trainer::{ComparedParameter, Experiment, Origin, Setting, Stage};
 
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
@@ -233,7 +233,7 @@ fn examples(stage: &StageReport) -> Markup {
     html! {
         @if !stage.examples.is_empty() {
             h3 { "Examples" }
-            p.soft { (words::pictures(stage.stage)) " Brighter is louder; all but the last have the input's scale. " (words::SOUNDS) }
+            p.soft { (words::pictures(stage.stage)) " Brighter is louder; all but the last have the input's scale. " (words::sounds(stage.stage)) }
             @for example in &stage.examples { (figure_of(example, stage.stage)) }
         }
         @if let Some(picture) = &stage.picture {
@@ -249,13 +249,14 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
     let (name, details) = match &example.note {
         Some(note) => {
             let hidden = match note.hidden_share {
-                0.0 => "nothing hidden".to_owned(),
-                share => format!("{} of its bins hidden", percent(share)),
+                _ if stage.is_labelled() => String::new(),
+                0.0 => ", nothing hidden".to_owned(),
+                share => format!(", {} of its bins hidden", percent(share)),
             };
             (
                 note.name.clone(),
                 format!(
-                    "{:.2} s at {} Hz, {hidden}",
+                    "{:.2} s at {} Hz{hidden}",
                     note.seconds,
                     whole(f64::from(note.sample_rate_hz))
                 ),
@@ -266,19 +267,13 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
             "nothing is known of it".to_owned(),
         ),
     };
-    let shown = |picture: &'static str| match (picture, stage) {
-        ("mask", _) => "what the model saw",
-        ("error", _) => "absolute error",
-        ("reconstruction", Stage::PretrainTransformerContrastive) => "what the model took it for",
-        (other, _) => other,
-    };
     html! {
         figure.example {
             figcaption { (name) " " span.soft { "(" (details) ")" } }
             div.panels {
                 @for (picture, bytes) in &example.pictures {
                     @match bytes {
-                        Some(bytes) => img src=(data_uri("image/png", bytes)) alt=(format!("{}: {}", name, shown(picture)));,
+                        Some(bytes) => img src=(data_uri("image/png", bytes)) alt=(format!("{}: {}", name, words::shown(stage, picture)));,
                         None => div.missing { "The picture of the " (picture) " is missing." }
                     }
                 }
@@ -287,12 +282,46 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
                 @for (sound, bytes) in &example.sounds {
                     @match bytes {
                         Some(bytes) => label {
-                            (sound)
+                            @if stage.is_labelled() { (words::shown(stage, sound)) } @else { (sound) }
                             audio controls preload="metadata" src=(data_uri("audio/wav", bytes)) {}
                         },
                         None => span.soft { "The sound of the " (sound) " is missing." }
                     }
                 }
+            }
+            @if let Some(note) = &example.note {
+                (compared_parameters(&note.parameters))
+            }
+        }
+    }
+}
+
+/// What made a sound beside what was estimated.
+fn compared_parameters(parameters: &[ComparedParameter]) -> Markup {
+    let value = |setting: &Setting, unit: &str| match setting {
+        Setting::Number(number) => format!("{} {unit}", figure(f64::from(*number))),
+        Setting::Class(class) => class.clone(),
+    };
+    html! {
+        @if !parameters.is_empty() {
+            details {
+                summary { "What made it, and what was estimated" }
+                div.scroll { table {
+                    thead { tr {
+                        th.word scope="col" { "Parameter" }
+                        th scope="col" { "Truth" }
+                        th scope="col" { "Estimate" }
+                    } }
+                    tbody {
+                        @for ComparedParameter { name, unit, truth, estimate } in parameters {
+                            tr {
+                                th scope="row" { (name) }
+                                td { (value(truth, unit)) }
+                                td { (value(estimate, unit)) }
+                            }
+                        }
+                    }
+                } }
             }
         }
     }

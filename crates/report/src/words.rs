@@ -222,15 +222,35 @@ pub(crate) fn pictures(stage: Stage) -> &'static str {
         Stage::TrainAutoencoderNomaskFinetune => {
             "The spectrogram, the same once more since nothing is hidden, what the model makes of it, and how far that is off."
         }
+        Stage::FinetuneParametersAutoencoder | Stage::FinetuneParametersTransformer => {
+            "Sounds that no model has learned from. Where the parameters are the embedded synthesizer's: what it makes of the estimates, and how far that spectrogram is off."
+        }
         _ => {
             "The spectrogram, what the model saw of it (hidden patches are grey), what the model makes of it, and how far that is off."
         }
     }
 }
 
-/// How the sound of a reconstruction comes about.
-pub(crate) const SOUNDS: &str =
-    "A spectrogram has no phase: the reconstruction is heard with the phase of the input.";
+/// How the second sound of an example comes about.
+pub(crate) fn sounds(stage: Stage) -> &'static str {
+    match stage.is_labelled() {
+        true => "What is rendered is heard as the synthesizer plays it.",
+        false => {
+            "A spectrogram has no phase: the reconstruction is heard with the phase of the input."
+        }
+    }
+}
+
+/// What a picture or sound of an example is called.
+pub(crate) fn shown(stage: Stage, name: &'static str) -> &'static str {
+    match (name, stage) {
+        ("mask", _) => "what the model saw",
+        ("error", _) => "absolute error",
+        ("reconstruction", Stage::PretrainTransformerContrastive) => "what the model took it for",
+        ("reconstruction", stage) if stage.is_labelled() => "rendered from the estimates",
+        (other, _) => other,
+    }
+}
 
 /// What the losses of a stage that trains are about.
 pub(crate) fn scored(stage: Stage) -> Scored {

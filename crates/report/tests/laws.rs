@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use report::{ReportError, RunReport, State, write_report};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use trainer::{PICTURES, SOUNDS};
 
 /// A run that is written by hand.
 struct Desk(TempDir);
@@ -46,6 +47,23 @@ impl Desk {
         summary["parameter_test"] = parameters(name);
         desk.write(stage, "summary.json", &summary.to_string());
         desk.write(stage, "metrics.jsonl", METRICS);
+        // One that was rendered, and one of a synthesizer that can't be.
+        let compared = json!([
+            {"name": "cutoff_hz", "unit": "Hz", "truth": 1234.5, "estimate": 4321.5},
+            {"name": name, "truth": "sine", "estimate": "square"},
+        ]);
+        for (place, pictures, sounds) in [
+            (0, &["input", "reconstruction", "error"][..], &SOUNDS[..]),
+            (1, &["input"], &["input"]),
+        ] {
+            desk.kept(stage, place, pictures, sounds);
+            let note = json!({
+                "name": name, "seconds": 0.5, "sample_rate_hz": 8000, "hidden_share": 0.0, "pictures": pictures,
+                "sounds": sounds, "parameters": compared,
+            });
+            let path = format!("examples/{place}/example.json");
+            desk.write(stage, &path, &note.to_string());
+        }
         desk
     }
 
@@ -64,8 +82,16 @@ impl Desk {
     }
 
     fn example(&self, stage: &str, place: usize, name: &str) {
+        self.kept(stage, place, &PICTURES, &SOUNDS);
+        let note =
+            json!({"name": name, "seconds": 0.5, "sample_rate_hz": 8000, "hidden_share": 0.45});
+        let path = format!("examples/{place}/example.json");
+        self.write(stage, &path, &note.to_string());
+    }
+
+    fn kept(&self, stage: &str, place: usize, pictures: &[&str], sounds: &[&str]) {
         let directory = format!("examples/{place}");
-        for picture in ["input", "mask", "reconstruction", "error"] {
+        for picture in pictures {
             let path = self
                 .stage(stage)
                 .join(&directory)
@@ -73,16 +99,9 @@ impl Desk {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, b"\x89PNG\r\n\x1a\n...").unwrap();
         }
-        for sound in ["input", "reconstruction"] {
+        for sound in sounds {
             self.write(stage, &format!("{directory}/{sound}.wav"), "RIFF....WAVE");
         }
-        let note =
-            json!({"name": name, "seconds": 0.5, "sample_rate_hz": 8000, "hidden_share": 0.45});
-        self.write(
-            stage,
-            &format!("{directory}/example.json"),
-            &note.to_string(),
-        );
     }
 
     fn report(&self) -> RunReport {
@@ -228,6 +247,9 @@ fn people_find_the_numbers_of_summaries_tests_and_parameters() {
         "0.9688",
         "0.3750",
         "4 classes, 25\u{202f}% by guessing",
+        "kick (0.50 s at 8,000 Hz)",
+        "rendered from the estimates",
+        "4322 Hz",
         "pretrain_autoencoder_mae after step 37, runs/earlier (01234567)",
         "seed = 3",
         "kick (0.50 s at 8,000 Hz, 45\u{202f}% of its bins hidden)",
@@ -262,8 +284,8 @@ fn a_page_asks_for_nothing_but_itself() {
             }
         }
     }
-    // Of five examples, and a link to each of four stages.
-    assert_eq!(references, 5 * (4 + 2) + 4);
+    // Of five examples and two of parameters, and a link to each of four stages.
+    assert_eq!(references, 5 * (4 + 2) + (3 + 2) + (1 + 1) + 4);
     let (_, style) = html.split_once("<style>").unwrap();
     let (style, _) = style.split_once("</style>").unwrap();
     assert!(!style.contains("url(") && !style.contains("@import"));
@@ -275,9 +297,9 @@ fn a_page_asks_for_nothing_but_itself() {
 }
 
 #[test]
-fn every_example_has_two_sounds_and_four_pictures() {
+fn every_example_has_the_sounds_and_pictures_that_its_note_lists() {
     let page = Desk::full("kick").page();
-    assert_eq!(page.all("audio").count(), 5 * 2);
+    assert_eq!(page.all("audio").count(), 5 * 2 + 2 + 1);
     for audio in page.all("audio") {
         assert!(audio.attribute("controls").is_some());
         // "RIFF....WAVE"
@@ -286,7 +308,7 @@ fn every_example_has_two_sounds_and_four_pictures() {
             Some("data:audio/wav;base64,UklGRi4uLi5XQVZF")
         );
     }
-    assert_eq!(page.all("img").count(), 5 * 4);
+    assert_eq!(page.all("img").count(), 5 * 4 + 3 + 1);
     assert!(
         page.all("img")
             .all(|img| !img.attribute("alt").unwrap().is_empty())
@@ -297,8 +319,8 @@ fn every_example_has_two_sounds_and_four_pictures() {
 fn names_are_text_whatever_they_hold() {
     let page = Desk::full(HOSTILE).page();
     assert_eq!(page.all("script").count(), 0);
-    // Three examples, two rows of the test, and a parameter.
-    assert_eq!(page.text.matches(HOSTILE).count(), 3 + 2 + 1);
+    // Three examples, two rows of the test, and a parameter; two examples of parameters, and one of each.
+    assert_eq!(page.text.matches(HOSTILE).count(), 3 + 2 + 1 + 2 + 2);
 }
 
 proptest! {
@@ -306,7 +328,7 @@ proptest! {
     #[test]
     fn any_name_leaves_the_page_whole(name in "\\PC{0,40}") {
         let page = Desk::full(&name).page();
-        prop_assert_eq!(page.all("audio").count(), 10);
+        prop_assert_eq!(page.all("audio").count(), 5 * 2 + 2 + 1);
         prop_assert!(page.text.contains(&name));
     }
 }
@@ -390,7 +412,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
     assert!(page.text.contains("The sound of the input is missing."));
     assert_eq!(
         (page.all("img").count(), page.all("audio").count()),
-        (3 * 4 - 1, 3 * 2 - 1)
+        (3 * 4 - 1 + 3 + 1, 3 * 2 - 1 + 2 + 1)
     );
 }
 
@@ -404,7 +426,7 @@ fn a_run_of_one_picture_shows_that() {
         desk.problems(stage),
         ["It has left one picture of its examples, but none of their sounds."]
     );
-    assert_eq!(desk.page().all("img").count(), 3 * 4 + 1);
+    assert_eq!(desk.page().all("img").count(), 3 * 4 + 1 + 3 + 1);
 }
 
 #[test]

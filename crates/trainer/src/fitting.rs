@@ -14,13 +14,15 @@ use crate::illustration::Illustration;
 use crate::job::Job;
 use crate::memory::{MemoryEstimate, peak_rss_bytes};
 use crate::observe::{Event, MetricsFile, Observer};
-use crate::parameter_test::ParameterTest;
 use crate::prepared::PreparedStage;
 use crate::report::{DryRun, Plan, StageReport, Summary};
 use crate::run_dir::{RunDir, StageDir, StageState};
-use crate::task::{ScoreName, Task};
+use crate::task::{HeldOut, ScoreName, Task};
 use crate::tensorboard::TensorBoard;
 use crate::weights::weights_sha256;
+
+/// Held-out sounds that a stage of parameters leaves at least beside what it makes of them; nothing is drawn on its way.
+const HEARD_EXAMPLES: usize = 3;
 
 /// Tag of the loss that a model has to beat.
 pub const BASELINE_TAG: &str = "valid/baseline_loss";
@@ -75,12 +77,26 @@ impl<T: Task> Job for Fitting<T> {
         let shown = training.pictured_examples.max(1);
         let illustrations = fit.evaluation().illustrate(&self.0, &model, shown)?;
         Illustration::keep(&illustrations, &directory)?;
-        let test = self.test(prepared, &directory, devices)?;
-        if let Some(test) = &test {
+        let shown = shown.max(HEARD_EXAMPLES);
+        let held_out = self.test(prepared, &directory, shown, devices)?;
+        if let Some(HeldOut {
+            test,
+            illustrations,
+        }) = &held_out
+        {
+            Illustration::keep(illustrations, &directory)?;
             let step = progress.step;
             let scalars = test.scalars();
             let scalars = &scalars[..];
             notify(observers, &Event::Logged { step, scalars })?;
+            notify(
+                observers,
+                &Event::Illustrated {
+                    split: "test",
+                    step,
+                    illustrations,
+                },
+            )?;
         }
         let named = |scores: &[(ScoreName, f64)], suffix: &str| {
             let terms = scores.iter().filter(|(name, _)| name != "loss");
@@ -114,7 +130,7 @@ impl<T: Task> Job for Fitting<T> {
             parameters: model.num_params(),
             peak_rss_bytes: peak_rss_bytes(),
             weights_sha256: weights_sha256(&model),
-            parameter_test: test,
+            parameter_test: held_out.map(|held_out| held_out.test),
         };
         summary.write(&directory.summary())?;
         Ok(StageReport::Trained(summary))
@@ -159,8 +175,9 @@ impl<T: Task> Fitting<T> {
         &self,
         prepared: &PreparedStage,
         directory: &StageDir,
+        shown: usize,
         devices: &Devices,
-    ) -> Result<Option<ParameterTest>, TrainerError> {
+    ) -> Result<Option<HeldOut>, TrainerError> {
         if !prepared.stage.is_labelled() {
             return Ok(None);
         }
@@ -168,7 +185,7 @@ impl<T: Task> Fitting<T> {
         let model = best.load_model(self.0.init(&devices.compute))?;
         let mut held_out = prepared.fit(prepared.training(), devices).evaluation();
         held_out.split = Split::Test;
-        self.0.test(&model, &held_out)
+        self.0.test(&model, &held_out, shown)
     }
 }
 

@@ -3,17 +3,19 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use stft_data::{Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramBatch, expm1};
+use stft_data::{DataConfig, Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramBatch, expm1};
 
 use crate::error::TrainerError;
+use crate::listening::ComparedParameter;
 use crate::picture::{Axes, Canvas, Panel, draw_panels};
 use crate::run_dir::StageDir;
 use crate::wav::wav_bytes;
 
-/// Names of an example's pictures, in the order of [`Illustration::panels`]; files are called so, with `.png`.
+/// Names of the pictures that an example may have, in the order of [`Illustration::panels`]; files are called so, with
+/// `.png`.
 pub const PICTURES: [&str; 4] = ["input", "mask", "reconstruction", "error"];
 
-/// Names of an example's sounds; files are called so, with `.wav`.
+/// Names of the sounds that an example may have; files are called so, with `.wav`.
 pub const SOUNDS: [&str; 2] = ["input", "reconstruction"];
 
 /// File with an [`ExampleNote`], beside pictures and sounds.
@@ -30,33 +32,70 @@ pub struct ExampleNote {
     pub sample_rate_hz: u32,
     /// Share of its bins that the model didn't see, padding left out.
     pub hidden_share: f64,
+    /// Names of its pictures, some of [`PICTURES`].
+    #[serde(default = "all_pictures")]
+    pub pictures: Vec<String>,
+    /// Names of its sounds, some of [`SOUNDS`].
+    #[serde(default = "all_sounds")]
+    pub sounds: Vec<String>,
+    /// What made it and what was estimated, where the stage estimates parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<ComparedParameter>,
 }
 
-/// An example with its reconstruction.
+fn all_pictures() -> Vec<String> {
+    PICTURES.map(str::to_owned).to_vec()
+}
+
+fn all_sounds() -> Vec<String> {
+    SOUNDS.map(str::to_owned).to_vec()
+}
+
+/// What a model has made of an example.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What to call it on pictures.
+    pub title: &'static str,
+    /// Normalised, `[bins, frames]`.
+    pub spectrogram: Spectrogram,
+    /// The sound.
+    pub sound: Vec<f32>,
+}
+
+/// What the axes of spectrograms of `bins` by `frames` mean.
+pub(crate) fn spectrogram_axes(config: &DataConfig, bins: usize, frames: usize) -> Axes {
+    let rate = config.clip.sample_rate_hz as f32;
+    Axes {
+        max_hz: rate * (bins - 1) as f32 / config.stft.n_fft as f32,
+        max_s: ((frames - 1) * config.stft.hop_length) as f32 / rate,
+    }
+}
+
+/// An example with its reconstruction, or with what was rendered in its place.
 #[derive(Clone, Debug)]
 pub struct Illustration {
     /// The example's name in its source.
     pub name: String,
     /// Normalised input, `[bins, frames]`.
     pub input: Spectrogram,
-    /// True where the model didn't see the input.
-    pub hidden: Vec<bool>,
-    /// Normalised output of the model.
-    pub reconstruction: Spectrogram,
+    /// True where the model didn't see the input; none where nothing is ever hidden.
+    pub hidden: Option<Vec<bool>>,
+    /// What came of it; none where that can't be drawn and played.
+    pub made: Option<Made>,
     /// Frames that are no padding.
     pub valid_frames: usize,
     /// What the axes mean.
     pub axes: Axes,
     /// The sound itself, mono.
     pub sound: Vec<f32>,
-    /// The reconstruction with the phase of the input.
-    pub reconstructed_sound: Vec<f32>,
     /// Sampling rate of both sounds.
     pub sample_rate_hz: u32,
+    /// What made it and what was estimated, where the stage estimates parameters.
+    pub parameters: Vec<ComparedParameter>,
 }
 
 impl Illustration {
-    /// Puts together the one example in `batch` and its `reconstruction`.
+    /// Puts together the one example in `batch` and its `reconstruction`, which is heard with the phase of the input.
     ///
     /// # Errors
     /// The example's sound can't be read again.
@@ -86,8 +125,6 @@ impl Illustration {
         let mut sound = clip.samples;
         sound.truncate(clip.valid_samples);
         let (bins, frames) = (reconstruction.bins, reconstruction.frames);
-        let config = dataset.config();
-        let rate = config.clip.sample_rate_hz;
         Ok(Self {
             name: dataset.source().name(index),
             input: Spectrogram {
@@ -95,21 +132,27 @@ impl Illustration {
                 bins,
                 frames,
             },
-            hidden: batch.hidden,
-            reconstruction,
+            hidden: Some(batch.hidden),
+            made: Some(Made {
+                title: "reconstruction",
+                spectrogram: reconstruction,
+                sound: reconstructed_sound,
+            }),
             valid_frames: batch.valid_frames[0],
-            axes: Axes {
-                max_hz: rate as f32 * (bins - 1) as f32 / config.stft.n_fft as f32,
-                max_s: ((frames - 1) * config.stft.hop_length) as f32 / rate as f32,
-            },
+            axes: spectrogram_axes(dataset.config(), bins, frames),
             sound,
-            reconstructed_sound,
-            sample_rate_hz: rate,
+            sample_rate_hz: dataset.config().clip.sample_rate_hz,
+            parameters: Vec::new(),
         })
     }
 
-    /// Input, what of it is visible, reconstruction and error, side by side.
+    /// Input, what of it is visible, reconstruction and error, side by side, as far as there are such.
     pub fn panels(&self) -> Vec<Panel> {
+        let named = self.named_panels().into_iter();
+        named.map(|(_, panel)| panel).collect()
+    }
+
+    fn named_panels(&self) -> Vec<(&'static str, Panel)> {
         let valid = |at: usize| at % self.input.frames < self.valid_frames;
         let shown = self.input.values.iter().enumerate();
         let range = shown.filter(|(at, _)| valid(*at)).fold(
@@ -126,34 +169,37 @@ impl Illustration {
             range,
         };
         let input = &self.input.values;
-        let output = &self.reconstruction.values;
-        vec![
-            panel(&format!("input: {}", self.name), range, &|at| {
-                Some(input[at])
-            }),
-            panel("mask (hidden is grey)", range, &|at| {
-                (!self.hidden[at]).then_some(input[at])
-            }),
-            panel("reconstruction", range, &|at| Some(output[at])),
-            panel("absolute error", (0.0, range.1 - range.0), &|at| {
-                Some((output[at] - input[at]).abs())
-            }),
-        ]
+        let [of_input, of_mask, of_reconstruction, of_error] = PICTURES;
+        let title = format!("input: {}", self.name);
+        let mut panels = vec![(of_input, panel(&title, range, &|at| Some(input[at])))];
+        if let Some(hidden) = &self.hidden {
+            let seen = |at: usize| (!hidden[at]).then_some(input[at]);
+            panels.push((of_mask, panel("mask (hidden is grey)", range, &seen)));
+        }
+        if let Some(made) = &self.made {
+            let output = &made.spectrogram.values;
+            let shown = panel(made.title, range, &|at| Some(output[at]));
+            panels.push((of_reconstruction, shown));
+            let error = |at: usize| Some((output[at] - input[at]).abs());
+            let range = (0.0, range.1 - range.0);
+            panels.push((of_error, panel("absolute error", range, &error)));
+        }
+        panels
     }
 
     /// The panels, each on a canvas of its own, with its name.
     pub fn pictures(&self) -> impl Iterator<Item = (&'static str, Canvas)> {
         let draw = |panel| draw_panels(&[vec![panel]], self.axes);
-        std::iter::zip(PICTURES, self.panels().into_iter().map(draw))
+        let named = self.named_panels().into_iter();
+        named.map(move |(name, panel)| (name, draw(panel)))
     }
 
     /// The sounds, each with its name.
-    pub fn sounds(&self) -> [(&'static str, &[f32]); 2] {
+    pub fn sounds(&self) -> impl Iterator<Item = (&'static str, &[f32])> {
         let [input, reconstruction] = SOUNDS;
-        [
-            (input, &self.sound),
-            (reconstruction, &self.reconstructed_sound),
-        ]
+        let made = self.made.iter();
+        std::iter::once((input, &self.sound[..]))
+            .chain(made.map(move |made| (reconstruction, &made.sound[..])))
     }
 
     /// Writes pictures, sounds and [`ExampleNote`] into `directory`, which is made.
@@ -181,15 +227,20 @@ impl Illustration {
 
     fn note(&self) -> ExampleNote {
         let frame = |at: usize| at % self.input.frames;
-        let valid = (0..self.hidden.len()).filter(|at| frame(*at) < self.valid_frames);
+        let is_hidden = self.hidden.as_deref().unwrap_or_default();
+        let valid = (0..is_hidden.len()).filter(|at| frame(*at) < self.valid_frames);
         let (hidden, bins): (usize, usize) = valid.fold((0, 0), |(hidden, bins), at| {
-            (hidden + usize::from(self.hidden[at]), bins + 1)
+            (hidden + usize::from(is_hidden[at]), bins + 1)
         });
+        let panels = self.named_panels().into_iter();
         ExampleNote {
             name: self.name.clone(),
             seconds: self.sound.len() as f64 / f64::from(self.sample_rate_hz),
             sample_rate_hz: self.sample_rate_hz,
             hidden_share: hidden as f64 / bins.max(1) as f64,
+            pictures: panels.map(|(name, _)| name.to_owned()).collect(),
+            sounds: self.sounds().map(|(name, _)| name.to_owned()).collect(),
+            parameters: self.parameters.clone(),
         }
     }
 
@@ -234,18 +285,24 @@ mod tests {
             name: "a/<b>.wav".into(),
             input: spectrogram(1.0),
             // Of 12 valid bins the first frame's three; a hidden bin of padding doesn't count.
-            hidden: (0..bins * frames)
-                .map(|at| [0, 4].contains(&(at % frames)))
-                .collect(),
-            reconstruction: spectrogram(0.5),
+            hidden: Some(
+                (0..bins * frames)
+                    .map(|at| [0, 4].contains(&(at % frames)))
+                    .collect(),
+            ),
+            made: Some(Made {
+                title: "reconstruction",
+                spectrogram: spectrogram(0.5),
+                sound: vec![0.0, 0.25, 2.0],
+            }),
             valid_frames: 4,
             axes: Axes {
                 max_hz: 8.0,
                 max_s: 0.5,
             },
             sound: vec![0.0, 0.5, -0.5],
-            reconstructed_sound: vec![0.0, 0.25, 2.0],
             sample_rate_hz: 6,
+            parameters: Vec::new(),
         };
         let desk = tempfile::tempdir().unwrap();
         illustration.write(&desk.path().join("examples/0")).unwrap();
@@ -259,6 +316,9 @@ mod tests {
                 seconds: 0.5,
                 sample_rate_hz: 6,
                 hidden_share: 0.25,
+                pictures: all_pictures(),
+                sounds: all_sounds(),
+                parameters: Vec::new(),
             }
         );
         for name in PICTURES {

@@ -20,11 +20,13 @@ mod illustration;
 mod job;
 mod labels;
 mod layers;
+mod listening;
 mod magnitude;
 mod memory;
 mod nearest;
 mod network;
 mod observe;
+mod one_sound;
 mod open;
 mod optimizer;
 mod origin;
@@ -63,7 +65,8 @@ pub use exported::{Exported, export};
 pub use feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 pub use fit::{Fit, Fitted};
 pub use fitting::BASELINE_TAG;
-pub use illustration::{EXAMPLE_NOTE, ExampleNote, Illustration, PICTURES, SOUNDS};
+pub use illustration::{EXAMPLE_NOTE, ExampleNote, Illustration, Made, PICTURES, SOUNDS};
+pub use listening::{ComparedParameter, Setting};
 pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use network::{ParameterEstimator, ParameterNetwork};
 pub use observe::{Event, Metric, MetricsFile, Observer};
@@ -82,7 +85,7 @@ pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, StageDir, StageState};
 pub use schedule::LrSchedule;
 pub use sounds::SoundSet;
 pub use stage::Stage;
-pub use task::{ScoreName, Scores, Task};
+pub use task::{HeldOut, ScoreName, Scores, Task};
 pub use tasks::{
     ContrastivePretraining, ParameterEstimation, PatchReconstruction, Scored, SpectralObjective,
     SpectrogramAutoencoder, Trained,

@@ -47,6 +47,15 @@ pub enum Event<'a> {
         /// A few examples to look at and listen to.
         illustrations: &'a [Illustration],
     },
+    /// There are examples to look at and listen to, whose numbers have been logged.
+    Illustrated {
+        /// What tags of pictures and sounds begin with.
+        split: &'static str,
+        /// Steps done.
+        step: u64,
+        /// The examples.
+        illustrations: &'a [Illustration],
+    },
 }
 
 impl Event<'_> {
@@ -56,7 +65,7 @@ impl Event<'_> {
             Self::Logged { step, scalars } | Self::Validated { step, scalars, .. } => {
                 Some((*step, scalars))
             }
-            Self::Started { .. } | Self::Stepped { .. } => None,
+            Self::Started { .. } | Self::Stepped { .. } | Self::Illustrated { .. } => None,
         }
     }
 }
@@ -142,20 +151,26 @@ impl Observer for MetricsFile {
 
 impl Observer for TensorBoard {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
-        let Some((step, scalars)) = event.scalars() else {
-            return Ok(());
-        };
-        for (tag, value) in scalars {
-            self.scalar(tag, step, *value)?;
+        if let Some((step, scalars)) = event.scalars() {
+            for (tag, value) in scalars {
+                self.scalar(tag, step, *value)?;
+            }
         }
-        let Event::Validated {
+        let (Event::Validated {
             split,
+            step,
             illustrations,
             ..
-        } = event
+        }
+        | Event::Illustrated {
+            split,
+            step,
+            illustrations,
+        }) = event
         else {
             return Ok(());
         };
+        let step = *step;
         for (place, illustration) in illustrations.iter().enumerate() {
             for (name, canvas) in illustration.pictures() {
                 let tag = format!("{split}/{place}/{name}");

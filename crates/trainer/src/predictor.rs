@@ -1,23 +1,19 @@
 //! Parameters of any sound, from a trained model.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use heads::ParameterEstimate;
 use params::{ParamSpec, ParamVector};
-use stft_data::{
-    Audio, DataConfig, DataError, Dataset, EVALUATION_EPOCH, Fingerprint, Source, Spectrogram,
-    SplitConfig, TrainStatistics, resample,
-};
+use stft_data::{Audio, resample};
 
 use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
 use crate::exported::Exported;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::network::{ParameterNetwork, vectors};
-use crate::open::nothing_hidden;
+use crate::one_sound::spectrogram_of;
 use crate::run_dir::{RunDir, StageState};
 use crate::stage::Stage;
 
@@ -160,25 +156,7 @@ impl ParameterPredictor {
         let data = &self.context.experiment.data;
         let mut sound = resample(sound, data.clip.sample_rate_hz)?;
         sound.samples.truncate(data.clip.samples());
-        let config = DataConfig {
-            split: SplitConfig {
-                valid: 0.0,
-                test: 0.0,
-            },
-            mask: nothing_hidden(data.mask),
-            ..*data
-        };
-        let statistics = TrainStatistics {
-            normalization: self.context.normalization,
-            mean_log1p: Spectrogram {
-                values: vec![0.0; data.bins() * data.frames()],
-                bins: data.bins(),
-                frames: data.frames(),
-            },
-        };
-        let one = Arc::new(OneSound(sound));
-        let dataset = Dataset::open_with(one, &config, 0, statistics)?;
-        let batch = dataset.batch(&[(0, EVALUATION_EPOCH)])?;
+        let batch = spectrogram_of(sound, data, self.context.normalization)?;
         let shape = [1, batch.bins, batch.frames];
         let spectrogram = Tensor::from_data(TensorData::new(batch.values, shape), &self.device);
         let estimate = (self.estimate)(spectrogram, &batch.valid_frames);
@@ -211,25 +189,4 @@ fn estimator<E: FeatureEncoder + 'static>(
     Ok(Box::new(move |spectrogram, valid_frames| {
         network.estimate(&model, spectrogram, valid_frames)
     }))
-}
-
-/// A source of one sound.
-struct OneSound(Audio);
-
-impl Source for OneSound {
-    fn len(&self) -> usize {
-        1
-    }
-
-    fn name(&self, _index: usize) -> String {
-        "the sound".to_owned()
-    }
-
-    fn fingerprint(&self, _index: usize) -> Fingerprint {
-        Fingerprint([0; 32])
-    }
-
-    fn load(&self, _index: usize) -> Result<Audio, DataError> {
-        Ok(self.0.clone())
-    }
 }

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 use crate::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
+use crate::illustration::Illustration;
 use crate::optimizer::LrScale;
 use crate::parameter_test::ParameterTest;
 
@@ -49,8 +50,8 @@ pub trait Task {
     /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played; none where it makes none.
     fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
 
-    /// How far the parameters that the best model estimates are from the true ones of held-out sounds; none where the
-    /// model estimates none. It is asked once, after training, and chooses nothing.
+    /// How far the parameters that the best model estimates are from the true ones of held-out sounds, and `shown` of
+    /// those sounds; none where the model estimates none. It is asked once, after training, and chooses nothing.
     ///
     /// # Errors
     /// An example can't be read.
@@ -58,8 +59,9 @@ pub trait Task {
         &self,
         best: &Self::Model,
         held_out: &Evaluation,
-    ) -> Result<Option<ParameterTest>, TrainerError> {
-        let _ = (best, held_out);
+        shown: usize,
+    ) -> Result<Option<HeldOut>, TrainerError> {
+        let _ = (best, held_out, shown);
         Ok(None)
     }
 
@@ -73,6 +75,15 @@ pub trait Task {
 
     /// f32 values that a training step keeps for its backward pass, by estimate.
     fn activation_elements(&self, batch: usize, frames: usize) -> usize;
+}
+
+/// What a model makes of sounds that it hasn't learned from.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// How far its estimates are off.
+    pub test: ParameterTest,
+    /// A few of the sounds.
+    pub illustrations: Vec<Illustration>,
 }
 
 /// What a number is called, such as `spec_l1` or `param/cat_acc/wave`.

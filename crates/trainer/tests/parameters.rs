@@ -7,9 +7,10 @@ use burn::tensor::{Device, Tensor};
 use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
-    Average, Checkpoint, Devices, Event, Experiment, Exported, FeatureEncoder, Observer,
-    OpenExperiment, ParameterErrors, ParameterNetwork, ParameterPredictor, Renderer, RunDir, Stage,
-    StageReport, StartsIn, Summary, TrainerError, UNetFeatures, export, weights_sha256,
+    Average, Checkpoint, Devices, EXAMPLE_NOTE, Event, ExampleNote, Experiment, Exported,
+    FeatureEncoder, Observer, OpenExperiment, ParameterErrors, ParameterNetwork,
+    ParameterPredictor, Renderer, RunDir, Setting, Stage, StageReport, StartsIn, Summary,
+    TrainerError, UNetFeatures, export, weights_sha256,
 };
 
 const SETTINGS: [&str; 16] = [
@@ -509,8 +510,17 @@ fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
     let off = predicted.cont_mse.unwrap() - tested.cont_mse.unwrap();
     assert!(off.abs() < 1e-7, "{predicted:?} is not {tested:?}");
     assert_eq!(predicted.cat_acc_mean, tested.cat_acc_mean);
-    // Of another synthesizer nothing can be rendered.
+    // Of another synthesizer nothing can be rendered: the sound is left, and what was estimated.
     assert!(tested.distances.is_empty());
+    let example = run.stage(STAGE.name()).example(2);
+    let note = std::fs::read(example.join(EXAMPLE_NOTE)).unwrap();
+    let note: ExampleNote = serde_json::from_slice(&note).unwrap();
+    assert_eq!((note.pictures.len(), note.sounds.len()), (1, 1));
+    assert!((note.seconds - 0.1).abs() < 1e-4, "as long as what was heard");
+    assert_eq!(note.parameters[0].unit, "Hz");
+    assert_eq!(note.parameters[1].name, "level");
+    assert!(matches!(&note.parameters[1].truth, Setting::Class(_)));
+    assert!(example.join("input.wav").is_file() && !example.join("reconstruction.wav").exists());
 }
 
 #[test]
@@ -573,6 +583,58 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
     assert!(nearest.distances["logmel_l1"] < of_labels.distances["logmel_l1"]);
     let metrics = std::fs::read_to_string(run.stage(STAGE.name()).metrics()).unwrap();
     assert!(metrics.contains("test/rendered/mss"), "{metrics}");
+
+    // A few of the sounds are left beside what was rendered of their estimates.
+    let stage = run.stage(STAGE.name());
+    assert!(stage.picture().is_file());
+    for place in 0..3 {
+        let file = |name: &str| std::fs::read(stage.example(place).join(name)).unwrap();
+        let note: ExampleNote = serde_json::from_slice(&file(EXAMPLE_NOTE)).unwrap();
+        assert_eq!(note.pictures, ["input", "reconstruction", "error"]);
+        assert_eq!(note.sounds, ["input", "reconstruction"]);
+        for picture in note.pictures {
+            assert_eq!(&file(&format!("{picture}.png"))[1..4], b"PNG");
+        }
+        let index = held_out[place * held_out.len() / 3];
+        assert_eq!(note.name, dataset.source().name(index));
+        let sound = dataset.source().load(index).unwrap();
+        let estimate = predictor.predict(&sound).unwrap();
+        let patch = synth::spec().decode(&estimate).unwrap();
+        let (rendered, _) = renderer.render_as_long_as(&sound, &patch).unwrap();
+        for (name, expected) in [("input.wav", sound), ("reconstruction.wav", rendered)] {
+            let bytes = file(name);
+            let reader = hound::WavReader::new(&bytes[..]).unwrap();
+            let samples: Vec<i16> = reader.into_samples().map(Result::unwrap).collect();
+            assert_eq!(samples.len(), expected.samples.len());
+            for (sample, expected) in samples.iter().zip(&expected.samples) {
+                let off = f32::from(*sample) / f32::from(i16::MAX) - expected.clamp(-1.0, 1.0);
+                assert!(off.abs() < 1e-2, "{name}: {off}");
+            }
+        }
+        // What made it and what was estimated, in musical units.
+        let truth = synth::draw(0, index as u64);
+        assert_eq!(note.parameters.len(), synth::spec().params().len());
+        for compared in note.parameters {
+            let Setting::Number(number) = compared.truth else {
+                continue;
+            };
+            let off = number - truth.cont[&compared.name];
+            assert!(
+                off.abs() <= 1e-3 * number.abs().max(1.0),
+                "{}",
+                compared.name
+            );
+            let Setting::Number(estimate) = compared.estimate else {
+                panic!("{} is a number", compared.name);
+            };
+            let off = estimate - patch.cont[&compared.name];
+            assert!(
+                off.abs() <= 1e-3 * estimate.abs().max(1.0),
+                "{}",
+                compared.name
+            );
+        }
+    }
 }
 
 #[test]

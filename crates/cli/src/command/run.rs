@@ -318,7 +318,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 fn say(run: &RunDir, stage: Stage, summary: &StageReport) -> anyhow::Result<()> {
     let directory = run.stage(stage.name());
     print(summary)?;
-    // Heads draw nothing.
+    // Nothing may be held out for heads to draw.
     if directory.picture().is_file() {
         let path = directory.picture();
         print(format_args!("  picture           {}", path.display()))?;

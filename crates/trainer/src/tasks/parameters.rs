@@ -12,12 +12,13 @@ use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::EncoderTraining;
 use crate::feature_encoder::FeatureEncoder;
+use crate::listening::listen;
 use crate::nearest::nearest_examples;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
 use crate::optimizer::LrScale;
 use crate::parameter_test::{Average, ParameterTest};
 use crate::shift::shifted;
-use crate::task::{Scores, Task};
+use crate::task::{HeldOut, Scores, Task};
 
 /// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
 /// each parameter in place of one long vector).
@@ -121,7 +122,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         &self,
         best: &Self::Model,
         held_out: &Evaluation,
-    ) -> Result<Option<ParameterTest>, TrainerError> {
+        shown: usize,
+    ) -> Result<Option<HeldOut>, TrainerError> {
         let mut estimates = Vec::new();
         let loader = Loader::new(
             held_out.dataset.clone(),
@@ -135,13 +137,13 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             estimates.extend(vectors(self.estimate(best, &batch)));
         }
         let nearest = nearest_examples(held_out)?;
-        ParameterTest::new(
-            &self.network.spec,
-            held_out,
-            &self.average,
-            estimates,
-            nearest,
-        )
+        let spec = &self.network.spec;
+        let illustrations = listen(held_out, spec, &estimates, shown)?;
+        let test = ParameterTest::new(spec, held_out, &self.average, estimates, nearest)?;
+        Ok(test.map(|test| HeldOut {
+            test,
+            illustrations,
+        }))
     }
 
     fn parts(&self, model: &Self::Model) -> Vec<(String, usize)> {
