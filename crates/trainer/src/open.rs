@@ -155,11 +155,11 @@ impl OpenExperiment {
             (None, _) => Beginning::New,
             (Some(checkpoint), StartsIn::Path(path)) => Beginning::Of {
                 path: path.to_owned(),
-                checkpoint: checkpoint.clone(),
+                checkpoint: Box::new(checkpoint.clone()),
             },
             (Some(checkpoint), _) => Beginning::Of {
                 path: checkpoint.path().to_owned(),
-                checkpoint: checkpoint.clone(),
+                checkpoint: Box::new(checkpoint.clone()),
             },
         };
         let mut dataset = self.dataset.with_mask(self.mask(stage))?;

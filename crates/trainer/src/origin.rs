@@ -66,7 +66,7 @@ pub(crate) enum Beginning {
         /// As it was named.
         path: PathBuf,
         /// What was found there.
-        checkpoint: Checkpoint,
+        checkpoint: Box<Checkpoint>,
     },
     /// It goes on, and began with these once.
     Earlier(Option<Origin>),

@@ -516,7 +516,10 @@ fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
     let note = std::fs::read(example.join(EXAMPLE_NOTE)).unwrap();
     let note: ExampleNote = serde_json::from_slice(&note).unwrap();
     assert_eq!((note.pictures.len(), note.sounds.len()), (1, 1));
-    assert!((note.seconds - 0.1).abs() < 1e-4, "as long as what was heard");
+    assert!(
+        (note.seconds - 0.1).abs() < 1e-4,
+        "as long as what was heard"
+    );
     assert_eq!(note.parameters[0].unit, "Hz");
     assert_eq!(note.parameters[1].name, "level");
     assert!(matches!(&note.parameters[1].truth, Setting::Class(_)));
