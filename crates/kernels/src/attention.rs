@@ -44,7 +44,7 @@ use burn::tensor::{Bool, Tensor};
 /// - hidden_keys: `[batch, keys]`, true = hidden
 ///
 /// # Panics
-/// If the shapes don't fit together.
+/// If the shapes don't fit together, or the types of floats differ.
 ///
 /// # Example
 /// ```
@@ -67,9 +67,15 @@ pub fn attention(
 ) -> Tensor<4> {
     let [batch, heads, _, head_dim] = query.dims();
     let [_, _, keys, _] = key.dims();
-    for (name, dims) in [("key", key.dims()), ("value", value.dims())] {
+    for (name, tensor) in [("key", &key), ("value", &value)] {
         let expected = [batch, heads, keys, head_dim];
+        let dims = tensor.dims();
         assert_eq!(expected, dims, "the shape of {name} must be as expected");
+        let types = [query.dtype(), tensor.dtype()];
+        assert_eq!(
+            types[0], types[1],
+            "the floats of {name} must be the query's"
+        );
     }
     check_hidden_keys(&hidden_keys, [batch, keys]);
     if keys == 0 {
@@ -102,7 +108,7 @@ fn is_listed(kind: &DispatchTensorKind) -> bool {
     match kind {
         DispatchTensorKind::Autodiff(inner) => is_listed(inner),
         #[cfg(feature = "flex")]
-        DispatchTensorKind::Flex(_) => true,
+        DispatchTensorKind::Flex(_) => crate::backend::has_fused(),
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         DispatchTensorKind::Cube(_) => true,
         #[allow(unreachable_patterns)]

@@ -14,7 +14,29 @@ pub(crate) fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
             _ => false,
         }
     }
-    tensor.dtype() == DType::F32 && is_flex(&tensor.clone().into_dispatch().kind)
+    has_fused() && tensor.dtype() == DType::F32 && is_flex(&tensor.clone().into_dispatch().kind)
+}
+
+/// Whether there are fused versions: always, except in [`unfused`].
+pub(crate) fn has_fused() -> bool {
+    #[cfg(test)]
+    return !IS_UNFUSED.get();
+    #[cfg(not(test))]
+    true
+}
+
+#[cfg(test)]
+thread_local! {
+    static IS_UNFUSED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Calls `work`, whose operations are Burn's, as they are without the feature `flex`.
+#[cfg(test)]
+pub(crate) fn unfused<T>(work: impl FnOnce() -> T) -> T {
+    IS_UNFUSED.set(true);
+    let done = work();
+    IS_UNFUSED.set(false);
+    done
 }
 
 /// The values of a tensor without gaps: of what `to_contiguous` returns.

@@ -29,7 +29,7 @@ pub struct Contrast {
     /// `[queries, values]` and `[keys, values]`: where row `i` of the first times row `j` of the second
     /// isn't negative, key `j` is no negative of query `i`. Its own key never is one. Without a gradient.
     pub exclusion: [Tensor<2>; 2],
-    /// What products of queries and keys are divided by.
+    /// What products of queries and keys are divided by: above 0.
     pub temperature: f64,
 }
 
@@ -62,7 +62,8 @@ pub struct ContrastScores {
 /// [`has_info_nce`] says no.
 ///
 /// # Panics
-/// If the shapes don't fit together or have no columns, a query's own key doesn't exist, or [`has_info_nce`] says no.
+/// If the shapes don't fit together or have no columns, a query's own key doesn't exist, the temperature is not a finite
+/// number above 0, or [`has_info_nce`] says no.
 ///
 /// # Example
 /// ```
@@ -132,6 +133,11 @@ impl Contrast {
                 tensor.dtype()
             );
         }
+        assert!(
+            self.temperature.is_finite() && self.temperature > 0.0,
+            "the temperature must be a finite number above 0, got {}",
+            self.temperature
+        );
         let values = asked.dims()[1];
         assert!(
             features > 0 && values > 0,

@@ -301,6 +301,18 @@ fn double_precision_is_not_fused() {
 }
 
 #[test]
+fn a_temperature_that_is_no_positive_number_is_refused() {
+    for temperature in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        let case = Case::new([3, 5, 2], 4, temperature);
+        let refused = std::panic::catch_unwind(|| case.run([false, false]));
+        let message = *refused.unwrap_err().downcast::<String>().unwrap();
+        let expected =
+            format!("the temperature must be a finite number above 0, got {temperature}");
+        assert_eq!(message, expected);
+    }
+}
+
+#[test]
 #[should_panic(expected = "own keys must be among the 8 keys, got 8")]
 fn an_own_key_that_does_not_exist_is_refused() {
     let device = Device::flex();

@@ -1,6 +1,7 @@
-//! Every operation by every set of instructions that the machine has.
+//! Every operation by every set of instructions that the machine has, and made of Burn's operations.
 
 use super::for_each_arch;
+use crate::backend::unfused;
 use crate::{AdamWStep, Contrast, Conv1dOptions};
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 
@@ -18,15 +19,17 @@ fn numbers(tensor: Tensor<1>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
+fn operands(counts: &[usize]) -> Vec<Tensor<1>> {
+    let operand = |(seed, &count)| values(count, seed);
+    counts.iter().enumerate().map(operand).collect()
+}
+
 /// The output, and the gradients of all operands.
-fn run(operation: Operation, counts: &[usize], dtype: DType) -> Vec<Vec<f64>> {
-    let operand = |(seed, &count): (usize, &usize)| {
-        let values = values(count, seed).cast(dtype);
-        values.autodiff().require_grad()
-    };
-    let operands: Vec<_> = counts.iter().enumerate().map(operand).collect();
+fn run(operation: Operation, operands: &[Tensor<1>], dtype: DType) -> Vec<Vec<f64>> {
+    let tracked = |operand: &Tensor<1>| operand.clone().cast(dtype).autodiff().require_grad();
+    let operands: Vec<_> = operands.iter().map(tracked).collect();
     let output = operation(operands.clone());
-    let slopes = values(output.dims()[0], counts.len())
+    let slopes = values(output.dims()[0], operands.len())
         .cast(dtype)
         .autodiff();
     let gradients = (output.clone() * slopes).sum().backward();
@@ -37,9 +40,46 @@ fn run(operation: Operation, counts: &[usize], dtype: DType) -> Vec<Vec<f64>> {
 }
 
 /// In double precision there are Burn's operations alone.
+fn assert_values_like_burn(operation: Operation, counts: &[usize]) {
+    let operands = operands(counts);
+    let expected = run(operation, &operands, DType::F64);
+    let run_in_f32 = || run(operation, &operands, DType::F32);
+    assert_close(run_in_f32, &expected);
+    assert_close(|| unfused(run_in_f32), &expected);
+}
+
+/// Those that are numbers, and those that are none.
 fn assert_like_burn(operation: Operation, counts: &[usize]) {
-    let expected = run(operation, counts, DType::F64);
-    assert_close(|| run(operation, counts, DType::F32), &expected);
+    assert_values_like_burn(operation, counts);
+    let operands = operands(counts);
+    for which in 0..operands.len() {
+        for spoilt in [f32::NAN, f32::INFINITY] {
+            let mut operands = operands.clone();
+            let middle = counts[which] / 2;
+            let one = Tensor::<1>::from_data([spoilt], &Device::flex());
+            let place = middle..middle + 1;
+            operands[which] = operands[which].clone().slice_assign([place], one);
+            assert_not_passed_over(operation, &operands);
+        }
+    }
+}
+
+/// What is no finite number in double precision is none here. There may be more of them: a window that reaches
+/// beyond the ends of a signal multiplies zeros, which Burn leaves out.
+fn assert_not_passed_over(operation: Operation, operands: &[Tensor<1>]) {
+    let expected = run(operation, operands, DType::F64);
+    assert!(expected[0].iter().any(|x| !x.is_finite()));
+    for_each_arch(|arch| {
+        let got = run(operation, operands, DType::F32);
+        for (which, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+                assert!(
+                    expected.is_finite() || !got.is_finite(),
+                    "{arch:?}, result {which}, value {i}: {got}, expected {expected}"
+                );
+            }
+        }
+    });
 }
 
 /// Equal up to 1e-5 of the largest value, and more than one set of instructions.
@@ -83,15 +123,15 @@ fn attention_is_that_of_burns_operations() {
     let hidden = TensorData::new(hidden, [2, keys]);
     let hidden = Tensor::<2, Bool>::from_data(hidden, &Device::flex());
     let counts = [queries, keys, keys].map(|tokens| 2 * 3 * tokens * 13);
-    assert_like_burn(
-        &|operands| {
-            let [query, key, value] = operands.try_into().expect("three");
-            let of_heads = |x: Tensor<1>| x.reshape([2, 3, -1, 13]);
-            let [query, key, value] = [query, key, value].map(of_heads);
-            crate::attention(query * 5.0, key, value, Some(hidden.clone())).reshape([-1])
-        },
-        &counts,
-    );
+    let attend = |operands: Vec<Tensor<1>>, hidden| {
+        let [query, key, value] = operands.try_into().expect("three");
+        let of_heads = |x: Tensor<1>| x.reshape([2, 3, -1, 13]);
+        let [query, key, value] = [query, key, value].map(of_heads);
+        crate::attention(query * 5.0, key, value, hidden).reshape([-1])
+    };
+    assert_like_burn(&|operands| attend(operands, None), &counts);
+    // What is no number and hidden is never seen.
+    assert_values_like_burn(&|operands| attend(operands, Some(hidden.clone())), &counts);
     assert_like_burn(
         &|mut operands| {
             let tokens = operands.remove(0).reshape([2, 50, 3 * 3 * 7]);
@@ -109,7 +149,7 @@ fn convolutions_are_those_of_burn() {
     {
         let options = Conv1dOptions {
             stride,
-            padding: [1, 2],
+            padding: [2, 1],
         };
         let counts = [2 * c_in * frames, c_out * c_in * taps, c_out];
         assert_like_burn(
@@ -145,6 +185,29 @@ fn linear_maps_are_those_of_burn() {
             },
             &[tokens * d_in, d_in * d_out, d_out],
         );
+    }
+}
+
+#[test]
+fn a_sum_over_no_channels_is_the_bias() {
+    let device = Device::flex();
+    let bias = values(5, 1);
+    let y = crate::linear(
+        Tensor::<2>::zeros([3, 0], &device),
+        Tensor::zeros([0, 5], &device),
+        Some(bias.clone()),
+    );
+    let expected = numbers(bias.clone());
+    assert_eq!(numbers(y.reshape([-1])), expected.repeat(3));
+    for taps in [2, 3] {
+        let options = Conv1dOptions {
+            stride: 1,
+            padding: [0; 2],
+        };
+        let x = Tensor::<3>::zeros([2, 0, taps], &device);
+        let weight = Tensor::zeros([5, 0, taps], &device);
+        let y = crate::conv1d(x, weight, Some(bias.clone()), options);
+        assert_eq!(numbers(y.reshape([-1])), expected.repeat(2));
     }
 }
 
@@ -196,6 +259,7 @@ fn steps_norms_and_scaling_are_those_of_burns_operations() {
             [norm, scaled, moved, mean, square].map(numbers).to_vec()
         };
         assert_close(|| run(DType::F32), &run(DType::F64));
+        assert_close(|| unfused(|| run(DType::F32)), &run(DType::F64));
     }
 }
 
@@ -211,12 +275,12 @@ fn info_nce_is_the_definition() {
     let exclusion = [(asked, queries), (others, keys)].map(|(side, rows): (Vec<f32>, usize)| {
         Tensor::<2>::from_data(TensorData::new(side, [rows, 3]), &Device::flex())
     });
-    let operands = |operands: Vec<Tensor<1>>| {
-        let [queries, keys] = operands.try_into().expect("two");
+    let of_vectors = |given: Vec<Tensor<1>>| {
+        let [queries, keys] = given.try_into().expect("two");
         [queries, keys].map(|x: Tensor<1>| x.reshape([-1, features as i32]))
     };
     let dense: Operation = &|given| {
-        let [queries, keys] = operands(given);
+        let [queries, keys] = of_vectors(given);
         let scores = queries.matmul(keys.transpose()) / 0.3;
         let [asked, others] = exclusion.clone();
         let excluded = asked.matmul(others.transpose()).greater_equal_elem(0.0);
@@ -229,10 +293,10 @@ fn info_nce_is_the_definition() {
         let sum = negatives + own_scores.clone().exp();
         (sum.log() - own_scores).reshape([-1])
     };
-    let counts = [queries * features, keys * features];
-    let expected = run(dense, &counts, DType::F64);
+    let given = operands(&[queries * features, keys * features]);
+    let expected = run(dense, &given, DType::F64);
     let fused: Operation = &|given| {
-        let [queries, keys] = operands(given);
+        let [queries, keys] = of_vectors(given);
         let contrast = Contrast {
             queries,
             keys,
@@ -242,5 +306,5 @@ fn info_nce_is_the_definition() {
         };
         crate::info_nce(contrast).loss.reshape([-1])
     };
-    assert_close(|| run(fused, &counts, DType::F32), &expected);
+    assert_close(|| run(fused, &given, DType::F32), &expected);
 }
