@@ -3,10 +3,13 @@
 //! On `f32` with the feature `flex` this is the fused version; on the other types, and without the
 //! feature, Burn's operations.
 
+mod random;
+
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use kernels::attention;
 use proptest::prelude::*;
+use random::normal;
 
 /// Query, key, value, and the gradient of the output.
 struct Case {
@@ -100,21 +103,6 @@ fn dense(
     softmax(scores.mask_fill(hidden.clone(), -1e30), 3)
         .mask_fill(hidden, 0.0)
         .matmul(value)
-}
-
-/// Values like those of a normal distribution: sums of four uniform ones.
-fn normal(shape: [usize; 4], seed: u64) -> Tensor<4> {
-    let mut state = seed;
-    let mut uniform = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| (uniform() + uniform() + uniform() + uniform()) * 0.75_f32.sqrt())
-        .collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
 fn floats(tensor: Tensor<4>) -> Vec<f32> {
@@ -380,8 +368,16 @@ fn what_is_no_number_is_not_passed_over() {
 
 #[test]
 fn views_need_no_copy_and_give_the_same() {
-    let case = Case::new([2, 3, 20, 40, 8]).hiding(|example, key| key > 30 + example);
+    let is_hidden = |example: usize, key: usize| key > 30 + example || key % 7 == 2;
+    let case = Case::new([2, 3, 20, 40, 8]).hiding(is_hidden);
     let expected = case.run();
+    // The mask as if keys came first, and as a part of a larger one.
+    let hidden: Vec<bool> = (0..2 * 80)
+        .map(|i| i % 4 >= 2 || is_hidden(i % 4, i / 4))
+        .collect();
+    let hidden = TensorData::new(hidden, [40, 4]);
+    let hidden = Tensor::<2, Bool>::from_data(hidden, &Device::flex());
+    let hidden = hidden.narrow(1, 0, 2).transpose();
     // As split heads lie, as a convolution lies, and with gaps everywhere.
     let orders = [(1, 2), (2, 3), (1, 3), (0, 3)];
     for (a, b) in orders {
@@ -393,7 +389,7 @@ fn views_need_no_copy_and_give_the_same() {
         let view = Case {
             operands: case.operands.each_ref().map(laid_out),
             gradient: laid_out(&case.gradient),
-            hidden_keys: case.hidden_keys.clone(),
+            hidden_keys: Some(hidden.clone()),
         };
         assert_close(&view.run(), &expected);
     }
@@ -436,6 +432,13 @@ fn nothing_to_attend_to_gives_nothing() {
     let empty = |tokens| Tensor::<4>::zeros([2, 3, tokens, 8], &device);
     let output = attention(normal([2, 3, 4, 8], 1), empty(0), empty(0), None);
     assert_eq!(floats(output), vec![0.0; 2 * 3 * 4 * 8]);
+}
+
+#[test]
+#[should_panic(expected = "the floats of value must be the query's")]
+fn floats_of_different_types_are_refused() {
+    let [query, key, value] = Case::new([1, 2, 3, 4, 5]).operands;
+    attention(query, key, value.cast(DType::F64), None);
 }
 
 #[test]

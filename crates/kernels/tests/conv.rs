@@ -3,9 +3,12 @@
 //! On `f32` with the feature `flex` these are the fused versions; on the other types, and without the
 //! feature, Burn's operations.
 
+mod random;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use kernels::{Conv1dOptions, conv_transpose1d, conv1d};
 use proptest::prelude::*;
+use random::uniform;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -98,20 +101,6 @@ impl Case {
 
 fn options(stride: usize, padding: [usize; 2]) -> Conv1dOptions {
     Conv1dOptions { stride, padding }
-}
-
-/// Values between -1 and 1.
-fn uniform<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
-    let mut state = seed;
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -222,14 +211,34 @@ fn sizes_at_the_borders_of_tiles_and_tasks_are_no_special_case() {
 
 #[test]
 fn an_operand_may_be_a_view() {
-    let plain = Case::new(Kind::Plain, [2, 7, 5, 33], 3, options(1, [1, 1]));
-    let expected = floats(plain.apply(plain.x.clone(), plain.weight.clone(), plain.bias.clone()));
-    let view = |tensor: &Tensor<3>| {
-        let copy = tensor.clone().swap_dims(1, 2).mul_scalar(1.0);
-        copy.swap_dims(1, 2)
+    let swapped = |tensor: &Tensor<3>| {
+        // The copy is contiguous in the swapped order; swapped back it is a view of it.
+        let data = tensor.clone().swap_dims(1, 2).into_data();
+        Tensor::<3>::from_data(data, &Device::flex()).swap_dims(1, 2)
     };
-    let got = plain.apply(view(&plain.x), view(&plain.weight), plain.bias.clone());
-    assert_eq!(floats(got), expected);
+    let part = |tensor: &Tensor<3>| {
+        let size = tensor.dims()[0];
+        Tensor::cat(vec![tensor.clone().neg(), tensor.clone()], 0).narrow(0, size, size)
+    };
+    for kind in [Kind::Plain, Kind::Transposed] {
+        for (taps, options) in [(3, options(1, [1, 1])), (4, options(2, [0, 1]))] {
+            let case = Case::new(kind, [2, 7, 5, 34], taps, options);
+            let expected = case.run();
+            let operands = [&case.x, &case.weight, &case.gradient];
+            for views in [operands.map(swapped), operands.map(part)] {
+                let [x, weight, gradient] = views;
+                let bias = Tensor::cat(vec![case.bias.clone().neg(), case.bias.clone()], 0);
+                let case = Case {
+                    x,
+                    weight,
+                    gradient,
+                    bias: bias.narrow(0, 5, 5),
+                    ..case
+                };
+                assert_close(&case.run(), &expected);
+            }
+        }
+    }
 }
 
 #[test]
@@ -249,27 +258,30 @@ fn an_absent_bias_is_zero() {
 
 #[test]
 fn only_what_is_tracked_gets_a_gradient() {
-    let case = Case::new(Kind::Plain, [2, 7, 5, 33], 3, options(1, [1, 1]));
-    let expected = case.run();
-    for tracked in 0..3 {
-        let x = case.x.clone().autodiff().set_require_grad(tracked == 0);
-        let weight = case
-            .weight
-            .clone()
-            .autodiff()
-            .set_require_grad(tracked == 1);
-        let bias = case.bias.clone().autodiff().set_require_grad(tracked == 2);
-        let y = case.apply(x.clone(), weight.clone(), bias.clone());
-        let gradients = (y * case.gradient.clone().autodiff()).sum().backward();
-        let got = [
-            x.grad(&gradients).map(floats),
-            weight.grad(&gradients).map(floats),
-            bias.grad(&gradients).map(floats),
-        ];
-        for (i, got) in got.into_iter().enumerate() {
-            assert_eq!(got, (i == tracked).then(|| expected[i + 1].clone()));
+    let mut checked = 0;
+    for kind in [Kind::Plain, Kind::Transposed] {
+        let case = Case::new(kind, [2, 7, 5, 33], 3, options(2, [1, 0]));
+        let expected = case.run();
+        for tracked in 1..8 {
+            let tracked = [1, 2, 4].map(|bit| tracked & bit != 0);
+            let x = case.x.clone().autodiff().set_require_grad(tracked[0]);
+            let weight = case.weight.clone().autodiff();
+            let weight = weight.set_require_grad(tracked[1]);
+            let bias = case.bias.clone().autodiff().set_require_grad(tracked[2]);
+            let y = case.apply(x.clone(), weight.clone(), bias.clone());
+            let gradients = (y * case.gradient.clone().autodiff()).sum().backward();
+            let got = [
+                x.grad(&gradients).map(floats),
+                weight.grad(&gradients).map(floats),
+                bias.grad(&gradients).map(floats),
+            ];
+            for (i, got) in got.into_iter().enumerate() {
+                assert_eq!(got, tracked[i].then(|| expected[i + 1].clone()), "{kind:?}");
+                checked += 1;
+            }
         }
     }
+    assert_eq!(checked, 2 * 7 * 3);
 }
 
 #[test]

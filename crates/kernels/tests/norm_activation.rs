@@ -3,11 +3,14 @@
 //! On `f32` with the feature `flex` these are the fused versions; on the other types, and without the
 //! feature, Burn's operations.
 
+mod random;
+
 use burn::nn::{GroupNormConfig, LayerNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 use kernels::{gelu, group_norm, group_norm_silu, layer_norm};
 use proptest::prelude::*;
+use random::normal;
 
 const EPSILON: f64 = 1e-3;
 
@@ -79,21 +82,6 @@ fn plain_layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<3
     let centred = x.clone() - x.mean_dim(2);
     let deviation = (centred.clone().square().mean_dim(2) + EPSILON).sqrt();
     centred / deviation * gamma.unsqueeze() + beta.unsqueeze()
-}
-
-/// Values like those of a normal distribution: sums of four uniform ones.
-fn normal<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
-    let mut state = seed;
-    let mut uniform = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| (uniform() + uniform() + uniform() + uniform()) * 0.75_f32.sqrt())
-        .collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -125,11 +125,14 @@ fn many_tokens_are_shared_out_among_the_threads_and_no_bit_depends_on_how() {
 #[test]
 fn views_give_the_same() {
     let mut case = Case::new([3, 40, 2, 8]);
+    let is_hidden = |item: usize, key: usize| key > 25 + item || key % 7 == 2;
+    case.hidden = Some(hiding([3, 40], is_hidden));
     let expected = case.run(self_attention);
     // As if the items came last, and a part of a longer sequence.
     let swapped = case.tokens.clone().swap_dims(0, 2).into_data();
     case.tokens = Tensor::from_data(swapped, &Device::flex()).swap_dims(0, 2);
     case.gradient = Tensor::cat(vec![case.gradient.clone(), case.gradient], 1).narrow(1, 40, 40);
+    case.hidden = Some(hiding([40, 3], |key, item| is_hidden(item, key)).transpose());
     assert_eq!(case.run(self_attention), expected);
 }
 
