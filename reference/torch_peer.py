@@ -8,7 +8,7 @@ The case is what `benches/src/case.rs` writes: its sizes and the models' setting
 one line of JSON: the parameters of the model, the milliseconds of each timed call, the peak of memory, the version.
 
 A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
-sum), backward and, of a model, AdamW in its default form. Models are those of the crates `unet1d` and `transformer`,
+sum), backward and, of a model, AdamW in its fused form. Models are those of the crates `unet1d` and `transformer`,
 layer by layer: whoever runs this compares the numbers of parameters. Data are random, so nothing else is compared.
 
 Memory is the largest resident set while data and model are made and all calls are done, above what the process held
@@ -25,10 +25,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# Short work is repeated for so long; as in benches/src/bin/peer/measure.rs.
-AT_LEAST_S = 1.0
+# Short work is repeated for so long, and long work for no longer; as in benches/src/bin/peer/measure.rs.
+AT_LEAST_S, AT_MOST_S = 1.0, 30.0
 # Speed doesn't depend on it.
 LR = 1e-4
+# PyTorch's fastest on the CPU, since 2.4; its default is a loop over the parameters.
+FUSED_ADAMW = True
 
 
 # ---------------------------------------------------------------------------------------------------------------- U-Net
@@ -176,25 +178,28 @@ class Encoder(nn.Module):
 
 def trained(model, inputs, target, optimizer, is_step):
     """One call on a model, and its number of parameters."""
-    if not is_step:
-        model.eval()
+    if is_step:
+        return training_step(model, optimizer, lambda: F.mse_loss(model(*inputs), target))
+    model.eval()
 
-        def forward():
-            with torch.no_grad():
-                model(*inputs)
+    def forward():
+        with torch.no_grad():
+            model(*inputs)
 
-        return forward, count(model)
+    return forward, count(model)
 
+
+def training_step(model, optimizer, loss_of):
     named = list(model.named_parameters())
     undecayed = [p for name, p in named if p.ndim == 1 or "positions" in name]
     decayed = [p for name, p in named if not (p.ndim == 1 or "positions" in name)]
     groups = [{"params": decayed, "weight_decay": optimizer["weight_decay"]}, {"params": undecayed, "weight_decay": 0.0}]
     betas = (optimizer["beta_1"], optimizer["beta_2"])
-    adamw = torch.optim.AdamW(groups, lr=LR, betas=betas, eps=optimizer["epsilon"])
+    adamw = torch.optim.AdamW(groups, lr=LR, betas=betas, eps=optimizer["epsilon"], fused=FUSED_ADAMW)
 
     def step():
         adamw.zero_grad()
-        loss = F.mse_loss(model(*inputs), target)
+        loss = loss_of()
         loss.backward()
         adamw.step()
         assert math.isfinite(loss.item())
@@ -211,17 +216,55 @@ def unet(w, is_step):
     return trained(UNet(w["model"]), [x], x, w["optimizer"], is_step)
 
 
-def transformer(w, is_step):
+def patches_of(w):
+    """Random patches, which of them are hidden, and the places of those that aren't."""
     c = w["encoder"]
     tokens = -(-c["bins"] // c["patch_bins"]) * -(-w["frames"] // c["patch_frames"])
     patches = torch.rand(w["batch"], tokens, c["patch_bins"] * c["patch_frames"])
     # As many tokens of each item, evenly spread, in each item at other places.
     hidden = (torch.arange(tokens)[None] + torch.arange(w["batch"])[:, None]) * w["hidden"] % tokens < w["hidden"]
-    kept = (~hidden).nonzero()[:, 1].view(w["batch"], -1)
-    places = kept.shape[1] if c["tokens"] == "visible" else tokens
-    target = torch.rand(w["batch"], places, c["d_model"])
-    return trained(Encoder({**c, "max_frames": w["frames"] if c["position"] == "sin_cos" else c["max_frames"]}),
-                   [patches, hidden, kept], target, w["optimizer"], is_step)
+    return patches, hidden, (~hidden).nonzero()[:, 1].view(w["batch"], -1)
+
+
+def encoder_of(w):
+    c = w["encoder"]
+    return Encoder({**c, "max_frames": w["frames"] if c["position"] == "sin_cos" else c["max_frames"]})
+
+
+def transformer(w, is_step):
+    patches, hidden, kept = patches_of(w)
+    places = kept.shape[1] if w["encoder"]["tokens"] == "visible" else patches.shape[1]
+    target = torch.rand(w["batch"], places, w["encoder"]["d_model"])
+    return trained(encoder_of(w), [patches, hidden, kept], target, w["optimizer"], is_step)
+
+
+class Contrastive(nn.Module):
+    """Encoder and two heads; that of the keys reads the embedding of each patch, off the graph."""
+
+    def __init__(self, w):
+        super().__init__()
+        heads = w["heads"]
+        if heads["predictor_layers"] or heads["keys"] != "content" or heads["key_gradient"] != "head":
+            raise SystemExit("a predictor, positions in keys and fixed keys have no peer yet")
+        self.encoder = encoder_of(w)
+        self.query_head, self.key_head = (nn.Linear(w["encoder"]["d_model"], heads["proj_dim"]) for _ in range(2))
+
+    def forward(self, patches, hidden, kept):
+        context = self.encoder(patches, hidden, kept)
+        return self.query_head(context), self.key_head(self.encoder.embed(patches).detach())
+
+
+def contrastive_training(w, is_step):
+    assert is_step, "contrast is measured by whole steps"
+    patches, hidden, kept = patches_of(w)
+    model, items = Contrastive(w), hidden.nonzero()
+    places = items[:, 1].view(w["batch"], w["hidden"])
+
+    def loss():
+        queries, keys = model(patches, hidden, kept)
+        return contrast(queries, keys, patches, places, w["loss"])
+
+    return training_step(model, w["optimizer"], loss)
 
 
 def attention(w, is_step):
@@ -250,16 +293,61 @@ def stft(w, is_step):
     return call, 0
 
 
+def contrast(queries, keys, content, places, c):
+    """InfoNCE of the tokens at `places`, as many in each item, on the dense matrix of cosines.
+
+    Negatives are all tokens of the batch, or the item's own at `places`, by one batched product. Tokens with the content
+    of the query's own are no negatives.
+    """
+    batch, tokens, _ = queries.shape
+    of_clip = c["negatives"]["from"] == "clip"
+    rows = torch.arange(batch)[:, None]
+    asked, asked_content = queries[rows, places], content[rows, places]
+    if of_clip:
+        keys, content = keys[rows, places], asked_content
+        own = torch.arange(places.shape[1]).expand(batch, -1)
+    else:
+        asked, asked_content, keys, content = (x.reshape(1, -1, x.shape[2]) for x in (asked, asked_content, keys, content))
+        own = (rows * tokens + places).reshape(1, -1)
+    logits = F.normalize(asked, dim=2) @ F.normalize(keys, dim=2).mT / c["temperature"]
+    sizes = asked_content.square().sum(2)[:, :, None] + content.square().sum(2)[:, None]
+    same = asked_content @ content.mT >= (1 - c["same_content"] ** 2 / 2) / 2 * sizes
+    same.scatter_(2, own[:, :, None], False)
+    return F.cross_entropy(logits.masked_fill(same, float("-inf")).flatten(0, 1), own.flatten())
+
+
 def infonce(w, is_step):
-    queries = torch.rand(w["batch"] * w["hidden"], w["features"], requires_grad=True)
-    keys = torch.rand(w["batch"] * w["tokens"], w["features"])
+    shape = w["batch"], w["tokens"], w["features"]
+    queries, keys, content = torch.rand(shape, requires_grad=True), torch.rand(shape), torch.rand(shape)
     # The first tokens of each item are the hidden ones.
-    answers = (torch.arange(w["batch"])[:, None] * w["tokens"] + torch.arange(w["hidden"])).flatten()
+    places = torch.arange(w["hidden"]).expand(w["batch"], -1)
 
     def call():
         queries.grad = None
-        cosines = F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).t()
-        F.cross_entropy(cosines / w["temperature"], answers).backward()
+        contrast(queries, keys, content, places, w["loss"]).backward()
+
+    return call, 0
+
+
+def multi_resolution(w, is_step):
+    """Spectral convergence of each item and L1 of logarithms, of magnitudes by torch.stft on the whole batch."""
+    prediction, target = (torch.rand(w["batch"], w["samples"]) * 0.2 - 0.1 for _ in range(2))
+    c = w["loss"]
+    windows = [torch.hann_window(r["win_length"]) for r in c["resolutions"]]
+
+    def magnitude(sound, r, window):
+        sizes = r["n_fft"], r["hop_length"], r["win_length"]
+        power = torch.view_as_real(torch.stft(sound, *sizes, window=window, return_complex=True)).square().sum(-1)
+        return power.clamp_min(1e-14).sqrt()
+
+    def call():
+        sound, loss = prediction.detach().requires_grad_(), 0
+        for r, window in zip(c["resolutions"], windows):
+            x, y = magnitude(sound, r, window), magnitude(target, r, window)
+            convergence = (x - y).flatten(1).norm(dim=1) / (y.flatten(1).square().sum(1) + 1e-6).sqrt()
+            logs = ((x + 1e-5).log() - (y + 1e-5).log()).abs().flatten(1).mean(1)
+            loss = loss + (convergence + logs).mean() / len(windows)
+        loss.backward()
 
     return call, 0
 
@@ -274,7 +362,7 @@ def product(w, is_step):
     return call, 0
 
 
-WORK = {f.__name__: f for f in (unet, transformer, attention, stft, infonce, product)}
+WORK = {f.__name__: f for f in (unet, transformer, contrastive_training, attention, stft, infonce, multi_resolution, product)}
 
 
 # ------------------------------------------------------------------------------------------------------------ measurement
@@ -309,6 +397,11 @@ def peak():
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
 
 
+def wants_more(calls, elapsed_s, repeats):
+    too_few = calls < repeats and elapsed_s < AT_MOST_S
+    return calls == 0 or too_few or elapsed_s < AT_LEAST_S
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", type=json.loads, help="a case as JSON")
@@ -324,7 +417,7 @@ def main():
     call, parameters = WORK[work["kind"]](work, arguments.case["pass"] == "step")
     call()
     times_ms, start = [], time.perf_counter()
-    while len(times_ms) < arguments.repeats or time.perf_counter() - start < AT_LEAST_S:
+    while wants_more(len(times_ms), time.perf_counter() - start, arguments.repeats):
         begin = time.perf_counter()
         call()
         times_ms.append((time.perf_counter() - begin) * 1e3)

@@ -1,6 +1,8 @@
 //! Layers at the sizes that they have in the networks: the fused ones of `kernels` beside Burn's own, as
 //! values alone and with all gradients. On all threads, as in a run; `RAYON_NUM_THREADS=2` sets how many.
 
+mod shared;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -93,6 +95,7 @@ fn feed_forward(criterion: &mut Criterion) {
 }
 
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    shared::as_the_program();
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
     group.measurement_time(Duration::from_secs(3));

@@ -1,28 +1,25 @@
-//! Training steps of the presets: forward, squared error, backward, AdamW. On all threads, as in a run;
-//! `RAYON_NUM_THREADS=2` sets how many.
+//! Training steps of the presets: forward, loss, backward, AdamW.
 
-use std::time::Duration;
+mod shared;
 
-use benches::{Case, Pass, Work, cases};
-use criterion::{Criterion, SamplingMode, criterion_group, criterion_main};
+use benches::{Case, Pass, Work};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// Criterion wants ten calls of everything: beyond this they take minutes, as the paper's contrast does. The
+/// comparison with PyTorch has it.
+const LARGEST_GFLOP: f64 = 1000.0;
 
 fn steps(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("steps");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.measurement_time(Duration::from_secs(10));
-    let cases = cases().expect("the experiment files are valid");
-    for case in cases.iter().filter(|case| is_a_models_step(case)) {
-        group.bench_function(&case.name, |bencher| {
-            // Made here, so that no model is held in memory but the one that is measured.
-            let mut prepared = case.work.prepare(case.pass);
-            bencher.iter(|| (prepared.call)());
-        });
-    }
-    group.finish();
+    shared::measure(criterion, "steps", |case| {
+        is_a_models_step(case) && case.gflop() < LARGEST_GFLOP
+    });
 }
 
 fn is_a_models_step(case: &Case) -> bool {
-    let is_model = matches!(case.work, Work::UNet(_) | Work::Transformer(_));
+    let is_model = matches!(
+        case.work,
+        Work::UNet(_) | Work::Transformer(_) | Work::ContrastiveTraining(_)
+    );
     is_model && case.pass == Pass::Step
 }
 

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use losses::{InfoNce, MultiResolutionStftConfig, Negatives};
 use serde::{Deserialize, Serialize};
 use trainer::{Experiment, TrainerError};
 use transformer::EncoderConfig;
 
-use crate::work::{Attention, Contrast, Pass, Product, Transform, TransformerSize, UNetSize, Work};
+use crate::work::{
+    Attention, Contrast, ContrastiveSize, Pass, Product, Sounds, Transform, TransformerSize,
+    UNetSize, Work,
+};
 
 /// Something to measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,8 +45,9 @@ impl Case {
 /// An experiment file of this project can't be read.
 pub fn cases() -> Result<Vec<Case>, TrainerError> {
     let default = Experiment::load(None, &[])?;
+    let paper = paper()?;
     let models = [
-        ("unet", "paper", Work::UNet(unet(&paper()?))),
+        ("unet", "paper", Work::UNet(unet(&paper))),
         ("unet", "default", Work::UNet(unet(&default))),
         ("transformer", "", Work::Transformer(small_encoder())),
         (
@@ -59,6 +64,14 @@ pub fn cases() -> Result<Vec<Case>, TrainerError> {
             let name: Vec<String> = name.into_iter().filter(|word| !word.is_empty()).collect();
             cases.push(Case::new(name.join("_"), work.clone(), pass));
         }
+    }
+    for (preset, mut size) in [("default", contrast(&default)), ("paper", contrast(&paper))] {
+        if preset == "paper" {
+            // A step of its whole batch takes minutes.
+            size.encoder.batch = 1;
+        }
+        let name = format!("contrastive_step_{preset}");
+        cases.push(Case::new(name, Work::ContrastiveTraining(size), Pass::Step));
     }
     for [batch, heads, tokens, head_dim] in [[8, 8, 512, 32], [8, 8, 1024, 64], [1, 8, 7107, 64]] {
         let work = Work::Attention(Attention {
@@ -83,14 +96,28 @@ pub fn cases() -> Result<Vec<Case>, TrainerError> {
         hop_length: 256,
     };
     cases.push(Case::new("stft", Work::Stft(transform), Pass::Forward));
-    let contrast = Contrast {
-        batch: 16,
-        tokens: 512,
-        hidden: 256,
-        features: 256,
-        temperature: 0.07,
-    };
-    cases.push(Case::new("infonce", Work::InfoNce(contrast), Pass::Step));
+    for (name, negatives) in [
+        ("infonce", Negatives::Batch),
+        ("infonce_in_clip", Negatives::Clip { sampled: None }),
+    ] {
+        let contrast = Contrast {
+            batch: 16,
+            tokens: 512,
+            hidden: 256,
+            features: 256,
+            loss: InfoNce {
+                negatives,
+                ..InfoNce::default()
+            },
+        };
+        cases.push(Case::new(name, Work::InfoNce(contrast), Pass::Step));
+    }
+    let sounds = Work::MultiResolution(Sounds {
+        batch: 8,
+        samples: 88_200,
+        loss: MultiResolutionStftConfig::default(),
+    });
+    cases.push(Case::new("multi_resolution_stft", sounds, Pass::Step));
     Ok(cases)
 }
 
@@ -123,6 +150,15 @@ fn transformer(experiment: &Experiment) -> TransformerSize {
         frames,
         hidden: (tokens as f32 * stage.mask.ratio).round() as usize,
         optimizer: stage.training.optimizer.clone(),
+    }
+}
+
+/// The contrastive network of an experiment and its objective, on a batch of its clips.
+fn contrast(experiment: &Experiment) -> ContrastiveSize {
+    ContrastiveSize {
+        encoder: transformer(experiment),
+        heads: experiment.transformer.contrastive.clone(),
+        loss: experiment.stages.pretrain_transformer_contrastive.loss,
     }
 }
 
@@ -167,7 +203,7 @@ mod tests {
     #[test]
     fn every_row_has_a_name_of_its_own_and_comes_back_from_json() {
         let cases = cases().unwrap();
-        assert_eq!(cases.len(), 16);
+        assert_eq!(cases.len(), 20);
         for (i, case) in cases.iter().enumerate() {
             assert!(cases[..i].iter().all(|other| other.name != case.name));
             let text = serde_json::to_string(case).unwrap();
@@ -190,5 +226,14 @@ mod tests {
             panic!("it is a Transformer");
         };
         assert_eq!(encoder.encoder.grid(encoder.frames).tokens(), 512);
+        let Work::ContrastiveTraining(contrast) = &of("contrastive_step_paper").work else {
+            panic!("it is a contrastive network");
+        };
+        let encoder = &contrast.encoder;
+        assert_eq!(encoder.encoder.grid(encoder.frames).tokens(), 7107);
+        assert_eq!(
+            [encoder.encoder.d_model, encoder.encoder.n_layers],
+            [512, 8]
+        );
     }
 }

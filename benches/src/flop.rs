@@ -3,6 +3,7 @@
 //! A multiply-add is two operations. Only products and transforms are counted: norms, activations and the
 //! optimizer cost time and next to no operations. Zeros of padding are counted as any other value.
 
+use losses::{InfoNce, Negatives, Resolution};
 use transformer::EncoderTokens;
 use unet1d::{BlockKind, UNet1dConfig};
 
@@ -13,13 +14,29 @@ impl Work {
     pub(crate) fn flop(&self, pass: Pass) -> f64 {
         match self {
             Self::UNet(size) => size.batch as f64 * of_layers(&unet_layers(size), pass),
-            Self::Transformer(size) => {
-                let layers = encoder_layers(size);
+            Self::Transformer(size) => of_encoder(size, pass),
+            // The keys' embedding, both heads, and similarities with the gradients of both sides.
+            Self::ContrastiveTraining(size) => {
                 let encoder = &size.encoder;
-                let places = size.places(encoder.grid(size.frames).tokens());
-                let mixed = encoder.n_layers as f64 * of_attention(places, encoder.d_model);
-                let mixed = mixed * passes(pass);
-                size.batch as f64 * (of_layers(&layers, pass) + mixed)
+                let (batch, d) = (encoder.batch as f64, encoder.encoder.d_model);
+                let tokens = encoder.encoder.grid(encoder.frames).tokens();
+                let embed = encoder.encoder.patch_len() * d;
+                let keys = Layer {
+                    weights: embed,
+                    columns: tokens,
+                };
+                let head = Layer {
+                    weights: d * size.heads.proj_dim,
+                    columns: tokens,
+                };
+                // The head of the keys hands no gradient on.
+                let heads = (3.0 + 2.0) * of_layers(&[head], Pass::Forward);
+                let asked = encoder.batch * encoder.hidden;
+                let pairs =
+                    asked as f64 * candidates(&size.loss, encoder.batch, tokens, encoder.hidden);
+                of_encoder(encoder, pass)
+                    + batch * (of_layers(&[keys], Pass::Forward) + heads)
+                    + 3.0 * 2.0 * pairs * size.heads.proj_dim as f64
             }
             Self::Attention(size) => {
                 let features = size.heads * size.head_dim;
@@ -27,14 +44,21 @@ impl Work {
             }
             Self::Stft(size) => {
                 let frames = size.clips * (1 + size.samples / size.hop_length);
-                let n = size.n_fft as f64;
-                // Half of a complex transform's 5 n log2 n (Cooley & Tukey 1965).
-                frames as f64 * 2.5 * n * n.log2()
+                of_transform(frames, size.n_fft)
             }
             // Similarities, and the gradient of the queries.
             Self::InfoNce(size) => {
-                let pairs = (size.batch * size.hidden) as f64 * (size.batch * size.tokens) as f64;
+                let asked = (size.batch * size.hidden) as f64;
+                let pairs = asked * candidates(&size.loss, size.batch, size.tokens, size.hidden);
                 2.0 * 2.0 * pairs * size.features as f64
+            }
+            // Of three transforms: both sounds', and the gradient of one.
+            Self::MultiResolution(size) => {
+                let of = |resolution: &Resolution| {
+                    let frames = resolution.frames(size.samples);
+                    of_transform(size.batch * frames, resolution.n_fft)
+                };
+                3.0 * size.loss.resolutions.iter().map(of).sum::<f64>()
             }
             Self::Product(size) => 2.0 * (size.size as f64).powi(3),
         }
@@ -55,6 +79,27 @@ fn of_layers(layers: &[Layer], pass: Pass) -> f64 {
         Pass::Forward => forward,
         Pass::Step => 3.0 * forward - layers.first().map_or(0.0, of),
     }
+}
+
+fn of_encoder(size: &TransformerSize, pass: Pass) -> f64 {
+    let encoder = &size.encoder;
+    let places = size.places(encoder.grid(size.frames).tokens());
+    let mixed = encoder.n_layers as f64 * of_attention(places, encoder.d_model) * passes(pass);
+    size.batch as f64 * (of_layers(&encoder_layers(size), pass) + mixed)
+}
+
+/// Keys that each query is compared with, its own among them.
+fn candidates(loss: &InfoNce, batch: usize, tokens: usize, hidden: usize) -> f64 {
+    match loss.negatives {
+        Negatives::Batch => (batch * tokens) as f64,
+        Negatives::Clip { .. } => hidden as f64,
+    }
+}
+
+/// Half of a complex transform's 5 n log2 n (Cooley & Tukey 1965) for each frame.
+fn of_transform(frames: usize, n_fft: usize) -> f64 {
+    let n = n_fft as f64;
+    frames as f64 * 2.5 * n * n.log2()
 }
 
 /// Scores, and the sum of values by them.

@@ -25,5 +25,6 @@ mod work;
 pub use case::{Case, cases};
 pub use sweep::sweeps;
 pub use work::{
-    Attention, Contrast, Pass, Prepared, Product, Transform, TransformerSize, UNetSize, Work,
+    Attention, Contrast, ContrastiveSize, Pass, Prepared, Product, Sounds, Transform,
+    TransformerSize, UNetSize, Work,
 };

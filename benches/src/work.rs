@@ -4,12 +4,17 @@ use std::hint::black_box;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
-use losses::{ContrastiveTokens, InfoNce, Negatives, mean_over_batch};
+use losses::{
+    ContrastiveTokens, InfoNce, MultiResolutionStftConfig, WaveformLoss, mean_over_batch,
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use stft_data::{Stft, StftConfig, log1p};
 use trainer::OptimizerConfig;
-use transformer::{ContrastiveConfig, EncoderConfig, TransformerConfig};
+use transformer::{
+    ContrastiveConfig, ContrastiveTransformer, Encoder, EncoderConfig, Patches, QueriesAndKeys,
+    TransformerConfig,
+};
 use unet1d::UNet1dConfig;
 
 use crate::training;
@@ -27,9 +32,13 @@ pub enum Work {
     Attention(Attention),
     /// `log1p` of the magnitudes of short-time spectra.
     Stft(Transform),
-    /// InfoNCE with the whole batch as negatives.
+    /// Contrastive pretraining of the patch Transformer: encoder, heads and InfoNCE.
+    ContrastiveTraining(ContrastiveSize),
+    /// InfoNCE.
     #[serde(rename = "infonce")]
     InfoNce(Contrast),
+    /// The multi-resolution STFT loss of two batches of sounds.
+    MultiResolution(Sounds),
     /// A product of two square matrices.
     Product(Product),
 }
@@ -72,6 +81,18 @@ pub struct TransformerSize {
     pub optimizer: OptimizerConfig,
 }
 
+/// A contrastive network and a batch of patches for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContrastiveSize {
+    /// Its encoder, and the batch.
+    #[serde(flatten)]
+    pub encoder: TransformerSize,
+    /// What is added to the encoder. The peer has no predictor.
+    pub heads: ContrastiveConfig,
+    /// What is minimised.
+    pub loss: InfoNce,
+}
+
 /// Queries, keys and values of one size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attention {
@@ -109,8 +130,19 @@ pub struct Contrast {
     pub hidden: usize,
     /// Features of a token.
     pub features: usize,
-    /// What cosines are divided by.
-    pub temperature: f64,
+    /// What is minimised.
+    pub loss: InfoNce,
+}
+
+/// Two batches of sounds, of which one has a gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sounds {
+    /// Sounds in a batch.
+    pub batch: usize,
+    /// Samples of each.
+    pub samples: usize,
+    /// What is minimised.
+    pub loss: MultiResolutionStftConfig,
 }
 
 /// Square matrices.
@@ -136,9 +168,11 @@ impl Work {
         match self {
             Self::UNet(size) => size.prepare(pass, &device),
             Self::Transformer(size) => size.prepare(pass, &device),
+            Self::ContrastiveTraining(size) => size.prepare(pass, &device),
             Self::Attention(size) => without_parameters(size.call(pass, &device)),
             Self::Stft(size) => without_parameters(size.call()),
             Self::InfoNce(size) => without_parameters(size.call(&device)),
+            Self::MultiResolution(size) => without_parameters(size.call(&device)),
             Self::Product(size) => without_parameters(size.call(&device)),
         }
     }
@@ -152,12 +186,10 @@ impl Work {
                 (size.batch, size.frames) = (2, 17);
                 Self::UNet(size)
             }
-            Self::Transformer(mut size) => {
-                let encoder = &mut size.encoder;
-                (encoder.bins, encoder.max_frames) = (2 * encoder.patch_bins, encoder.patch_frames);
-                (encoder.d_model, encoder.d_ff) = (8 * encoder.n_heads, 8 * encoder.n_heads);
-                (size.batch, size.frames, size.hidden) = (2, encoder.patch_frames, 1);
-                Self::Transformer(size)
+            Self::Transformer(size) => Self::Transformer(size.tiny()),
+            Self::ContrastiveTraining(mut size) => {
+                size.encoder = size.encoder.tiny();
+                Self::ContrastiveTraining(size)
             }
             Self::Attention(size) => Self::Attention(Attention {
                 batch: 1,
@@ -173,6 +205,11 @@ impl Work {
                 batch: 2,
                 tokens: 4,
                 hidden: 2,
+                ..size
+            }),
+            Self::MultiResolution(size) => Self::MultiResolution(Sounds {
+                batch: 2,
+                samples: 500,
                 ..size
             }),
             Self::Product(_) => Self::Product(Product { size: 32 }),
@@ -207,23 +244,14 @@ impl UNetSize {
 
 impl TransformerSize {
     fn prepare(&self, pass: Pass, device: &Device) -> Prepared {
-        let config = TransformerConfig {
-            encoder: self.encoder.clone(),
+        let heads = ContrastiveConfig {
             // An encoder of visible tokens asks for a predictor, which is then left behind.
-            contrastive: ContrastiveConfig {
-                predictor_layers: 1,
-                ..ContrastiveConfig::default()
-            },
-            ..TransformerConfig::default()
+            predictor_layers: 1,
+            ..ContrastiveConfig::default()
         };
-        let encoder = config.init_contrastive(&device.clone().autodiff()).encoder;
-        let x = random([self.batch, self.encoder.bins, self.frames], device);
-        let patches = encoder.patchify(x, &vec![self.frames; self.batch]);
+        let encoder = self.network(heads, device).encoder;
+        let (patches, hidden) = self.batch(&encoder, device);
         let tokens = patches.grid.tokens();
-        let hidden = Tensor::<2, Bool>::from_data(
-            TensorData::new(self.hidden_tokens(tokens), [self.batch, tokens]),
-            device,
-        );
         let target = random(
             [self.batch, self.places(tokens), self.encoder.d_model],
             device,
@@ -234,6 +262,32 @@ impl TransformerSize {
                 encoder.forward(&patches, hidden.clone()).values
             }),
         }
+    }
+
+    fn network(&self, heads: ContrastiveConfig, device: &Device) -> ContrastiveTransformer {
+        let config = TransformerConfig {
+            encoder: self.encoder.clone(),
+            contrastive: heads,
+            ..TransformerConfig::default()
+        };
+        config.init_contrastive(&device.clone().autodiff())
+    }
+
+    /// Patches of random spectrograms, and which tokens are hidden.
+    fn batch(&self, encoder: &Encoder, device: &Device) -> (Patches, Tensor<2, Bool>) {
+        let x = random([self.batch, self.encoder.bins, self.frames], device);
+        let patches = encoder.patchify(x, &vec![self.frames; self.batch]);
+        let tokens = patches.grid.tokens();
+        let hidden = TensorData::new(self.hidden_tokens(tokens), [self.batch, tokens]);
+        (patches, Tensor::from_data(hidden, device))
+    }
+
+    fn tiny(mut self) -> Self {
+        let encoder = &mut self.encoder;
+        (encoder.bins, encoder.max_frames) = (2 * encoder.patch_bins, encoder.patch_frames);
+        (encoder.d_model, encoder.d_ff) = (8 * encoder.n_heads, 8 * encoder.n_heads);
+        (self.batch, self.frames, self.hidden) = (2, encoder.patch_frames, 1);
+        self
     }
 
     /// Tokens that the encoder is given.
@@ -250,6 +304,36 @@ impl TransformerSize {
         (0..self.batch)
             .flat_map(|item| (0..tokens).map(move |token| hides(item, token)))
             .collect()
+    }
+}
+
+impl ContrastiveSize {
+    /// # Panics
+    /// If only the forward pass is asked for: the loss's slopes come out of it, so that it is no part of a step.
+    fn prepare(&self, pass: Pass, device: &Device) -> Prepared {
+        assert_eq!(pass, Pass::Step, "contrast is measured by whole steps");
+        let network = self.encoder.network(self.heads.clone(), device);
+        let (patches, hidden) = self.encoder.batch(&network.encoder, device);
+        let loss = self.loss;
+        let parameters = network.num_params();
+        let step = move |network: &ContrastiveTransformer| {
+            let QueriesAndKeys { queries, keys } = network.forward(&patches, hidden.clone());
+            let all = hidden.clone().full_like(true);
+            let scores = loss.per_item(ContrastiveTokens {
+                queries,
+                keys,
+                content: patches.values.clone(),
+                hidden: hidden.clone(),
+                valid: all.clone(),
+                scored: all,
+                draw_keys: Vec::new(),
+            });
+            mean_over_batch(scores.loss)
+        };
+        Prepared {
+            parameters,
+            call: training::step(network, &self.encoder.optimizer, step),
+        }
     }
 }
 
@@ -309,11 +393,7 @@ impl Contrast {
         let all = Tensor::<2, Bool>::full([self.batch, self.tokens], true, device);
         let visible = [0..self.batch, self.hidden..self.tokens];
         let hidden = all.clone().slice_fill(visible, false);
-        let loss = InfoNce {
-            temperature: self.temperature,
-            negatives: Negatives::Batch,
-            ..InfoNce::default()
-        };
+        let loss = self.loss;
         Box::new(move || {
             let tokens = ContrastiveTokens {
                 queries: queries.clone().autodiff().require_grad(),
@@ -327,6 +407,20 @@ impl Contrast {
             drop(black_box(
                 mean_over_batch(loss.per_item(tokens).loss).backward(),
             ));
+        })
+    }
+}
+
+impl Sounds {
+    fn call(&self, device: &Device) -> Box<dyn FnMut()> {
+        let loss = self.loss.init(device).expect("the sizes are valid");
+        let [prediction, target] =
+            [(); 2].map(|()| random([self.batch, self.samples], device) * 0.2 - 0.1);
+        let valid = vec![self.samples; self.batch];
+        Box::new(move || {
+            let prediction = prediction.clone().autodiff().require_grad();
+            let items = loss.per_item(prediction, target.clone(), &valid);
+            drop(black_box(mean_over_batch(items).backward()));
         })
     }
 }

@@ -7,8 +7,9 @@ use anyhow::Context;
 use benches::{Case, cases};
 use serde::Serialize;
 
+use crate::machine::Machine;
 use crate::process::Side;
-use crate::row::Row;
+use crate::row::{Row, caption};
 use crate::table::{Table, mib, ms};
 use crate::{Options, chosen};
 
@@ -19,9 +20,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let cases = chosen(cases()?, &options.only, |case| &case.name)?;
     let torch = Side::torch(&options.python)?;
     let threads = options.threads.unwrap_or(DEFAULT_THREADS);
+    let machine = Machine::here();
     let mut rows = Vec::new();
     for case in &cases {
-        rows.push(in_turn(case, threads, &torch, options)?);
+        rows.push(in_turn(case, threads, &torch, options, &machine)?);
         // After each row, so that what is there is there when somebody stops it.
         write("bench-peer.json", &rows)?;
     }
@@ -30,7 +32,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// Rounds of ours, then PyTorch's.
-pub fn in_turn(case: &Case, threads: u16, torch: &Side, options: &Options) -> anyhow::Result<Row> {
+pub fn in_turn(
+    case: &Case,
+    threads: u16,
+    torch: &Side,
+    options: &Options,
+    machine: &Machine,
+) -> anyhow::Result<Row> {
     let repeats = options.effort.repeats;
     let mut rounds = Vec::new();
     for round in 1..=options.rounds {
@@ -41,7 +49,7 @@ pub fn in_turn(case: &Case, threads: u16, torch: &Side, options: &Options) -> an
         let ours = Side::Ours.measure(case, threads, repeats)?;
         rounds.push((ours, torch.measure(case, threads, repeats)?));
     }
-    Row::new(case, threads, &rounds)
+    Row::new(case, threads, &rounds, machine)
 }
 
 /// Writes a file of the workspace's `target`.
@@ -77,13 +85,13 @@ fn table(rows: &[Row], markdown: bool) -> String {
             row.parameters.to_string(),
         ]);
     }
-    table.text()
+    format!("{}\n\n{}", caption(rows), table.text())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{case, measurement};
+    use crate::row::tests::{case, machine, measurement};
 
     #[test]
     fn the_table_says_how_the_ratio_is_meant() {
@@ -91,8 +99,9 @@ mod tests {
             measurement(5, &[20.0], 3 << 20),
             measurement(5, &[40.0], 6 << 20),
         )];
-        let row = Row::new(&case(), 2, &rounds).unwrap();
+        let row = Row::new(&case(), 2, &rounds, &machine()).unwrap();
         let text = table(&[row], true);
+        assert!(text.starts_with("a processor, 2 cores"), "{text}");
         assert!(text.contains("ours / PyTorch"), "{text}");
         for cell in [
             "20.0 ms",

@@ -3,6 +3,7 @@
 //! `cargo xtask bench --peer` and `cargo xtask bench --scaling` start it; `README.md` tells how it measures.
 
 mod compare;
+mod machine;
 mod measure;
 mod memory;
 mod process;

@@ -12,13 +12,16 @@ use crate::memory;
 /// How often work is done in a process.
 #[derive(Args, Clone, Debug)]
 pub struct Effort {
-    /// Timed calls in each process, at least; more until a second has gone
+    /// Timed calls in each process; more until a second has gone, and none after half a minute
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub repeats: u16,
 }
 
 /// Short work is repeated for so long.
 pub const AT_LEAST: Duration = Duration::from_secs(1);
+
+/// Long work is repeated for no longer, however few calls that are.
+pub const AT_MOST: Duration = Duration::from_secs(30);
 
 /// What a process tells of its work, PyTorch's as well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +56,7 @@ fn measure(case: &Case, effort: &Effort) -> Measurement {
     (prepared.call)();
     let mut times_ms = Vec::new();
     let start = Instant::now();
-    while times_ms.len() < usize::from(effort.repeats) || start.elapsed() < AT_LEAST {
+    while wants_more(times_ms.len(), start.elapsed(), effort) {
         let start = Instant::now();
         (prepared.call)();
         times_ms.push(start.elapsed().as_secs_f64() * 1e3);
@@ -64,6 +67,11 @@ fn measure(case: &Case, effort: &Effort) -> Measurement {
         peak_bytes: memory::peak_above(baseline),
         version: burn_version(),
     }
+}
+
+fn wants_more(calls: usize, elapsed: Duration, effort: &Effort) -> bool {
+    let too_few = calls < usize::from(effort.repeats) && elapsed < AT_MOST;
+    calls == 0 || too_few || elapsed < AT_LEAST
 }
 
 /// The version that the workspace pins, since Burn doesn't tell its own.
@@ -79,6 +87,14 @@ fn burn_version() -> String {
 mod tests {
     use super::*;
     use benches::{Pass, Work};
+
+    #[test]
+    fn long_work_is_called_at_least_once_and_no_more_after_half_a_minute() {
+        let effort = Effort { repeats: 3 };
+        let wants = |calls, seconds| wants_more(calls, Duration::from_secs(seconds), &effort);
+        assert!(wants(0, 0) && wants(1, 20) && wants(2, 29) && wants(9, 0));
+        assert!(!wants(1, 31) && !wants(2, 40) && !wants(3, 1));
+    }
 
     #[test]
     fn work_is_done_as_often_as_asked_for_and_for_a_second() {

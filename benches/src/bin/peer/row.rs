@@ -4,6 +4,7 @@ use anyhow::{bail, ensure};
 use benches::Case;
 use serde::Serialize;
 
+use crate::machine::Machine;
 use crate::measure::Measurement;
 
 /// A row of `target/bench-peer.json`.
@@ -43,6 +44,8 @@ pub struct Row {
     pub ours_version: String,
     /// What is compared with.
     pub torch_version: String,
+    /// Where and when.
+    pub machine: Machine,
 }
 
 impl Row {
@@ -54,6 +57,7 @@ impl Row {
         case: &Case,
         threads: u16,
         rounds: &[(Measurement, Measurement)],
+        machine: &Machine,
     ) -> anyhow::Result<Self> {
         let Some((first_ours, first_torch)) = rounds.first() else {
             bail!("{}: expected at least one round, got none", case.name);
@@ -94,8 +98,27 @@ impl Row {
             calls: ours.calls.min(torch.calls),
             ours_version: first_ours.version.clone(),
             torch_version: first_torch.version.clone(),
+            machine: machine.clone(),
         })
     }
+}
+
+/// Whose times a table holds, above it: machine, versions, and how often.
+pub fn caption(rows: &[Row]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let Row {
+        machine,
+        ours_version,
+        torch_version,
+        rounds,
+        ..
+    } = first;
+    let mut threads: Vec<String> = rows.iter().map(|row| row.threads.to_string()).collect();
+    threads.dedup();
+    let threads = threads.join(", then ");
+    format!("{machine}; {ours_version}, {torch_version}; threads: {threads}; rounds: {rounds}")
 }
 
 /// One side's rounds.
@@ -144,6 +167,16 @@ pub mod tests {
         }
     }
 
+    pub fn machine() -> Machine {
+        Machine {
+            cpu: "a processor".into(),
+            cores: 2,
+            system: "a system".into(),
+            rustc: "rustc 1.0".into(),
+            date: "2000-01-31".into(),
+        }
+    }
+
     pub fn case() -> Case {
         Case::new(
             "product",
@@ -162,7 +195,7 @@ pub mod tests {
             (measurement(5, &[3.0], 20), measurement(5, &[2.0], 90)),
             (measurement(5, &[4.0], 10), measurement(5, &[1.0], 80)),
         ];
-        let row = Row::new(&case(), 2, &rounds).unwrap();
+        let row = Row::new(&case(), 2, &rounds, &machine()).unwrap();
         assert_eq!((row.ours_ms, row.torch_ms), (3.0, 2.0));
         assert_eq!((row.ratio_low, row.ratio, row.ratio_high), (0.5, 1.5, 4.0));
         assert_eq!((row.ours_min_ms, row.torch_min_ms), (1.0, 1.0));
@@ -174,12 +207,25 @@ pub mod tests {
     }
 
     #[test]
+    fn a_caption_tells_machine_versions_threads_and_rounds() {
+        let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
+        let row = |threads| Row::new(&case(), threads, &rounds, &machine()).unwrap();
+        assert_eq!(
+            caption(&[row(1), row(1), row(2)]),
+            "a processor, 2 cores, a system, rustc 1.0, 2000-01-31; a version, a version; threads: 1, then 2; rounds: 1"
+        );
+        assert_eq!(caption(&[]), "");
+    }
+
+    #[test]
     fn models_with_different_numbers_of_parameters_are_not_compared() {
         let rounds = [
             (measurement(5, &[1.0], 1), measurement(5, &[1.0], 1)),
             (measurement(5, &[1.0], 1), measurement(6, &[1.0], 1)),
         ];
-        let message = Row::new(&case(), 2, &rounds).unwrap_err().to_string();
+        let message = Row::new(&case(), 2, &rounds, &machine())
+            .unwrap_err()
+            .to_string();
         for part in ["product", "5 parameters", "PyTorch's 6", "torch_peer.py"] {
             assert!(message.contains(part), "{message}");
         }
@@ -188,7 +234,7 @@ pub mod tests {
     #[test]
     fn a_row_is_written_under_the_names_that_readers_expect() {
         let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
-        let row = Row::new(&case(), 2, &rounds).unwrap();
+        let row = Row::new(&case(), 2, &rounds, &machine()).unwrap();
         let json = serde_json::to_value(vec![row]).unwrap();
         assert_eq!(json[0]["name"], "product");
         assert_eq!(json[0]["ours_ms"], 2.0);
@@ -196,5 +242,6 @@ pub mod tests {
         assert_eq!(json[0]["ratio"], 0.5);
         assert_eq!(json[0]["ours_peak_bytes"], 30);
         assert_eq!(json[0]["torch_peak_bytes"], 70);
+        assert_eq!(json[0]["machine"]["cpu"], "a processor");
     }
 }

@@ -5,8 +5,9 @@ use benches::{Case, Pass, Work, cases, sweeps};
 use serde::Serialize;
 
 use crate::compare::{in_turn, write};
+use crate::machine::Machine;
 use crate::process::Side;
-use crate::row::Row;
+use crate::row::{Row, caption};
 use crate::table::{Table, mib, ms};
 use crate::{Options, chosen};
 
@@ -41,13 +42,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Some(threads) => vec![threads],
         None => DEFAULT_THREADS.to_vec(),
     };
+    let machine = Machine::here();
     let mut rows = Vec::new();
     for threads in threads {
-        let machine = in_turn(&product, threads, &torch, options)?;
-        let peak = gflop_per_s(&machine).into_iter().fold(0.0, f64::max);
-        rows.push(ScalingRow::new(machine, peak));
+        let best = in_turn(&product, threads, &torch, options, &machine)?;
+        let peak = gflop_per_s(&best).into_iter().fold(0.0, f64::max);
+        rows.push(ScalingRow::new(best, peak));
         for case in &chosen {
-            let row = in_turn(case, threads, &torch, options)
+            let row = in_turn(case, threads, &torch, options, &machine)
                 .with_context(|| format!("{} with {threads} threads", case.name))?;
             rows.push(ScalingRow::new(row, peak));
             write("bench-scaling.json", &rows)?;
@@ -114,13 +116,14 @@ fn table(rows: &[ScalingRow], markdown: bool) -> String {
             percent(row.torch_share_of_peak),
         ]);
     }
-    table.text()
+    let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
+    format!("{}\n\n{}", caption(&plain), table.text())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::tests::{case, measurement};
+    use crate::row::tests::{case, machine, measurement};
 
     #[test]
     fn speed_is_operations_by_time_and_share_is_speed_by_the_best() {
@@ -129,7 +132,7 @@ mod tests {
             measurement(0, &[20.0], 1 << 20),
             measurement(0, &[40.0], 2 << 20),
         )];
-        let row = Row::new(&case(), 1, &rounds).unwrap();
+        let row = Row::new(&case(), 1, &rounds, &machine()).unwrap();
         let row = ScalingRow::new(row, 200.0);
         assert!((row.ours_gflop_per_s - 100.0).abs() < 1e-9);
         assert!((row.torch_gflop_per_s - 50.0).abs() < 1e-9);
