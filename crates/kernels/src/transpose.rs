@@ -41,10 +41,14 @@ pub(crate) fn write_columns(matrix: Matrix, factor: f32, height: usize, destinat
         destination,
     };
     #[cfg(target_arch = "x86_64")]
-    match arch() {
-        pulp::Arch::V4(simd) => return simd.vectorize(x86::With(write, *simd)),
-        pulp::Arch::V3(simd) => return simd.vectorize(x86::With(write, simd)),
-        _ => {}
+    let narrow = match arch() {
+        pulp::Arch::V4(simd) => Some(*simd),
+        pulp::Arch::V3(simd) => Some(simd),
+        _ => None,
+    };
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = narrow {
+        return simd.vectorize(x86::With(write, simd));
     }
     write.each_block(|rows| std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j])));
 }
@@ -110,7 +114,11 @@ mod x86 {
         #[inline(always)]
         fn call(self) {
             let Self(write, simd) = self;
-            write.each_block(|block| turned(simd, block));
+            // Not inlined, each exchange would be a call.
+            write.each_block(
+                #[inline(always)]
+                |block| turned(simd, block),
+            );
         }
     }
 
