@@ -5,7 +5,9 @@
 ///
 /// glibc gives large buffers back to the system as soon as they are freed, and the next step asks for the
 /// same again. Each time the pages are unmapped on every core that runs a thread, and cleared once more;
-/// that took up to half of a step's time. The memory at the peak is the same.
+/// that took up to 37 % of the time where tensors are large and work is short (attention with its gradient),
+/// a fifth of the default Transformer's step, and nothing of a U-Net's. The memory at the peak grows by up to
+/// 4 %.
 ///
 /// Elsewhere than with glibc it does nothing.
 pub fn keep_freed_memory() {
