@@ -316,25 +316,35 @@ impl ContrastiveSize {
         let (patches, hidden) = self.encoder.batch(&network.encoder, device);
         let loss = self.loss;
         let parameters = network.num_params();
+        let all = hidden.clone().full_like(true);
         let step = move |network: &ContrastiveTransformer| {
-            let QueriesAndKeys { queries, keys } = network.forward(&patches, hidden.clone());
-            let all = hidden.clone().full_like(true);
-            let scores = loss.per_item(ContrastiveTokens {
-                queries,
-                keys,
-                content: patches.values.clone(),
-                hidden: hidden.clone(),
-                valid: all.clone(),
-                scored: all,
-                draw_keys: Vec::new(),
-            });
-            mean_over_batch(scores.loss)
+            let vectors = network.forward(&patches, hidden.clone());
+            contrast(&loss, vectors, &patches.values, [&hidden, &all])
         };
         Prepared {
             parameters,
             call: training::step(network, &self.encoder.optimizer, step),
         }
     }
+}
+
+/// The mean loss of the tokens at `hidden`, none of which is padding or silent as `all` says.
+fn contrast(
+    loss: &InfoNce,
+    QueriesAndKeys { queries, keys }: QueriesAndKeys,
+    content: &Tensor<3>,
+    [hidden, all]: [&Tensor<2, Bool>; 2],
+) -> Tensor<1> {
+    let scores = loss.per_item(ContrastiveTokens {
+        queries,
+        keys,
+        content: content.clone(),
+        hidden: hidden.clone(),
+        valid: all.clone(),
+        scored: all.clone(),
+        draw_keys: Vec::new(),
+    });
+    mean_over_batch(scores.loss)
 }
 
 impl Attention {
@@ -395,18 +405,12 @@ impl Contrast {
         let hidden = all.clone().slice_fill(visible, false);
         let loss = self.loss;
         Box::new(move || {
-            let tokens = ContrastiveTokens {
+            let vectors = QueriesAndKeys {
                 queries: queries.clone().autodiff().require_grad(),
                 keys: keys.clone(),
-                content: content.clone(),
-                hidden: hidden.clone(),
-                valid: all.clone(),
-                scored: all.clone(),
-                draw_keys: Vec::new(),
             };
-            drop(black_box(
-                mean_over_batch(loss.per_item(tokens).loss).backward(),
-            ));
+            let loss = contrast(&loss, vectors, &content, [&hidden, &all]);
+            drop(black_box(loss.backward()));
         })
     }
 }

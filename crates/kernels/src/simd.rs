@@ -12,6 +12,17 @@ pub(crate) fn arch() -> Arch {
     Arch::new()
 }
 
+/// Vectors of 256 bits, where [`arch`] has them.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn narrow() -> Option<pulp::x86::V3> {
+    match arch() {
+        Arch::V4(simd) => Some(*simd),
+        Arch::V3(simd) => Some(simd),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 thread_local! {
     static CHOSEN: std::cell::Cell<Option<Arch>> = const { std::cell::Cell::new(None) };

@@ -1,8 +1,6 @@
 //! Rows that become columns, eight by eight in registers.
 
 use crate::matrix::Matrix;
-#[cfg(target_arch = "x86_64")]
-use crate::simd::arch;
 
 /// Rows and columns of a block: a vector of 256 bits.
 const SIDE: usize = 8;
@@ -41,13 +39,7 @@ pub(crate) fn write_columns(matrix: Matrix, factor: f32, height: usize, destinat
         destination,
     };
     #[cfg(target_arch = "x86_64")]
-    let narrow = match arch() {
-        pulp::Arch::V4(simd) => Some(*simd),
-        pulp::Arch::V3(simd) => Some(simd),
-        _ => None,
-    };
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = narrow {
+    if let Some(simd) = crate::simd::narrow() {
         return simd.vectorize(x86::With(write, simd));
     }
     write.each_block(|rows| std::array::from_fn(|j| std::array::from_fn(|i| rows[i][j])));

@@ -12,6 +12,7 @@ use stft_data::Normalization;
 
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
+use crate::json_file::read_json;
 use crate::origin::Origin;
 
 const MODEL_FILE: &str = "model.bpk";
@@ -92,13 +93,7 @@ impl Checkpoint {
     /// There is no checkpoint, or its state can't be read.
     pub fn open(directory: &Path) -> Result<Self, TrainerError> {
         recover(directory)?;
-        let path = directory.join(STATE_FILE);
-        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
-        let state: State =
-            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
-                path,
-                reason: error.to_string(),
-            })?;
+        let state: State = read_json(&directory.join(STATE_FILE))?;
         Ok(Self {
             directory: directory.to_path_buf(),
             progress: state.progress,

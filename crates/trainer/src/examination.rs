@@ -87,7 +87,7 @@ impl<T: Task> Job for Examination<T> {
             seed: opened.experiment().seed,
             origin: prepared.beginning.origin(&devices.host)?,
             seconds: started.elapsed().as_secs_f64(),
-            sounds_sha256: Some(opened.sounds().sha256),
+            sounds_sha256: Some(opened.sounds().sha256.clone()),
             test_examples: prepared.dataset.indices(Split::Test).len(),
             mask: prepared.dataset.config().mask,
             trained_for: self.trained_for,

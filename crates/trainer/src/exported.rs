@@ -8,12 +8,12 @@ use burn::tensor::{Device, Tensor, TensorData};
 use params::ParamSpec;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
 use crate::feature_encoder::{TransformerFeatures, UNetFeatures};
+use crate::json_file::parse_json;
 use crate::network::ParameterNetwork;
 use crate::origin::Origin;
 use crate::stage::Stage;
@@ -93,14 +93,14 @@ impl Exported {
             toml::from_str(entry(EXPERIMENT)?).map_err(|error| unfit(path, error))?;
         let context = Context {
             stage: entry(STAGE)?.clone(),
-            normalization: read_json(path, entry(NORMALIZATION)?)?,
+            normalization: parse_json(path, entry(NORMALIZATION)?)?,
             experiment,
             origin: match metadata.get(ORIGIN) {
-                Some(text) => Some(read_json::<Origin>(path, text)?),
+                Some(text) => Some(parse_json::<Origin>(path, text)?),
                 None => None,
             },
             parameters: match metadata.get(PARAMETERS) {
-                Some(text) => Some(read_json::<ParamSpec>(path, text)?),
+                Some(text) => Some(parse_json::<ParamSpec>(path, text)?),
                 None => None,
             },
         };
@@ -231,10 +231,6 @@ fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeigh
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain fields serialise")
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, TrainerError> {
-    serde_json::from_str(text).map_err(|error| unfit(path, error))
 }
 
 fn unfit(path: &Path, reason: impl ToString) -> TrainerError {

@@ -114,7 +114,7 @@ impl<T: Task> Job for Fitting<T> {
             seconds: started.elapsed().as_secs_f64(),
             train_examples: prepared.dataset.indices(Split::Train).len(),
             valid_examples: prepared.dataset.indices(Split::Valid).len(),
-            sounds_sha256: Some(opened.sounds().sha256),
+            sounds_sha256: Some(opened.sounds().sha256.clone()),
             files_used: opened.files_used(),
             files_rejected: opened.rejected().len(),
             valid_loss: loss(&measures),

@@ -18,6 +18,7 @@ mod fit;
 mod fitting;
 mod illustration;
 mod job;
+mod json_file;
 mod labels;
 mod layers;
 mod listening;

@@ -50,6 +50,7 @@ pub struct OpenExperiment {
     experiment: Experiment,
     dataset: Dataset,
     files: Option<Arc<FileSource>>,
+    sounds: SoundSet,
 }
 
 impl OpenExperiment {
@@ -64,8 +65,7 @@ impl OpenExperiment {
         statistics: Option<TrainStatistics>,
     ) -> Result<Self, TrainerError> {
         let OpenedSource { source, files } = OpenedSource::open(&experiment, cache)?;
-        let opened = Self::over(source, experiment, statistics)?;
-        Ok(Self { files, ..opened })
+        Self::with_files(source, files, experiment, statistics)
     }
 
     /// The same on sounds of your own, whatever `experiment` says of their source.
@@ -77,6 +77,16 @@ impl OpenExperiment {
         experiment: Experiment,
         statistics: Option<TrainStatistics>,
     ) -> Result<Self, TrainerError> {
+        Self::with_files(source, None, experiment, statistics)
+    }
+
+    fn with_files(
+        source: Arc<dyn Source>,
+        files: Option<Arc<FileSource>>,
+        experiment: Experiment,
+        statistics: Option<TrainStatistics>,
+    ) -> Result<Self, TrainerError> {
+        let sounds = SoundSet::of(&*source, files.as_deref());
         let (data, seed) = (&experiment.data, experiment.seed);
         let dataset = match statistics {
             Some(statistics) => Dataset::open_with(source, data, seed, statistics)?,
@@ -85,7 +95,8 @@ impl OpenExperiment {
         Ok(Self {
             experiment,
             dataset,
-            files: None,
+            files,
+            sounds,
         })
     }
 
@@ -105,8 +116,8 @@ impl OpenExperiment {
     }
 
     /// Which sounds these are.
-    pub fn sounds(&self) -> SoundSet {
-        SoundSet::of(&**self.dataset.source(), self.files.as_deref())
+    pub fn sounds(&self) -> &SoundSet {
+        &self.sounds
     }
 
     /// Files that can't be used, each with its reason.
@@ -151,17 +162,6 @@ impl OpenExperiment {
             (StartsIn::Itself(_), _) | (_, None) => None,
             (_, Some(needs)) => start(&self.experiment, stage, needs, starts)?,
         };
-        let mut beginning = match (&start, starts) {
-            (None, _) => Beginning::New,
-            (Some(checkpoint), StartsIn::Path(path)) => Beginning::Of {
-                path: path.to_owned(),
-                checkpoint: Box::new(checkpoint.clone()),
-            },
-            (Some(checkpoint), _) => Beginning::Of {
-                path: checkpoint.path().to_owned(),
-                checkpoint: Box::new(checkpoint.clone()),
-            },
-        };
         let mut dataset = self.dataset.with_mask(self.mask(stage))?;
         if stage.is_labelled() {
             // As `predict` hears them.
@@ -171,13 +171,23 @@ impl OpenExperiment {
             dataset = dataset.with_training(&labelled(&dataset, share));
         }
         // The scale that the weights know.
-        if let StartsIn::Itself(run) = starts {
+        let beginning = if let StartsIn::Itself(run) = starts {
             let last = Checkpoint::open(&run.stage(stage.name()).last())?;
             dataset = dataset.with_normalization(last.context.normalization);
-            beginning = Beginning::Earlier(last.context.origin);
+            Beginning::Earlier(last.context.origin)
         } else if let Some(start) = &start {
             dataset = dataset.with_normalization(start.context.normalization);
-        }
+            let named = match starts {
+                StartsIn::Path(path) => path,
+                _ => start.path(),
+            };
+            Beginning::Of {
+                path: named.to_owned(),
+                checkpoint: Box::new(start.clone()),
+            }
+        } else {
+            Beginning::New
+        };
         Ok(PreparedStage {
             stage,
             job: self.job(stage, &dataset, start, starts)?,

@@ -144,22 +144,21 @@ impl ParameterTest {
         }
         let renderer = Renderer::of(spec, dataset.config().clip.sample_rate_hz);
         let averages = vec![average.vector.clone(); truths.len()];
-        let mut all = Vec::new();
-        for (name, estimates) in [
-            ("heads", &estimates),
-            ("average of labels", &averages),
-            ("nearest example", &nearest),
-        ] {
-            let mut errors = ParameterErrors::new(name, spec, estimates, &truths);
-            if let Some(renderer) = &renderer {
-                errors.distances = renderer.mean_distances(dataset, indices, estimates)?;
-            }
-            all.push(errors);
-        }
+        let names = ["heads", "average of labels", "nearest example"];
+        let vectors = [&estimates[..], &averages, &nearest];
+        let distances = match &renderer {
+            Some(renderer) => renderer.mean_distances(dataset, indices, vectors)?,
+            None => Default::default(),
+        };
+        let errors = names.into_iter().zip(vectors).zip(distances);
+        let errors = errors.map(|((name, vectors), distances)| ParameterErrors {
+            distances,
+            ..ParameterErrors::new(name, spec, vectors, &truths)
+        });
         Ok(Some(Self {
             labelled_examples: dataset.indices(Split::Train).len(),
             test_examples: truths.len(),
-            estimates: all,
+            estimates: errors.collect(),
         }))
     }
 

@@ -65,38 +65,47 @@ impl Renderer {
         Ok((rendered, distances))
     }
 
-    /// Means over the examples `indices`, each beside what its estimate makes.
+    /// Means over the examples `indices`, each beside what its estimate makes, for each of `N` estimators, whose
+    /// `estimates` are in the order of `indices`. A sound is read once for all of them.
     ///
     /// # Errors
     /// As [`render_as_long_as`](Self::render_as_long_as), or an example can't be read.
-    pub(crate) fn mean_distances(
+    pub(crate) fn mean_distances<const N: usize>(
         &self,
         dataset: &Dataset,
         indices: &[usize],
-        estimates: &[ParamVector],
-    ) -> Result<BTreeMap<String, f64>, TrainerError> {
-        let pairs: Vec<_> = indices.iter().copied().zip(estimates).collect();
-        let distances_of = |&(index, estimate): &(usize, &ParamVector)| {
-            let patch = synth::spec().decode(estimate)?;
-            let (_, distances) = self.render_as_long_as(&heard(dataset, index)?, &patch)?;
-            Ok(distances)
+        estimates: [&[ParamVector]; N],
+    ) -> Result<[BTreeMap<String, f64>; N], TrainerError> {
+        let distances_of = |place: usize| {
+            let sound = heard(dataset, indices[place])?;
+            let mut of_each = [const { Distances::new() }; N];
+            for (distances, estimates) in of_each.iter_mut().zip(estimates) {
+                let patch = synth::spec().decode(&estimates[place])?;
+                (_, *distances) = self.render_as_long_as(&sound, &patch)?;
+            }
+            Ok(of_each)
         };
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = pairs.len().div_ceil(threads).max(1);
-        let of_each: Result<Vec<Vec<Distances>>, TrainerError> = std::thread::scope(|scope| {
-            let working: Vec<_> = pairs
+        let share = indices.len().div_ceil(threads).max(1);
+        let places: Vec<usize> = (0..indices.len()).collect();
+        let of_each: Result<Vec<Vec<_>>, TrainerError> = std::thread::scope(|scope| {
+            let working: Vec<_> = places
                 .chunks(share)
-                .map(|pairs| scope.spawn(move || pairs.iter().map(distances_of).collect()))
+                .map(|places| {
+                    scope.spawn(move || places.iter().copied().map(distances_of).collect())
+                })
                 .collect();
             let done = working.into_iter().map(|thread| thread.join());
             done.map(|done| done.expect("comparing sounds doesn't panic"))
                 .collect()
         });
         // In their order, so that the number of threads changes no digit.
-        let mut means: BTreeMap<String, f64> = BTreeMap::new();
-        for distances in of_each?.into_iter().flatten() {
-            for (name, distance) in distances {
-                *means.entry(name.to_owned()).or_default() += distance / indices.len() as f64;
+        let mut means = [const { BTreeMap::<String, f64>::new() }; N];
+        for of_one in of_each?.into_iter().flatten() {
+            for (means, distances) in means.iter_mut().zip(of_one) {
+                for (name, distance) in distances {
+                    *means.entry(name.to_owned()).or_default() += distance / indices.len() as f64;
+                }
             }
         }
         Ok(means)

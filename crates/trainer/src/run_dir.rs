@@ -10,6 +10,7 @@ use stft_data::TrainStatistics;
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
+use crate::json_file::read_json;
 use crate::origin::Origin;
 use crate::settings::first_difference;
 use crate::sounds::SoundSet;
@@ -190,12 +191,7 @@ impl RunDir {
         if !path.is_file() {
             return Ok(());
         }
-        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
-        let there: SoundSet =
-            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
-                path,
-                reason: error.to_string(),
-            })?;
+        let there: SoundSet = read_json(&path)?;
         match there == *sounds {
             true => Ok(()),
             false => Err(TrainerError::SoundsDiffer {
@@ -367,13 +363,7 @@ impl StageDir {
             #[serde(default)]
             origin: Option<Origin>,
         }
-        let path = self.summary();
-        let text = fs::read_to_string(&path).map_err(TrainerError::read(&path))?;
-        let begun: Begun =
-            serde_json::from_str(&text).map_err(|error| TrainerError::Checkpoint {
-                path,
-                reason: error.to_string(),
-            })?;
+        let begun: Begun = read_json(&self.summary())?;
         Ok(begun.origin)
     }
 

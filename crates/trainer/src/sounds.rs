@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stft_data::{FileSource, Source};
 
+use crate::weights::hexadecimal;
+
 /// Which sounds a run is made of: equal for the same sounds with the same labels in the same order, wherever they lie and
 /// whatever they are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +31,9 @@ impl SoundSet {
                 hash.update(files.files()[index].fingerprint.0);
             }
         }
-        let digits = hash.finalize();
         Self {
             count: source.len(),
-            sha256: digits.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(hash),
         }
     }
 }

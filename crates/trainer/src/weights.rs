@@ -53,10 +53,13 @@ pub(crate) fn sha256_of(weights: &[NamedWeights]) -> String {
         hash.update([0]);
         hash.update(&weights.bytes);
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(hash)
+}
+
+/// The digits of a finished hash.
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Default)]

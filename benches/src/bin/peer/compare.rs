@@ -85,7 +85,7 @@ fn table(rows: &[Row], markdown: bool) -> String {
             row.parameters.to_string(),
         ]);
     }
-    format!("{}\n\n{}", caption(rows), table.text())
+    format!("{}\n\n{}", caption(rows.iter()), table.text())
 }
 
 #[cfg(test)]

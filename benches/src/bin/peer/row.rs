@@ -104,8 +104,8 @@ impl Row {
 }
 
 /// Whose times a table holds, above it: machine, versions, and how often.
-pub fn caption(rows: &[Row]) -> String {
-    let Some(first) = rows.first() else {
+pub fn caption<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> String {
+    let Some(first) = rows.clone().next() else {
         return String::new();
     };
     let Row {
@@ -115,7 +115,7 @@ pub fn caption(rows: &[Row]) -> String {
         rounds,
         ..
     } = first;
-    let mut threads: Vec<String> = rows.iter().map(|row| row.threads.to_string()).collect();
+    let mut threads: Vec<String> = rows.map(|row| row.threads.to_string()).collect();
     threads.dedup();
     let threads = threads.join(", then ");
     format!("{machine}; {ours_version}, {torch_version}; threads: {threads}; rounds: {rounds}")
@@ -211,10 +211,10 @@ pub mod tests {
         let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
         let row = |threads| Row::new(&case(), threads, &rounds, &machine()).unwrap();
         assert_eq!(
-            caption(&[row(1), row(1), row(2)]),
+            caption([row(1), row(1), row(2)].iter()),
             "a processor, 2 cores, a system, rustc 1.0, 2000-01-31; a version, a version; threads: 1, then 2; rounds: 1"
         );
-        assert_eq!(caption(&[]), "");
+        assert_eq!(caption([].iter()), "");
     }
 
     #[test]

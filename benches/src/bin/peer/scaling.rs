@@ -116,8 +116,8 @@ fn table(rows: &[ScalingRow], markdown: bool) -> String {
             percent(row.torch_share_of_peak),
         ]);
     }
-    let plain: Vec<Row> = rows.iter().map(|row| row.row.clone()).collect();
-    format!("{}\n\n{}", caption(&plain), table.text())
+    let caption = caption(rows.iter().map(|row| &row.row));
+    format!("{caption}\n\n{}", table.text())
 }
 
 #[cfg(test)]

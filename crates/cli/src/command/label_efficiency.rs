@@ -287,9 +287,9 @@ impl Study<'_> {
         let seeds = self.seed_directory(opened.experiment().seed);
         let run = RunDir::open(&seeds, Some(name), name)?;
         let sounds = opened.sounds();
-        run.check_sounds(&sounds)?;
+        run.check_sounds(sounds)?;
         let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
-        run.keep_sounds(&sounds)?;
+        run.keep_sounds(sounds)?;
         let starts = match (run.stage(stage.name()).state(), from) {
             (StageState::Finished, _) => return Ok(None),
             (StageState::Interrupted, _) => StartsIn::Itself(&run),

@@ -138,9 +138,7 @@ impl RunArguments {
             _ => StartsIn::Run(run),
         }
     }
-}
 
-impl RunArguments {
     /// That what --from names is what the stages began with that were begun with it; one that is finished stays
     /// as it is, whatever is named now.
     fn check_from(
@@ -238,7 +236,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let sounds = opened.sounds();
     if let Some(run) = &named {
         let only_tests = plan.stages.iter().all(|stage| stage.is_test());
-        match run.check_sounds(&sounds) {
+        match run.check_sounds(sounds) {
             // Nothing goes on; what is tested is said in its summary.
             Err(error @ TrainerError::SoundsDiffer { .. }) if only_tests => {
                 eprintln!("warning: {error}");
@@ -277,7 +275,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let name = named.as_ref().map(RunDir::name);
     let run = RunDir::open(&arguments.out, name, plan.label)?;
     let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
-    run.keep_sounds(&sounds)?;
+    run.keep_sounds(sounds)?;
     eprintln!("run {} in {}", run.name(), run.path().display());
     let held_out = opened.dataset().indices(stft_data::Split::Test).len();
     let mut eta = PipelineEta::new(&plan.stages, opened.experiment(), held_out);

@@ -8,6 +8,9 @@ use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 /// An operation of some values, whose shapes it knows.
 type Operation<'a> = &'a (dyn Fn(Vec<Tensor<1>>) -> Tensor<1> + Sync);
 
+/// Plain or transposed.
+type Convolution = fn(Tensor<3>, Tensor<3>, Option<Tensor<1>>, Conv1dOptions) -> Tensor<3>;
+
 /// Values between -1 and 1.
 fn values(count: usize, seed: usize) -> Tensor<1> {
     let value = |i: usize| ((i + 7919 * seed) * 2_654_435_761 % 100_003) as f32 / 50_001.5 - 1.0;
@@ -152,24 +155,20 @@ fn convolutions_are_those_of_burn() {
             padding: [2, 1],
         };
         let counts = [2 * c_in * frames, c_out * c_in * taps, c_out];
-        assert_like_burn(
-            &|operands| {
-                let [x, weight, bias] = operands.try_into().expect("three");
-                let x = x.reshape([2, c_in, frames]);
-                let weight = weight.reshape([c_out, c_in, taps]);
-                crate::conv1d(x, weight, Some(bias), options).reshape([-1])
-            },
-            &counts,
-        );
-        assert_like_burn(
-            &|operands| {
-                let [x, weight, bias] = operands.try_into().expect("three");
-                let x = x.reshape([2, c_in, frames]);
-                let weight = weight.reshape([c_in, c_out, taps]);
-                crate::conv_transpose1d(x, weight, Some(bias), options).reshape([-1])
-            },
-            &counts,
-        );
+        let both: [(Convolution, _); 2] = [
+            (crate::conv1d, [c_out, c_in, taps]),
+            (crate::conv_transpose1d, [c_in, c_out, taps]),
+        ];
+        for (convolve, shape) in both {
+            assert_like_burn(
+                &|operands| {
+                    let [x, weight, bias] = operands.try_into().expect("three");
+                    let x = x.reshape([2, c_in, frames]);
+                    convolve(x, weight.reshape(shape), Some(bias), options).reshape([-1])
+                },
+                &counts,
+            );
+        }
     }
 }
 
