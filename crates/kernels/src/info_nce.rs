@@ -24,13 +24,24 @@ pub struct Contrast {
     pub queries: Tensor<2>,
     /// `[keys, features]`.
     pub keys: Tensor<2>,
-    /// Which key is a query's own, for each query.
+    /// Which queries choose from which keys. Together they are all queries and all keys, in their order.
+    pub groups: Vec<ContrastGroup>,
+    /// Which key is a query's own, for each query: a row of `keys`, of the query's group.
     pub own: Vec<usize>,
     /// `[queries, values]` and `[keys, values]`: where row `i` of the first times row `j` of the second
     /// isn't negative, key `j` is no negative of query `i`. Its own key never is one. Without a gradient.
     pub exclusion: [Tensor<2>; 2],
     /// What products of queries and keys are divided by: above 0.
     pub temperature: f64,
+}
+
+/// Queries that choose from the same keys: those of one clip, or of a whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContrastGroup {
+    /// How many rows of the queries, after those of the groups before.
+    pub queries: usize,
+    /// How many rows of the keys, after those of the groups before.
+    pub keys: usize,
 }
 
 /// What came of each query: all are `[queries, 1]`.
@@ -44,13 +55,14 @@ pub struct ContrastScores {
     pub candidates: Tensor<2>,
 }
 
-/// Cross-entropy of each query's own key among the keys that are not excluded.
+/// Cross-entropy of each query's own key among those keys of its group that are not excluded.
 ///
 /// ```text
 /// l_i = ln [ 1 + sum_{j in N_i} exp(s_ij - s_i,own(i)) ]        s_ij = q_i · k_j / tau
 ///
 /// q, k  queries and keys,  tau  temperature
-/// N_i   negatives of i: keys j other than own(i) with a_i · b_j < 0,  a, b  the two sides of `exclusion`
+/// N_i   negatives of i: keys j of its group, other than own(i), with a_i · b_j < 0
+/// a, b  the two sides of `exclusion`
 /// ```
 ///
 /// van den Oord, Li and Vinyals 2018, section 2.3. The products of all queries and keys never exist at
@@ -62,14 +74,14 @@ pub struct ContrastScores {
 /// [`has_info_nce`] says no.
 ///
 /// # Panics
-/// If the shapes don't fit together or have no columns, a query's own key doesn't exist, the temperature is not a finite
-/// number above 0, or [`has_info_nce`] says no.
+/// If the shapes don't fit together or have no columns, the groups aren't all queries and keys, a query's own key isn't in
+/// its group, the temperature is not a finite number above 0, or [`has_info_nce`] says no.
 ///
 /// # Example
 /// ```
 /// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
-/// use kernels::{Contrast, has_info_nce, info_nce};
+/// use kernels::{Contrast, ContrastGroup, has_info_nce, info_nce};
 ///
 /// let device = Device::flex();
 /// let queries = Tensor::<2>::from_data([[1.0, 0.0], [0.0, 0.0]], &device);
@@ -77,6 +89,7 @@ pub struct ContrastScores {
 /// let scores = info_nce(Contrast {
 ///     queries,
 ///     keys: Tensor::from_data([[3.0, 0.0], [0.0, 1.0], [0.0, 2.0]], &device),
+///     groups: vec![ContrastGroup { queries: 2, keys: 3 }],
 ///     own: vec![0, 1],
 ///     // The last key is no negative of the first query.
 ///     exclusion: [
@@ -156,8 +169,21 @@ impl Contrast {
             "each of the {queries} queries needs its own key, got {}",
             self.own.len()
         );
-        if let Some(own) = self.own.iter().find(|&&own| own >= keys) {
-            panic!("own keys must be among the {keys} keys, got {own}");
+        let sum = |of: fn(&ContrastGroup) -> usize| self.groups.iter().map(of).sum::<usize>();
+        let got = [sum(|group| group.queries), sum(|group| group.keys)];
+        assert_eq!(
+            [queries, keys],
+            got,
+            "the groups must be all queries and keys together"
+        );
+        let (mut query, mut key) = (0, 0);
+        for group in &self.groups {
+            let keys = key..key + group.keys;
+            let asked = &self.own[query..query + group.queries];
+            if let Some(own) = asked.iter().find(|own| !keys.contains(own)) {
+                panic!("own keys must be among their group's keys {keys:?}, got {own}");
+            }
+            (query, key) = (query + group.queries, keys.end);
         }
     }
 }

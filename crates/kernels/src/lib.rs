@@ -1,7 +1,7 @@
 //! Fused tensor operations for spectrogram models.
 //!
-//! Each operation is one function on Burn tensors, which any backend runs ([`info_nce`] alone is fused or not at
-//! all: [`has_info_nce`] tells), and knows its own gradient:
+//! Each operation is one function on Burn tensors, which any backend runs ([`info_nce`] and [`stft_magnitude`] alone are
+//! fused or not at all: [`has_info_nce`] and [`has_stft_magnitude`] tell), and knows its own gradient:
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -29,9 +29,8 @@
 //!
 //! - `flex`: fused versions for the CPU. They run on all threads of rayon's pool, and their results
 //!   don't depend on how many there are.
-//! - `wgpu`, `cuda`: the operations' own gradients, which keep less than Burn's, made of Burn's
-//!   operations. Without the feature of its backend, an operation is Burn's operations throughout,
-//!   gradients included.
+//! - `wgpu`, `cuda`: attention's own gradient, made of Burn's operations, which keeps one number a token in place of a
+//!   table of scores. All else is Burn's there, gradients included. Without the feature of its backend, attention is, too.
 #![warn(missing_docs)]
 
 mod adamw;
@@ -66,6 +65,7 @@ mod scratch;
 mod sigmoid;
 #[cfg(feature = "flex")]
 mod simd;
+mod stft;
 mod threads;
 #[cfg(feature = "flex")]
 mod transpose;
@@ -79,7 +79,8 @@ pub use conv::{Conv1dOptions, conv_transpose1d, conv1d};
 pub use gelu::gelu;
 pub use gradient_norm::{scale, squared_norm};
 pub use group_norm::{group_norm, group_norm_silu};
-pub use info_nce::{Contrast, ContrastScores, has_info_nce, info_nce};
+pub use info_nce::{Contrast, ContrastGroup, ContrastScores, has_info_nce, info_nce};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
+pub use stft::{StftPlan, has_stft_magnitude, stft_magnitude};
 pub use threads::join_thread_pool;

@@ -2,7 +2,7 @@
 #![cfg(feature = "flex")]
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use kernels::{Contrast, ContrastScores, has_info_nce, info_nce};
+use kernels::{Contrast, ContrastGroup, ContrastScores, has_info_nce, info_nce};
 use proptest::prelude::*;
 
 /// Everything as plain numbers, row after row.
@@ -12,6 +12,7 @@ struct Case {
     keys: usize,
     features: usize,
     temperature: f64,
+    groups: Vec<ContrastGroup>,
     own: Vec<usize>,
     /// Of keys; two of the same are no negatives of each other.
     kinds: Vec<usize>,
@@ -51,12 +52,42 @@ impl Case {
             keys,
             features,
             temperature,
+            groups: vec![ContrastGroup { queries, keys }],
             own: (0..queries).map(|i| (i * 5 + 3) % keys).collect(),
             kinds: (0..keys).map(|j| j * j % kinds).collect(),
             query_values: values(queries, 1),
             key_values: values(keys, 2),
             gradient: (0..queries).map(|i| 0.2 + (i as f32).sin()).collect(),
         }
+    }
+
+    /// As [`new`](Self::new), with so many queries and keys in each group.
+    fn in_groups(sizes: &[[usize; 2]], features: usize, kinds: usize) -> Self {
+        let total = |side: usize| sizes.iter().map(|sizes| sizes[side]).sum::<usize>();
+        let mut case = Self::new([total(0), total(1), features], kinds, 0.2);
+        let group = |&[queries, keys]: &[usize; 2]| ContrastGroup { queries, keys };
+        case.groups = sizes.iter().map(group).collect();
+        case.own.clear();
+        let mut first = 0;
+        for &[queries, keys] in sizes {
+            case.own
+                .extend((0..queries).map(|i| first + (i * 5 + 3) % keys));
+            first += keys;
+        }
+        case
+    }
+
+    /// The keys of a query's group.
+    fn candidates(&self, query: usize) -> std::ops::Range<usize> {
+        let (mut queries, mut keys) = (0, 0);
+        for group in &self.groups {
+            queries += group.queries;
+            if query < queries {
+                return keys..keys + group.keys;
+            }
+            keys += group.keys;
+        }
+        panic!("query {query} is in no group");
     }
 
     fn run(&self, [queries_tracked, keys_tracked]: [bool; 2]) -> Outcome {
@@ -82,6 +113,7 @@ impl Case {
         let contrast = Contrast {
             queries: queries.clone(),
             keys: keys.clone(),
+            groups: self.groups.clone(),
             own: self.own.clone(),
             exclusion: sides.map(|side| floats(&side, 3)),
             temperature: self.temperature,
@@ -123,8 +155,9 @@ impl Case {
                 query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>() / self.temperature
             };
             let scores: Vec<f64> = (0..self.keys).map(score).collect();
+            let group = self.candidates(i);
             let counts = |&j: &usize| j == own || self.kinds[j] != self.kinds[own];
-            let candidates: Vec<usize> = (0..self.keys).filter(counts).collect();
+            let candidates: Vec<usize> = group.filter(counts).collect();
             let largest = candidates
                 .iter()
                 .fold(scores[own], |m, &j| m.max(scores[j]));
@@ -189,6 +222,45 @@ proptest! {
         prop_assert!(slopes < 10.0 * tolerance, "queries' gradient off by {slopes}");
         let slopes = difference(&got.key_gradient, &expected.key_gradient);
         prop_assert!(slopes < 10.0 * tolerance, "keys' gradient off by {slopes}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn queries_choose_among_the_keys_of_their_group_alone(
+        sizes in prop::collection::vec([0_usize..90, 1_usize..200], 1..6),
+        features in 1_usize..60,
+        kinds in 1_usize..40,
+    ) {
+        let queries: usize = sizes.iter().map(|[queries, _]| queries).sum();
+        prop_assume!(queries > 0);
+        let case = Case::in_groups(&sizes, features, kinds);
+        let (got, expected) = (case.run([true, true]), case.dense());
+        prop_assert!(difference(&got.loss, &expected.loss) < 1e-5);
+        prop_assert_eq!(&got.candidates, &expected.candidates);
+        prop_assert!(difference(&got.query_gradient, &expected.query_gradient) < 1e-4);
+        prop_assert!(difference(&got.key_gradient, &expected.key_gradient) < 1e-4);
+        // To the last bit what each group says alone.
+        let (mut query, mut key) = (0, 0);
+        for (&[queries, keys], group) in sizes.iter().zip(&case.groups) {
+            if queries > 0 {
+                let alone = Case {
+                    queries,
+                    keys,
+                    groups: vec![*group],
+                    own: case.own[query..query + queries].iter().map(|own| own - key).collect(),
+                    kinds: case.kinds[key..key + keys].to_vec(),
+                    query_values: case.query_values[query * features..(query + queries) * features].to_vec(),
+                    key_values: case.key_values[key * features..(key + keys) * features].to_vec(),
+                    gradient: case.gradient[query..query + queries].to_vec(),
+                    ..case.clone()
+                };
+                prop_assert_eq!(&alone.run([true, true]).loss, &got.loss[query..query + queries]);
+            }
+            (query, key) = (query + queries, key + keys);
+        }
     }
 }
 
@@ -312,16 +384,36 @@ fn a_temperature_that_is_no_positive_number_is_refused() {
     }
 }
 
-#[test]
-#[should_panic(expected = "own keys must be among the 8 keys, got 8")]
-fn an_own_key_that_does_not_exist_is_refused() {
+/// Three queries and eight keys in these groups.
+fn ask(groups: [[usize; 2]; 2], own: [usize; 3]) {
     let device = Device::flex();
     let zeros = |rows| Tensor::<2>::zeros([rows, 2], &device);
     info_nce(Contrast {
         queries: zeros(3),
         keys: zeros(8),
-        own: vec![0, 8, 7],
+        groups: groups
+            .map(|[queries, keys]| ContrastGroup { queries, keys })
+            .to_vec(),
+        own: own.to_vec(),
         exclusion: [zeros(3), zeros(8)],
         temperature: 0.1,
     });
+}
+
+#[test]
+#[should_panic(expected = "own keys must be among their group's keys 3..8, got 8")]
+fn an_own_key_that_does_not_exist_is_refused() {
+    ask([[0, 3], [3, 5]], [3, 8, 7]);
+}
+
+#[test]
+#[should_panic(expected = "own keys must be among their group's keys 3..8, got 2")]
+fn an_own_key_of_another_group_is_refused() {
+    ask([[1, 3], [2, 5]], [1, 2, 7]);
+}
+
+#[test]
+#[should_panic(expected = "the groups must be all queries and keys together")]
+fn groups_that_leave_keys_out_are_refused() {
+    ask([[1, 3], [2, 4]], [1, 4, 5]);
 }

@@ -1,6 +1,7 @@
 //! Who is asked what in a contrastive batch: which tokens are queries, and among which keys each has
 //! to find its own.
 
+use kernels::ContrastGroup;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,16 @@ impl Negatives {
         };
         let asks = |group: &Group| !group.queries.is_empty();
         groups.into_iter().filter(asks).collect()
+    }
+}
+
+impl Group {
+    /// How many queries and keys it has.
+    pub(crate) fn sizes(&self) -> ContrastGroup {
+        ContrastGroup {
+            queries: self.queries.len(),
+            keys: self.keys.len(),
+        }
     }
 }
 

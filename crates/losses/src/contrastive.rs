@@ -197,18 +197,30 @@ impl InfoNce {
             draw_keys: tokens.draw_keys,
         };
         let mut board = Board::new(queries.clone(), [batch, n_tokens]);
-        for group in groups {
-            let index = indices(&group.queries, &queries.device().inner());
-            let asked = normalised(queries.clone().select(0, index.clone()));
-            let answers = fused.then(|| table.ask_fused(&group, &asked, &keys));
-            if let Some(answers) = answers.flatten() {
-                board.enter(index, asked, answers);
-                continue;
-            }
-            let (answers, slopes) = table.ask(&group, asked.clone().inner());
+        if groups.is_empty() {
+            return board.scores();
+        }
+        let device = queries.device().inner();
+        let index: Vec<i64> = groups
+            .iter()
+            .flat_map(|group| &group.queries)
+            .copied()
+            .collect();
+        let index = indices(&index, &device);
+        let asked = normalised(queries.select(0, index.clone()));
+        let answers = fused.then(|| table.ask_fused(&groups, &asked, &keys));
+        if let Some(answers) = answers.flatten() {
             board.enter(index, asked, answers);
+            return board.scores();
+        }
+        let mut first = 0;
+        for group in groups {
+            let asked = asked.clone().narrow(0, first, group.queries.len());
+            first += group.queries.len();
+            let (answers, slopes) = table.ask(&group, asked.clone().inner());
+            board.enter(indices(&group.queries, &device), asked, answers);
             if !slopes.is_empty() {
-                let index = indices(&group.keys, &keys.device().inner());
+                let index = indices(&group.keys, &device);
                 board.tie_keys(&normalised(keys.clone().select(0, index)), slopes);
             }
         }

@@ -50,27 +50,39 @@ const BYTES_PER_SLOPE: usize = 8;
 const SHORTEST: f64 = 1e-6;
 
 impl Table<'_> {
-    /// Asks the queries of a group through the fused operation, if there is one for them. The losses are on
-    /// the graph then. `asked` and `keys` are, too; the former `[queries, features]`, of length 1.
+    /// Asks the queries of all groups through the fused operation, if there is one for them. The losses are on
+    /// the graph then. `asked` and `keys` are, too; the former are all queries, `[queries, features]`, of length 1.
     pub(crate) fn ask_fused(
         &self,
-        group: &Group,
+        groups: &[Group],
         asked: &Tensor<2>,
         keys: &Tensor<2>,
     ) -> Option<Answers> {
+        let sampled = groups.iter().any(|group| group.sampled.is_some());
         let tensors = [asked, keys, &self.content[0]];
-        if group.sampled.is_some() || !tensors.into_iter().all(has_info_nce) {
+        if sampled || !tensors.into_iter().all(has_info_nce) {
             return None;
         }
-        let index = |places| indices(places, &self.keys.device());
-        let [asked_content, content] = [&group.queries, &group.keys];
+        let places = |of: fn(&Group) -> &Vec<i64>| {
+            let places: Vec<i64> = groups.iter().flat_map(of).copied().collect();
+            indices(&places, &self.keys.device())
+        };
+        let [queries, candidates] = [places(|group| &group.queries), places(|group| &group.keys)];
+        let firsts = groups.iter().scan(0, |first, group| {
+            let start = *first;
+            *first += group.keys.len();
+            Some((start, group))
+        });
+        let own = firsts
+            .flat_map(|(first, group)| group.own.iter().map(move |&own| first + own as usize));
         let scores = info_nce(Contrast {
             queries: asked.clone(),
-            keys: normalised(keys.clone().select(0, index(&group.keys))),
-            own: group.own.iter().map(|&own| own as usize).collect(),
+            keys: normalised(keys.clone().select(0, candidates.clone())),
+            groups: groups.iter().map(Group::sizes).collect(),
+            own: own.collect(),
             exclusion: [
-                self.content[0].clone().select(0, index(asked_content)),
-                self.content[1].clone().select(0, index(content)),
+                self.content[0].clone().select(0, queries),
+                self.content[1].clone().select(0, candidates),
             ],
             temperature: self.loss.temperature,
         });

@@ -6,8 +6,10 @@ use crate::reduction::at_least_f32;
 use crate::root::root;
 use crate::selection::before_end;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use kernels::{StftPlan, has_stft_magnitude, stft_magnitude};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
+use std::sync::OnceLock;
 
 /// Sizes of a short-time Fourier transform, in samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +37,7 @@ impl Resolution {
         1 + samples.saturating_sub(self.n_fft % 2) / self.hop_length
     }
 
-    /// Computes window and basis on `device`.
+    /// Plans the transform for tensors on `device`.
     ///
     /// # Errors
     /// [`LossError::OutOfRange`] if a size is 0, or the window longer than the transform.
@@ -54,10 +56,19 @@ impl Resolution {
         )?;
         let fits = (1..=n_fft).contains(&win_length);
         in_range("win_length", win_length as f64, fits, "from 1 to n_fft")?;
+        let window: Vec<f32> = self.window().map(|w| w as f32).collect();
         Ok(Stft {
             resolution: *self,
-            bases: WAVES.map(|wave| self.basis(wave, DType::F32, device)),
+            plan: StftPlan::new(n_fft, hop_length, &window),
+            device: device.clone().inner(),
+            bases: OnceLock::new(),
         })
+    }
+
+    /// The periodic Hann window.
+    fn window(&self) -> impl Iterator<Item = f64> {
+        let length = self.win_length;
+        (0..length).map(move |n| 0.5 - 0.5 * (TAU * n as f64 / length as f64).cos())
     }
 
     /// `w[n] wave(2 pi k n / n_fft)`, `[win_length, bins]`.
@@ -69,20 +80,18 @@ impl Resolution {
             .map(|i| wave(TAU * i as f64 / self.n_fft as f64))
             .collect();
         let mut values = Vec::with_capacity(self.win_length * self.bins());
-        for n in 0..self.win_length {
-            let window = 0.5 - 0.5 * (TAU * n as f64 / self.win_length as f64).cos();
+        for (n, window) in self.window().enumerate() {
             values.extend((0..self.bins()).map(|k| window * circle[k * n % self.n_fft]));
         }
         let shape = [self.win_length, self.bins()];
-        let device = device.clone().inner();
-        Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
+        Tensor::from_data(TensorData::new(values, shape), (device, dtype))
     }
 }
 
 /// Real and imaginary part of a basis, the latter up to its sign.
 const WAVES: [fn(f64) -> f64; 2] = [f64::cos, f64::sin];
 
-/// A short-time Fourier transform with its basis on a device.
+/// A short-time Fourier transform on a device.
 ///
 /// ```text
 /// X[k, t] = sum_n w[n] x[t hop + n - win/2] exp(-2 pi i k n / n_fft)
@@ -92,14 +101,16 @@ const WAVES: [fn(f64) -> f64; 2] = [f64::cos, f64::sin];
 ///
 /// Equals the magnitudes of `torch.stft(center=True, pad_mode="reflect")` of each item alone.
 ///
-/// The transform is a product of the frames with the windowed basis. Only the samples under the
-/// window take part, so frames are `win_length` long even if `n_fft` is longer. A product reaches every
-/// backend and every `n_fft`; Burn's own `rfft` takes powers of two alone.
+/// In f32 on the CPU backend that is [`kernels::stft_magnitude`]. Everywhere else it is a product of the frames with the
+/// windowed basis, which reaches every backend and every `n_fft`; Burn's own `rfft` takes powers of two alone. Only the
+/// samples under the window take part, so frames are `win_length` long even if `n_fft` is longer.
 #[derive(Clone, Debug)]
 pub struct Stft {
     resolution: Resolution,
-    /// Computed in f64 and rounded to f32, which every device has.
-    bases: [Tensor<2>; 2],
+    plan: StftPlan,
+    device: Device,
+    /// Computed in f64 and rounded to f32, which every device has, when it is first asked for.
+    bases: OnceLock<[Tensor<2>; 2]>,
 }
 
 impl Stft {
@@ -137,6 +148,9 @@ impl Stft {
         } = self.resolution;
         let (count, bins) = (self.resolution.frames(samples), self.resolution.bins());
         let reflected = self.reflect(waveform, valid_samples, count);
+        if has_stft_magnitude(&reflected) {
+            return stft_magnitude(reflected, &self.plan);
+        }
         let framed = frames(reflected, win_length, hop_length, count);
         let framed = framed.reshape([batch * count, win_length]);
         let [real, imaginary] = self
@@ -150,8 +164,14 @@ impl Stft {
     /// The basis in the precision of what it is multiplied with.
     fn bases_of(&self, frames: &Tensor<2>) -> [Tensor<2>; 2] {
         match frames.dtype() {
-            DType::F32 => self.bases.clone(),
-            wide => WAVES.map(|wave| self.resolution.basis(wave, wide, &frames.device())),
+            DType::F32 => {
+                let basis = |wave| self.resolution.basis(wave, DType::F32, &self.device);
+                self.bases.get_or_init(|| WAVES.map(basis)).clone()
+            }
+            wide => {
+                let device = frames.device().inner();
+                WAVES.map(|wave| self.resolution.basis(wave, wide, &device))
+            }
         }
     }
 

@@ -434,7 +434,11 @@ proptest! {
             for way in WAYS {
                 let alone = tokens.evaluate(&loss, way);
                 let got = padded.evaluate(&loss, way);
-                prop_assert_eq!(&got.loss, &alone.loss);
+                // More tokens are summed up in another order.
+                for (got, alone) in got.loss.iter().zip(&alone.loss) {
+                    let tolerance = way.tolerance(1e-14, 1e-6) * alone.max(1.0);
+                    prop_assert!((got - alone).abs() < tolerance, "{way:?}: {got} {alone}");
+                }
                 prop_assert_eq!(&got.accuracy, &alone.accuracy);
                 prop_assert_eq!(&got.candidates, &alone.candidates);
                 for (got, alone) in [

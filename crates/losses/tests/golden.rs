@@ -171,10 +171,11 @@ fn waveform_losses_equal_torch() {
         let (items, in_f32) = evaluate(DType::F32);
         compared += close(items, &case.per_item, 1e-5, &case.loss);
         // Relative to the largest slope. A bin that is nearly silent has hardly a phase, and the slope of its
-        // logarithm is steep: in f32 its share of the gradient is rounding.
+        // logarithm is steep: in f32 its share of the gradient is rounding. PyTorch's own gradients in f32 are off by
+        // 1e-4 and 9e-3 of it.
         let tolerances = match case.loss.as_str() {
-            "multi_resolution" => [5e-4, 1e-6],
-            "any_resolution" => [5e-3, 1e-6],
+            "multi_resolution" => [1e-3, 1e-6],
+            "any_resolution" => [1.5e-2, 1e-6],
             _ => [1e-5, 1e-6],
         };
         let (_, in_f64) = evaluate(DType::F64);

@@ -1,6 +1,6 @@
 //! InfoNCE on the graph.
 
-use super::{Contrast, ContrastScores};
+use super::{Contrast, ContrastGroup, ContrastScores};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -12,6 +12,8 @@ use burn::tensor::Tensor;
 /// What is no tensor.
 #[derive(Clone, Debug)]
 pub(crate) struct Pairing {
+    /// Which queries choose from which keys.
+    pub(super) groups: Vec<ContrastGroup>,
     /// Which key is a query's own.
     pub(super) own: Vec<usize>,
     /// What products are multiplied by.
@@ -62,6 +64,7 @@ pub(crate) trait InfoNceGradient: InfoNceOps {
 pub(super) fn info_nce(contrast: Contrast) -> ContrastScores {
     let [asked, others] = contrast.exclusion;
     let pairing = Pairing {
+        groups: contrast.groups,
         own: contrast.own,
         scale: (1.0 / contrast.temperature) as f32,
         with_gradient: contrast.queries.is_tracked(),

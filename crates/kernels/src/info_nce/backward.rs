@@ -29,27 +29,31 @@ pub(super) struct Known<'a> {
 pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
     let (keys, features) = (operands.keys.rows, operands.keys.columns);
     let mut gradient = zeros(keys * features);
-    if gradient.is_empty() {
-        return gradient;
+    let piece = keys
+        .div_ceil(PIECES)
+        .next_multiple_of(KEY_TILE)
+        .max(KEY_TILE);
+    let mut rest = &mut gradient[..];
+    let mut work = Vec::with_capacity(PIECES + operands.groups.len());
+    for [queries, keys] in operands.ranges() {
+        for keys in tiles(keys, piece) {
+            let (gradient, after) = rest.split_at_mut(keys.len() * features);
+            rest = after;
+            work.push((queries.clone(), keys, gradient));
+        }
     }
-    let piece = keys.div_ceil(PIECES).next_multiple_of(KEY_TILE);
-    gradient
-        .par_chunks_mut(piece * features)
-        .enumerate()
-        .for_each(|(index, gradient)| {
-            let start = index * piece;
-            let keys = start..start + gradient.len() / features;
-            let height = padded(features);
-            // Columns are a whole number of vectors; the keys' own rows are not, for every width.
-            let mut columns = vec![0.0; keys.len() * height];
-            for queries in tiles(0..operands.queries.rows, QUERY_TILE) {
-                add_tile(operands, known, queries, keys.clone(), &mut columns);
-            }
-            let rows = gradient.chunks_exact_mut(features);
-            for (row, column) in rows.zip(columns.chunks_exact(height)) {
-                row.copy_from_slice(&column[..features]);
-            }
-        });
+    work.into_par_iter().for_each(|(queries, keys, gradient)| {
+        let height = padded(features);
+        // Columns are a whole number of vectors; the keys' own rows are not, for every width.
+        let mut columns = vec![0.0; keys.len() * height];
+        for queries in tiles(queries, QUERY_TILE) {
+            add_tile(operands, known, queries, keys.clone(), &mut columns);
+        }
+        let rows = gradient.chunks_exact_mut(features);
+        for (row, column) in rows.zip(columns.chunks_exact(height)) {
+            row.copy_from_slice(&column[..features]);
+        }
+    });
     gradient
 }
 

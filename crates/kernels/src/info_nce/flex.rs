@@ -71,6 +71,7 @@ fn operands<'a>(tensors: &'a [FlexTensor; 4], pairing: &'a Pairing) -> Operands<
         keys,
         asked,
         others,
+        groups: &pairing.groups,
         own: &pairing.own,
         scale: pairing.scale,
     }

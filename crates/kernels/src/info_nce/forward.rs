@@ -6,6 +6,7 @@ use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
 use rayon::prelude::*;
 use std::f32::consts::{LN_2, LOG2_E};
+use std::ops::Range;
 
 /// What came of a query.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,21 +23,22 @@ pub(super) fn forward(operands: Operands, with_gradient: bool) -> (Vec<Answer>, 
     let (queries, features) = (operands.queries.rows, operands.queries.columns);
     let mut answers = vec![Answer::default(); queries];
     let mut slopes = vec![0.0; if with_gradient { queries * features } else { 0 }];
-    let mut rest = &mut slopes[..];
-    let mut work = Vec::with_capacity(queries.div_ceil(QUERY_TILE));
-    for (range, answers) in tiles(0..queries, QUERY_TILE).zip(answers.chunks_mut(QUERY_TILE)) {
-        let len = if with_gradient {
-            range.len() * features
-        } else {
-            0
-        };
-        let (slopes, after) = rest.split_at_mut(len);
-        rest = after;
-        work.push((range.start, answers, with_gradient.then_some(slopes)));
+    let mut rest = (&mut answers[..], &mut slopes[..]);
+    let mut work = Vec::with_capacity(queries.div_ceil(QUERY_TILE) + operands.groups.len());
+    for [queries, keys] in operands.ranges() {
+        for queries in tiles(queries, QUERY_TILE) {
+            let width = if with_gradient { features } else { 0 };
+            let (answers, answers_after) = rest.0.split_at_mut(queries.len());
+            let (slopes, slopes_after) = rest.1.split_at_mut(queries.len() * width);
+            rest = (answers_after, slopes_after);
+            let slopes = with_gradient.then_some(slopes);
+            work.push((queries.start, keys.clone(), answers, slopes));
+        }
     }
-    work.into_par_iter().for_each(|(start, answers, slopes)| {
-        forward_tile(operands, start, answers, slopes);
-    });
+    work.into_par_iter()
+        .for_each(|(start, keys, answers, slopes)| {
+            forward_tile(operands, start, keys, answers, slopes);
+        });
     (answers, slopes)
 }
 
@@ -50,6 +52,7 @@ pub(super) fn forward(operands: Operands, with_gradient: bool) -> (Vec<Answer>, 
 fn forward_tile(
     operands: Operands,
     start: usize,
+    candidates: Range<usize>,
     answers: &mut [Answer],
     slopes: Option<&mut [f32]>,
 ) {
@@ -99,7 +102,7 @@ fn forward_tile(
         };
         running.start();
         sums.fill(0.0);
-        for range in tiles(0..keys.rows, KEY_TILE) {
+        for range in tiles(candidates, KEY_TILE) {
             let scores = &mut scores[..lanes * range.len()];
             let marks = &mut marks[..lanes * range.len()];
             let mut own = [(0, 0); QUERY_TILE];

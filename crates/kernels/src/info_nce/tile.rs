@@ -1,5 +1,6 @@
 //! What fused InfoNCE works on: tiles of queries against tiles of keys.
 
+use super::ContrastGroup;
 use crate::matrix::Matrix;
 use crate::product::{LANE_MULTIPLE, Onto, product};
 use std::f32::consts::LOG2_E;
@@ -23,10 +24,26 @@ pub(super) struct Operands<'a> {
     pub(super) asked: Matrix<'a>,
     /// `[keys, values]`.
     pub(super) others: Matrix<'a>,
+    /// Which queries choose from which keys.
+    pub(super) groups: &'a [ContrastGroup],
     /// Which key is a query's own.
     pub(super) own: &'a [usize],
     /// What products are multiplied by.
     pub(super) scale: f32,
+}
+
+impl Operands<'_> {
+    /// The groups' queries and keys.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = [Range<usize>; 2]> {
+        self.groups.iter().scan([0; 2], |start, group| {
+            let ranges = [
+                start[0]..start[0] + group.queries,
+                start[1]..start[1] + group.keys,
+            ];
+            *start = [ranges[0].end, ranges[1].end];
+            Some(ranges)
+        })
+    }
 }
 
 /// Some queries, whose values stand in columns.

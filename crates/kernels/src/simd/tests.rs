@@ -265,6 +265,7 @@ fn steps_norms_and_scaling_are_those_of_burns_operations() {
 #[test]
 fn info_nce_is_the_definition() {
     let (queries, keys, features) = (70, 150, 21);
+    let groups = vec![crate::ContrastGroup { queries, keys }];
     let own: Vec<usize> = (0..queries).map(|i| (i * 5 + 3) % keys).collect();
     let kind = |key: usize| (key % 9) as f32;
     // -(a - b)^2 + 1/2, which is negative where two whole numbers differ.
@@ -299,6 +300,7 @@ fn info_nce_is_the_definition() {
         let contrast = Contrast {
             queries,
             keys,
+            groups: groups.clone(),
             own: own.clone(),
             exclusion: exclusion.clone(),
             temperature: 0.3,
