@@ -176,6 +176,16 @@ fn sizes_at_the_borders_of_tiles_are_no_special_case() {
 }
 
 #[test]
+fn heads_as_wide_as_those_of_models_go_over_several_tiles_of_keys() {
+    for head_dim in [32, 64, 80] {
+        let case = Case::new([1, 2, 130, 300, head_dim]);
+        assert_close(&case.run(), &case.run_dense());
+        let case = case.hiding(|_, key| key % 7 == 2 || key > 270);
+        assert_close(&case.run(), &case.run_dense());
+    }
+}
+
+#[test]
 fn the_keys_of_one_head_may_be_shared_out_among_many_threads() {
     // More tiles of keys than there are pieces of work, and fewer.
     for (heads, keys) in [(1, 2500), (3, 700), (7, 700)] {

@@ -193,6 +193,9 @@ fn sizes_at_the_borders_of_tiles_and_tasks_are_no_special_case() {
         // Several tiles and groups of them; blocks of channels; work for several threads.
         ([3, 129, 130, 345], 3, options(1, [1, 1])),
         ([9, 70, 65, 44], 3, options(1, [1, 1])),
+        // More channels than are made at once.
+        ([2, 40, 300, 37], 3, options(1, [1, 1])),
+        ([1, 300, 140, 9], 3, options(1, [1, 1])),
         ([1, 65, 64, 257], 4, options(2, [1, 2])),
         ([2, 300, 7, 64], 1, options(1, [0, 0])),
         // More taps than frames, than are summed at once, and than a stride reaches.
@@ -206,7 +209,7 @@ fn sizes_at_the_borders_of_tiles_and_tasks_are_no_special_case() {
             cases += 1;
         }
     }
-    assert_eq!(cases, 14);
+    assert_eq!(cases, 18);
 }
 
 #[test]
