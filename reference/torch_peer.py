@@ -5,11 +5,13 @@
         "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' --threads 2 --repeats 3
 
 The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. Prints
-one line of JSON: the parameters of the model, the milliseconds of each timed call, the peak of memory, the version.
+one line of JSON: the parameters of the model, the milliseconds of each timed call, what came out, the peak of memory, the
+version.
 
 A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
 sum), backward and, of a model, AdamW in its fused form. Models are those of the crates `unet1d` and `transformer`,
-layer by layer: whoever runs this compares the numbers of parameters. Data are random, so nothing else is compared.
+layer by layer: whoever runs this compares the numbers of parameters. Work without parameters is given the same data as on
+the other side, and what comes out is compared: the mean absolute value of the output, or of a step's gradient.
 
 Memory is the largest resident set while data and model are made and all calls are done, above what the process held
 before; by then the libraries are loaded and a small network has made a step, so that code and threads don't count.
@@ -31,6 +33,20 @@ AT_LEAST_S, AT_MOST_S = 1.0, 30.0
 LR = 1e-4
 # PyTorch's fastest on the CPU, since 2.4; its default is a loop over the parameters.
 FUSED_ADAMW = True
+
+
+def noise(*shape, stream=0):
+    """Values in 0..1 by a hash of their places and of the stream, as in benches/src/noise.rs."""
+    values = torch.empty(math.prod(shape))
+    # In pieces, so that the integers take no memory to speak of.
+    for start in range(0, len(values), 1 << 16):
+        place = torch.arange(start, min(start + (1 << 16), len(values)))
+        h = (place * 2_654_435_761 + stream * 40_503) & 0xFFFFFFFF
+        h ^= h >> 16
+        h = (h * 2_246_822_519) & 0xFFFFFFFF
+        h ^= h >> 13
+        values[start : start + len(place)] = (h >> 8).float() / (1 << 24)
+    return values.view(shape)
 
 
 # ---------------------------------------------------------------------------------------------------------------- U-Net
@@ -109,11 +125,26 @@ class UNet(nn.Module):
 # ---------------------------------------------------------------------------------------------------------- Transformer
 
 
+class CrossAttention(nn.Module):
+    def __init__(self, d, heads):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value, self.out = (nn.Linear(d, d, bias=name != "key") for name in ("query", "key", "value", "out"))
+
+    def forward(self, x, memory):
+        batch, tokens, d = x.shape
+        heads = lambda y: y.view(batch, -1, self.heads, d // self.heads).transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(heads(self.query(x)), heads(self.key(memory)), heads(self.value(memory)))
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, d))
+
+
 class Block(nn.Module):
     """Pre-norm, exact GELU, keys without a bias, on the fused attention of PyTorch."""
 
-    def __init__(self, c):
+    def __init__(self, c, reads=False):
         super().__init__()
+        if reads:
+            self.cross_norm, self.cross = nn.LayerNorm(c["d_model"]), CrossAttention(c["d_model"], c["n_heads"])
         d, self.heads = c["d_model"], c["n_heads"]
         self.self_norm, self.ff_norm = nn.LayerNorm(d), nn.LayerNorm(d)
         self.query_key_value = nn.Linear(d, 3 * d, bias=False)
@@ -122,7 +153,7 @@ class Block(nn.Module):
         self.ff_in, self.ff_out = nn.Linear(d, c["d_ff"]), nn.Linear(c["d_ff"], d)
         self.dropout = nn.Dropout(c["dropout"])
 
-    def forward(self, x):
+    def forward(self, x, memory=None):
         batch, tokens, d = x.shape
         h = self.self_norm(x)
         bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
@@ -130,6 +161,8 @@ class Block(nn.Module):
         query, key, value = h.view(batch, tokens, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(batch, tokens, d)
         x = x + self.dropout(self.out(mixed))
+        if memory is not None:
+            x = x + self.dropout(self.cross(self.cross_norm(x), memory))
         return x + self.dropout(self.ff_out(F.gelu(self.ff_in(self.ff_norm(x)))))
 
 
@@ -173,6 +206,30 @@ class Encoder(nn.Module):
         return self.norm(x)
 
 
+class Masked(nn.Module):
+    """Encoder and decoder; the decoder asks about every place by its position."""
+
+    def __init__(self, w):
+        super().__init__()
+        c, encoder = w["decoder"], w["encoder"]
+        d, self.encoder = c["d_model"], encoder_of(w)
+        rows, columns = (-(-size // encoder[patch]) for size, patch in ((encoder["bins"], "patch_bins"), (w["frames"], "patch_frames")))
+        self.embed, self.mask_token = nn.Linear(encoder["d_model"], d), nn.Parameter(torch.randn(d) * 0.02)
+        if encoder["position"] != "sin_cos":
+            raise SystemExit("a decoder with learned positions has no peer yet")
+        self.register_buffer("positions", sin_cos(rows, columns, d).flatten(0, 1))
+        self.dropout = nn.Dropout(c["dropout"])
+        self.blocks = nn.ModuleList(Block(c, reads=True) for _ in range(c["n_layers"]))
+        self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, encoder["patch_bins"] * encoder["patch_frames"])
+
+    def forward(self, patches, hidden, kept):
+        memory = self.embed(self.encoder(patches, hidden, kept))
+        x = self.dropout((self.positions + self.mask_token).expand(len(patches), -1, -1))
+        for block in self.blocks:
+            x = block(x, memory)
+        return self.head(self.norm(x))
+
+
 # ------------------------------------------------------------------------------------------------------------------ work
 
 
@@ -212,7 +269,7 @@ def count(model):
 
 
 def unet(w, is_step):
-    x = torch.rand(w["batch"], w["model"]["in_channels"], w["frames"])
+    x = noise(w["batch"], w["model"]["in_channels"], w["frames"])
     return trained(UNet(w["model"]), [x], x, w["optimizer"], is_step)
 
 
@@ -220,7 +277,7 @@ def patches_of(w):
     """Random patches, which of them are hidden, and the places of those that aren't."""
     c = w["encoder"]
     tokens = -(-c["bins"] // c["patch_bins"]) * -(-w["frames"] // c["patch_frames"])
-    patches = torch.rand(w["batch"], tokens, c["patch_bins"] * c["patch_frames"])
+    patches = noise(w["batch"], tokens, c["patch_bins"] * c["patch_frames"])
     # As many tokens of each item, evenly spread, in each item at other places.
     hidden = (torch.arange(tokens)[None] + torch.arange(w["batch"])[:, None]) * w["hidden"] % tokens < w["hidden"]
     return patches, hidden, (~hidden).nonzero()[:, 1].view(w["batch"], -1)
@@ -234,7 +291,7 @@ def encoder_of(w):
 def transformer(w, is_step):
     patches, hidden, kept = patches_of(w)
     places = kept.shape[1] if w["encoder"]["tokens"] == "visible" else patches.shape[1]
-    target = torch.rand(w["batch"], places, w["encoder"]["d_model"])
+    target = noise(w["batch"], places, w["encoder"]["d_model"], stream=1)
     return trained(encoder_of(w), [patches, hidden, kept], target, w["optimizer"], is_step)
 
 
@@ -267,28 +324,59 @@ def contrastive_training(w, is_step):
     return training_step(model, w["optimizer"], loss)
 
 
+def masked_training(w, is_step):
+    inputs = patches_of(w)
+    return trained(Masked(w), inputs, inputs[0], w["optimizer"], is_step)
+
+
+# Work without parameters returns its output, or the gradient that the other side returns.
+
+
+def differentiated(operands, of, is_step):
+    """`of(*operands)`, or the gradient of its sum by the first of them; those of the others are computed, too."""
+    if not is_step:
+        with torch.no_grad():
+            return of(*operands)
+    for operand in operands:
+        operand.grad = None
+        operand.requires_grad_()
+    of(*operands).sum().backward()
+    return operands[0].grad
+
+
 def attention(w, is_step):
     shape = (w["batch"], w["heads"], w["tokens"], w["head_dim"])
-    operands = [torch.rand(shape, requires_grad=is_step) for _ in range(3)]
+    operands = [noise(*shape, stream=stream) for stream in range(3)]
+    return lambda: differentiated(operands, F.scaled_dot_product_attention, is_step), 0
 
-    def call():
-        if is_step:
-            for operand in operands:
-                operand.grad = None
-            F.scaled_dot_product_attention(*operands).sum().backward()
-        else:
-            with torch.no_grad():
-                F.scaled_dot_product_attention(*operands)
 
-    return call, 0
+def layer(w, is_step):
+    c, (batch, channels, features) = w["layer"], w["shape"]
+    name, x = c["name"], noise(*w["shape"])
+    vectors = lambda *shape: [noise(*shape, stream=1), noise(shape[0], stream=2)]
+    if name == "gelu":
+        return lambda: differentiated([x], F.gelu, is_step), 0
+    if name == "conv1d":
+        parameters = vectors(c["out"], channels, c["taps"])
+        of = lambda weight, bias, x: F.conv1d(x, weight, bias, padding=c["taps"] // 2)
+    elif name == "linear":
+        # Its matrix lies the other way round here.
+        parameters = [noise(features, c["out"], stream=1).T.contiguous(), noise(c["out"], stream=2)]
+        of = lambda weight, bias, x: F.linear(x, weight, bias)
+    elif name == "layer_norm":
+        parameters, of = vectors(features), lambda weight, bias, x: F.layer_norm(x, [features], weight, bias)
+    else:
+        parameters = vectors(channels)
+        of = lambda weight, bias, x: F.silu(F.group_norm(x, c["groups"], weight, bias))
+    return lambda: differentiated([*parameters, x], of, is_step), 0
 
 
 def stft(w, is_step):
-    x, window = torch.rand(w["clips"], w["samples"]) * 2 - 1, torch.hann_window(w["n_fft"])
+    x, window = noise(w["clips"], w["samples"]) * 2 - 1, torch.hann_window(w["n_fft"])
 
     def call():
         with torch.no_grad():
-            torch.log1p(torch.stft(x, w["n_fft"], w["hop_length"], window=window, return_complex=True).abs())
+            return torch.log1p(torch.stft(x, w["n_fft"], w["hop_length"], window=window, return_complex=True).abs())
 
     return call, 0
 
@@ -318,20 +406,22 @@ def contrast(queries, keys, content, places, c):
 
 def infonce(w, is_step):
     shape = w["batch"], w["tokens"], w["features"]
-    queries, keys, content = torch.rand(shape, requires_grad=True), torch.rand(shape), torch.rand(shape)
+    queries, keys, content = (noise(*shape, stream=stream) for stream in range(3))
+    queries.requires_grad_()
     # The first tokens of each item are the hidden ones.
     places = torch.arange(w["hidden"]).expand(w["batch"], -1)
 
     def call():
         queries.grad = None
         contrast(queries, keys, content, places, w["loss"]).backward()
+        return queries.grad
 
     return call, 0
 
 
 def multi_resolution(w, is_step):
     """Spectral convergence of each item and L1 of logarithms, of magnitudes by torch.stft on the whole batch."""
-    prediction, target = (torch.rand(w["batch"], w["samples"]) * 0.2 - 0.1 for _ in range(2))
+    prediction, target = (noise(w["batch"], w["samples"], stream=stream) * 0.2 - 0.1 for stream in range(2))
     c = w["loss"]
     windows = [torch.hann_window(r["win_length"]) for r in c["resolutions"]]
 
@@ -348,21 +438,23 @@ def multi_resolution(w, is_step):
             logs = ((x + 1e-5).log() - (y + 1e-5).log()).abs().flatten(1).mean(1)
             loss = loss + (convergence + logs).mean() / len(windows)
         loss.backward()
+        return sound.grad
 
     return call, 0
 
 
 def product(w, is_step):
-    a, b = torch.rand(w["size"], w["size"]), torch.rand(w["size"], w["size"])
+    a, b = (noise(w["size"], w["size"], stream=stream) for stream in range(2))
 
     def call():
         with torch.no_grad():
-            a @ b
+            return a @ b
 
     return call, 0
 
 
-WORK = {f.__name__: f for f in (unet, transformer, contrastive_training, attention, stft, infonce, multi_resolution, product)}
+KINDS = unet, transformer, contrastive_training, masked_training, layer, attention, stft, infonce, multi_resolution, product
+WORK = {f.__name__: f for f in KINDS}
 
 
 # ------------------------------------------------------------------------------------------------------------ measurement
@@ -422,7 +514,9 @@ def main():
         call()
         times_ms.append((time.perf_counter() - begin) * 1e3)
     peak_bytes = None if baseline is None else max(0, peak() - baseline)
-    print(json.dumps({"parameters": parameters, "times_ms": times_ms, "peak_bytes": peak_bytes,
+    # After the peak, and only of work without parameters.
+    value = None if parameters else call().double().abs().mean().item()
+    print(json.dumps({"parameters": parameters, "times_ms": times_ms, "value": value, "peak_bytes": peak_bytes,
                       "version": f"torch {torch.__version__}"}))
 
 

@@ -18,7 +18,10 @@ fn steps(criterion: &mut Criterion) {
 fn is_a_models_step(case: &Case) -> bool {
     let is_model = matches!(
         case.work,
-        Work::UNet(_) | Work::Transformer(_) | Work::ContrastiveTraining(_)
+        Work::UNet(_)
+            | Work::Transformer(_)
+            | Work::MaskedTraining(_)
+            | Work::ContrastiveTraining(_)
     );
     is_model && case.pass == Pass::Step
 }

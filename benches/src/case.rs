@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use trainer::{Experiment, TrainerError};
 use transformer::EncoderConfig;
 
+use crate::layer::{Layer, LayerKind};
 use crate::work::{
-    Attention, Contrast, ContrastiveSize, Pass, Product, Sounds, Transform, TransformerSize,
-    UNetSize, Work,
+    Attention, Contrast, ContrastiveSize, MaskedSize, Pass, Product, Sounds, Transform,
+    TransformerSize, UNetSize, Work,
 };
 
 /// Something to measure.
@@ -65,6 +66,8 @@ pub fn cases() -> Result<Vec<Case>, TrainerError> {
             cases.push(Case::new(name.join("_"), work.clone(), pass));
         }
     }
+    let masked = Work::MaskedTraining(masked(&default));
+    cases.push(Case::new("masked_step_default", masked, Pass::Step));
     for (preset, mut size) in [("default", contrast(&default)), ("paper", contrast(&paper))] {
         if preset == "paper" {
             // A step of its whole batch takes minutes.
@@ -87,6 +90,12 @@ pub fn cases() -> Result<Vec<Case>, TrainerError> {
                 work.clone(),
                 pass,
             ));
+        }
+    }
+    for (name, layer, shape) in layers() {
+        let work = Work::Layer(Layer { layer, shape });
+        for (pass, verb) in [(Pass::Forward, "forward"), (Pass::Step, "step")] {
+            cases.push(Case::new(format!("{name}_{verb}"), work.clone(), pass));
         }
     }
     let transform = Transform {
@@ -119,6 +128,28 @@ pub fn cases() -> Result<Vec<Case>, TrainerError> {
     });
     cases.push(Case::new("multi_resolution_stft", sounds, Pass::Step));
     Ok(cases)
+}
+
+/// Single layers: of the paper's U-Net at its finest and its coarsest level, of the default one, and of the small encoder.
+fn layers() -> [(&'static str, LayerKind, [usize; 3]); 7] {
+    let conv = |out| LayerKind::Conv1d { out, taps: 3 };
+    [
+        ("conv1d_8x128x345", conv(128), [8, 128, 345]),
+        ("conv1d_8x1024x44", conv(1024), [8, 1024, 44]),
+        ("conv1d_16x512x256", conv(512), [16, 512, 256]),
+        (
+            "group_norm_silu_8x128x345",
+            LayerKind::GroupNormSilu { groups: 8 },
+            [8, 128, 345],
+        ),
+        ("layer_norm_8x512x256", LayerKind::LayerNorm, [8, 512, 256]),
+        ("gelu_8x512x1024", LayerKind::Gelu, [8, 512, 1024]),
+        (
+            "linear_8x512x256_to_1024",
+            LayerKind::Linear { out: 1024 },
+            [8, 512, 256],
+        ),
+    ]
 }
 
 /// The paper preset.
@@ -159,6 +190,20 @@ fn contrast(experiment: &Experiment) -> ContrastiveSize {
         encoder: transformer(experiment),
         heads: experiment.transformer.contrastive.clone(),
         loss: experiment.stages.pretrain_transformer_contrastive.loss,
+    }
+}
+
+/// The masked autoencoder of an experiment, on a batch of its clips.
+fn masked(experiment: &Experiment) -> MaskedSize {
+    let stage = &experiment.stages.train_full_transformer;
+    let mut encoder = transformer(experiment);
+    let tokens = encoder.encoder.grid(encoder.frames).tokens();
+    encoder.batch = stage.training.batch_size;
+    encoder.hidden = (tokens as f32 * stage.mask.ratio).round() as usize;
+    encoder.optimizer = stage.training.optimizer.clone();
+    MaskedSize {
+        encoder,
+        decoder: experiment.transformer.decoder.clone(),
     }
 }
 
@@ -203,7 +248,7 @@ mod tests {
     #[test]
     fn every_row_has_a_name_of_its_own_and_comes_back_from_json() {
         let cases = cases().unwrap();
-        assert_eq!(cases.len(), 20);
+        assert_eq!(cases.len(), 35);
         for (i, case) in cases.iter().enumerate() {
             assert!(cases[..i].iter().all(|other| other.name != case.name));
             let text = serde_json::to_string(case).unwrap();

@@ -38,6 +38,29 @@ impl Work {
                     + batch * (of_layers(&[keys], Pass::Forward) + heads)
                     + 3.0 * 2.0 * pairs * size.heads.proj_dim as f64
             }
+            Self::MaskedTraining(size) => {
+                let encoder = &size.encoder;
+                let tokens = encoder.encoder.grid(encoder.frames).tokens();
+                let places = encoder.places(tokens);
+                let d = size.decoder.d_model;
+                let layer = |weights, columns| Layer { weights, columns };
+                let mut layers = vec![layer(encoder.encoder.d_model * d, places)];
+                for _ in 0..size.decoder.n_layers {
+                    // Its own queries, keys, values and output; queries and output of what it reads; feed-forward.
+                    layers.push(layer(
+                        4 * d * d + 2 * d * d + 2 * d * size.decoder.d_ff,
+                        tokens,
+                    ));
+                    layers.push(layer(2 * d * d, places));
+                }
+                layers.push(layer(d * encoder.encoder.patch_len(), tokens));
+                let products = passes(pass) * of_layers(&layers, Pass::Forward);
+                let mixed = size.decoder.n_layers as f64
+                    * (of_attention(tokens, d) + 4.0 * (tokens * places * d) as f64)
+                    * passes(pass);
+                of_encoder(encoder, pass) + encoder.batch as f64 * (products + mixed)
+            }
+            Self::Layer(layer) => layer.flop(pass),
             Self::Attention(size) => {
                 let features = size.heads * size.head_dim;
                 size.batch as f64 * of_attention(size.tokens, features) * passes(pass)

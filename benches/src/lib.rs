@@ -18,13 +18,16 @@
 
 mod case;
 mod flop;
+mod layer;
+mod noise;
 mod sweep;
 mod training;
 mod work;
 
 pub use case::{Case, cases};
+pub use layer::{Layer, LayerKind};
 pub use sweep::sweeps;
 pub use work::{
-    Attention, Contrast, ContrastiveSize, Pass, Prepared, Product, Sounds, Transform,
+    Attention, Contrast, ContrastiveSize, MaskedSize, Pass, Prepared, Product, Sounds, Transform,
     TransformerSize, UNetSize, Work,
 };

@@ -1,22 +1,25 @@
 //! What is computed: sizes, and how they become something that can be called.
 
 use std::hint::black_box;
+use std::rc::Rc;
 
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use losses::{
     ContrastiveTokens, InfoNce, MultiResolutionStftConfig, WaveformLoss, mean_over_batch,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use stft_data::{Stft, StftConfig, log1p};
+use stft_data::{Spectrogram, Stft, StftConfig, log1p};
 use trainer::OptimizerConfig;
 use transformer::{
-    ContrastiveConfig, ContrastiveTransformer, Encoder, EncoderConfig, Patches, QueriesAndKeys,
-    TransformerConfig,
+    ContrastiveConfig, ContrastiveTransformer, DecoderConfig, Encoder, EncoderConfig,
+    MaskedTransformer, Patches, QueriesAndKeys, TransformerConfig,
 };
 use unet1d::UNet1dConfig;
 
+use crate::layer::Layer;
+use crate::noise::{magnitude, noise};
 use crate::training;
 
 /// Something to compute, with its sizes.
@@ -28,6 +31,10 @@ pub enum Work {
     UNet(UNetSize),
     /// The encoder of the patch Transformer.
     Transformer(TransformerSize),
+    /// Encoder and decoder of the patch Transformer, which reconstruct all patches.
+    MaskedTraining(MaskedSize),
+    /// A single layer.
+    Layer(Layer),
     /// Attention of a sequence to itself.
     Attention(Attention),
     /// `log1p` of the magnitudes of short-time spectra.
@@ -91,6 +98,16 @@ pub struct ContrastiveSize {
     pub heads: ContrastiveConfig,
     /// What is minimised.
     pub loss: InfoNce,
+}
+
+/// A masked autoencoder and a batch of patches for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaskedSize {
+    /// Its encoder, and the batch.
+    #[serde(flatten)]
+    pub encoder: TransformerSize,
+    /// What reads the encoder's memory.
+    pub decoder: DecoderConfig,
 }
 
 /// Queries, keys and values of one size.
@@ -158,6 +175,9 @@ pub struct Prepared {
     pub parameters: usize,
     /// Does it once.
     pub call: Box<dyn FnMut()>,
+    /// Does it once and says what came out: the mean absolute value of the output, or of a step's gradient. Of a model it says
+    /// nothing, since its weights are drawn.
+    pub value: Option<Box<dyn Fn() -> f64>>,
 }
 
 impl Work {
@@ -169,11 +189,13 @@ impl Work {
             Self::UNet(size) => size.prepare(pass, &device),
             Self::Transformer(size) => size.prepare(pass, &device),
             Self::ContrastiveTraining(size) => size.prepare(pass, &device),
-            Self::Attention(size) => without_parameters(size.call(pass, &device)),
-            Self::Stft(size) => without_parameters(size.call()),
-            Self::InfoNce(size) => without_parameters(size.call(&device)),
-            Self::MultiResolution(size) => without_parameters(size.call(&device)),
-            Self::Product(size) => without_parameters(size.call(&device)),
+            Self::MaskedTraining(size) => size.prepare(pass, &device),
+            Self::Layer(layer) => without_parameters(layer.call(pass, &device), magnitude),
+            Self::Attention(size) => without_parameters(size.call(pass, &device), magnitude),
+            Self::Stft(size) => without_parameters(size.call(), mean_of_all),
+            Self::InfoNce(size) => without_parameters(size.call(&device), magnitude),
+            Self::MultiResolution(size) => without_parameters(size.call(&device), magnitude),
+            Self::Product(size) => without_parameters(size.call(&device), magnitude),
         }
     }
 
@@ -191,6 +213,13 @@ impl Work {
                 size.encoder = size.encoder.tiny();
                 Self::ContrastiveTraining(size)
             }
+            Self::MaskedTraining(mut size) => {
+                size.encoder = size.encoder.tiny();
+                size.decoder.d_model = 8 * size.decoder.n_heads;
+                size.decoder.d_ff = size.decoder.d_model;
+                Self::MaskedTraining(size)
+            }
+            Self::Layer(layer) => Self::Layer(layer.tiny()),
             Self::Attention(size) => Self::Attention(Attention {
                 batch: 1,
                 tokens: 4,
@@ -217,27 +246,33 @@ impl Work {
     }
 }
 
-fn without_parameters(call: Box<dyn FnMut()>) -> Prepared {
+/// Work on data that both sides know, so that what comes out can be compared.
+fn without_parameters<T: 'static>(run: impl Fn() -> T + 'static, value: fn(T) -> f64) -> Prepared {
+    let run = Rc::new(run);
+    let again = Rc::clone(&run);
     Prepared {
         parameters: 0,
-        call,
+        call: Box::new(move || drop(black_box(run()))),
+        value: Some(Box::new(move || value(again()))),
     }
 }
 
-/// Uniform in 0..1.
-fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Default, device)
+/// Spectrograms' magnitudes are not negative.
+fn mean_of_all(spectrograms: Vec<Spectrogram>) -> f64 {
+    let values = || spectrograms.iter().flat_map(|one| &one.values);
+    values().map(|&value| f64::from(value)).sum::<f64>() / values().count() as f64
 }
 
 impl UNetSize {
     fn prepare(&self, pass: Pass, device: &Device) -> Prepared {
         let model = self.model.init(&device.clone().autodiff());
-        let x = random([self.batch, self.model.in_channels, self.frames], device);
+        let x = noise([self.batch, self.model.in_channels, self.frames], 0, device);
         Prepared {
             parameters: model.num_params(),
             call: training::call(model, pass, &self.optimizer, x.clone(), move |model| {
                 model.forward(x.clone())
             }),
+            value: None,
         }
     }
 }
@@ -252,15 +287,14 @@ impl TransformerSize {
         let encoder = self.network(heads, device).encoder;
         let (patches, hidden) = self.batch(&encoder, device);
         let tokens = patches.grid.tokens();
-        let target = random(
-            [self.batch, self.places(tokens), self.encoder.d_model],
-            device,
-        );
+        let shape = [self.batch, self.places(tokens), self.encoder.d_model];
+        let target = noise(shape, 1, device);
         Prepared {
             parameters: encoder.num_params(),
             call: training::call(encoder, pass, &self.optimizer, target, move |encoder| {
                 encoder.forward(&patches, hidden.clone()).values
             }),
+            value: None,
         }
     }
 
@@ -275,7 +309,7 @@ impl TransformerSize {
 
     /// Patches of random spectrograms, and which tokens are hidden.
     fn batch(&self, encoder: &Encoder, device: &Device) -> (Patches, Tensor<2, Bool>) {
-        let x = random([self.batch, self.encoder.bins, self.frames], device);
+        let x = noise([self.batch, self.encoder.bins, self.frames], 0, device);
         let patches = encoder.patchify(x, &vec![self.frames; self.batch]);
         let tokens = patches.grid.tokens();
         let hidden = TensorData::new(self.hidden_tokens(tokens), [self.batch, tokens]);
@@ -324,6 +358,26 @@ impl ContrastiveSize {
         Prepared {
             parameters,
             call: training::step(network, &self.encoder.optimizer, step),
+            value: None,
+        }
+    }
+}
+
+impl MaskedSize {
+    fn prepare(&self, pass: Pass, device: &Device) -> Prepared {
+        let config = TransformerConfig {
+            encoder: self.encoder.encoder.clone(),
+            decoder: self.decoder.clone(),
+            ..TransformerConfig::default()
+        };
+        let model = config.init(&device.clone().autodiff());
+        let (patches, hidden) = self.encoder.batch(&model.encoder, device);
+        let target = patches.values.clone();
+        let forward = move |model: &MaskedTransformer| model.forward(&patches, hidden.clone());
+        Prepared {
+            parameters: model.num_params(),
+            call: training::call(model, pass, &self.encoder.optimizer, target, forward),
+            value: None,
         }
     }
 }
@@ -348,92 +402,98 @@ fn contrast(
 }
 
 impl Attention {
-    fn call(&self, pass: Pass, device: &Device) -> Box<dyn FnMut()> {
+    /// What is mixed, or the gradient of its sum by the queries.
+    fn call(&self, pass: Pass, device: &Device) -> impl Fn() -> Tensor<4> + use<> {
         let shape = [self.batch, self.heads, self.tokens, self.head_dim];
-        let operands = [(); 3].map(|()| random(shape, device));
-        Box::new(move || {
+        let operands = [0, 1, 2].map(|stream| noise(shape, stream, device));
+        move || {
             let [query, key, value] = match pass {
                 Pass::Forward => operands.clone(),
                 Pass::Step => operands.clone().map(|x| x.autodiff().require_grad()),
             };
-            let mixed = kernels::attention(query, key, value, None);
+            let mixed = kernels::attention(query.clone(), key, value, None);
             match pass {
-                Pass::Forward => drop(black_box(mixed)),
-                Pass::Step => drop(black_box(mixed.sum().backward())),
+                Pass::Forward => mixed,
+                Pass::Step => gradient(&query, mixed.sum()),
             }
-        })
+        }
     }
 }
 
 impl Transform {
-    fn call(&self) -> Box<dyn FnMut()> {
+    fn call(&self) -> impl Fn() -> Vec<Spectrogram> + use<> {
         let stft = Stft::new(&StftConfig {
             n_fft: self.n_fft,
             hop_length: self.hop_length,
             win_length: None,
         })
         .expect("the sizes are valid");
-        let device = Device::flex();
-        let clips: Vec<Vec<f32>> = (0..self.clips)
-            .map(|_| {
-                let noise = random([self.samples], &device) * 2.0 - 1.0;
-                noise.into_data().try_to_vec().expect("the values are f32")
-            })
-            .collect();
-        Box::new(move || {
-            let spectrograms: Vec<_> = clips
-                .par_iter()
-                .map(|clip| {
-                    let mut spectrogram = stft.magnitude(clip);
-                    for value in &mut spectrogram.values {
-                        *value = log1p(*value);
-                    }
-                    spectrogram
-                })
-                .collect();
-            black_box(spectrograms);
-        })
+        let noise = noise([self.clips, self.samples], 0, &Device::flex()) * 2.0 - 1.0;
+        let noise: Vec<f32> = noise.into_data().try_to_vec().expect("the values are f32");
+        let samples = self.samples;
+        move || {
+            let clips = noise.par_chunks_exact(samples);
+            let spectrograms = clips.map(|clip| {
+                let mut spectrogram = stft.magnitude(clip);
+                for value in &mut spectrogram.values {
+                    *value = log1p(*value);
+                }
+                spectrogram
+            });
+            spectrograms.collect()
+        }
     }
 }
 
 impl Contrast {
-    fn call(&self, device: &Device) -> Box<dyn FnMut()> {
+    /// The gradient of the queries.
+    fn call(&self, device: &Device) -> impl Fn() -> Tensor<3> + use<> {
         let shape = [self.batch, self.tokens, self.features];
-        let [queries, keys, content] = [(); 3].map(|()| random(shape, device));
+        let [queries, keys, content] = [0, 1, 2].map(|stream| noise(shape, stream, device));
         let all = Tensor::<2, Bool>::full([self.batch, self.tokens], true, device);
         let visible = [0..self.batch, self.hidden..self.tokens];
         let hidden = all.clone().slice_fill(visible, false);
         let loss = self.loss;
-        Box::new(move || {
+        move || {
             let vectors = QueriesAndKeys {
                 queries: queries.clone().autodiff().require_grad(),
                 keys: keys.clone(),
             };
-            let loss = contrast(&loss, vectors, &content, [&hidden, &all]);
-            drop(black_box(loss.backward()));
-        })
+            let queries = vectors.queries.clone();
+            gradient(
+                &queries,
+                contrast(&loss, vectors, &content, [&hidden, &all]),
+            )
+        }
     }
 }
 
 impl Sounds {
-    fn call(&self, device: &Device) -> Box<dyn FnMut()> {
+    /// The gradient of the prediction.
+    fn call(&self, device: &Device) -> impl Fn() -> Tensor<2> + use<> {
         let loss = self.loss.init(device).expect("the sizes are valid");
-        let [prediction, target] =
-            [(); 2].map(|()| random([self.batch, self.samples], device) * 0.2 - 0.1);
+        let sounds = |stream| noise([self.batch, self.samples], stream, device) * 0.2 - 0.1;
+        let [prediction, target] = [0, 1].map(sounds);
         let valid = vec![self.samples; self.batch];
-        Box::new(move || {
+        move || {
             let prediction = prediction.clone().autodiff().require_grad();
-            let items = loss.per_item(prediction, target.clone(), &valid);
-            drop(black_box(mean_over_batch(items).backward()));
-        })
+            let items = loss.per_item(prediction.clone(), target.clone(), &valid);
+            gradient(&prediction, mean_over_batch(items))
+        }
     }
 }
 
 impl Product {
-    fn call(&self, device: &Device) -> Box<dyn FnMut()> {
-        let [a, b] = [(); 2].map(|()| random([self.size, self.size], device));
-        Box::new(move || drop(black_box(a.clone().matmul(b.clone()))))
+    fn call(&self, device: &Device) -> impl Fn() -> Tensor<2> + use<> {
+        let [a, b] = [0, 1].map(|stream| noise([self.size, self.size], stream, device));
+        move || kernels::linear(a.clone(), b.clone(), None)
     }
+}
+
+/// The gradient of a loss by one of its operands.
+pub(crate) fn gradient<const D: usize>(operand: &Tensor<D>, loss: Tensor<1>) -> Tensor<D> {
+    let gradient = operand.grad(&loss.backward());
+    gradient.expect("the operand is on the loss's graph")
 }
 
 #[cfg(test)]
@@ -444,7 +504,14 @@ mod tests {
     fn every_kind_of_work_runs_in_its_tiny_form() {
         let all = [cases().unwrap(), sweeps().unwrap()].concat();
         for case in &all {
-            (case.work.tiny().prepare(case.pass).call)();
+            let mut prepared = case.work.tiny().prepare(case.pass);
+            (prepared.call)();
+            // Only models have weights, and only what has none can be told what comes out.
+            assert_eq!(prepared.value.is_none(), prepared.parameters > 0);
+            if let Some(value) = prepared.value {
+                let value = value();
+                assert!(value > 0.0 && value.is_finite(), "{}: {value}", case.name);
+            }
         }
         assert!(all.len() > 30);
     }

@@ -107,12 +107,12 @@ mod tests {
 
     #[test]
     fn a_process_has_to_say_all_of_a_measurement() {
-        let said = br#"{"parameters": 3, "times_ms": [1.5], "peak_bytes": null, "version": "x"}"#;
+        let said = br#"{"parameters": 3, "times_ms": [1.5], "value": null, "peak_bytes": null, "version": "x"}"#;
         assert_eq!(read(said).unwrap().times_ms, [1.5]);
         for wrong in [
             &b"ready\n"[..],
-            br#"{"parameters": 3, "times_ms": [1.5], "version": 7}"#,
-            br#"{"parameters": 3, "times_ms": [], "peak_bytes": 1, "version": "x"}"#,
+            br#"{"parameters": 3, "times_ms": [1.5], "value": 1, "version": 7}"#,
+            br#"{"parameters": 3, "times_ms": [], "value": 2, "peak_bytes": 1, "version": "x"}"#,
         ] {
             assert!(read(wrong).is_err());
         }

@@ -52,7 +52,8 @@ impl Row {
     /// Sums up rounds of (ours, PyTorch's).
     ///
     /// # Errors
-    /// The models have different numbers of parameters, or a round is missing.
+    /// The models have different numbers of parameters, something else came out of the same work, or a round is
+    /// missing.
     pub fn new(
         case: &Case,
         threads: u16,
@@ -70,6 +71,14 @@ impl Row {
                 case.name,
                 ours.parameters,
                 torch.parameters
+            );
+            ensure!(
+                agree(ours.value, torch.value),
+                "{}: what comes out is {:?} here and {:?} in PyTorch: it isn't the same work; \
+                 make reference/torch_peer.py compute what this computes",
+                case.name,
+                ours.value,
+                torch.value
             );
         }
         let of = |side: fn(&(Measurement, Measurement)) -> &Measurement| {
@@ -102,6 +111,17 @@ impl Row {
         })
     }
 }
+
+/// Whether the mean values of both sides differ by rounding at most.
+fn agree(ours: Option<f64>, torch: Option<f64>) -> bool {
+    match (ours, torch) {
+        (Some(ours), Some(torch)) => (ours - torch).abs() <= LARGEST_DIFFERENCE * torch.abs(),
+        (ours, torch) => ours.is_none() && torch.is_none(),
+    }
+}
+
+/// Relative. Sums of f32 in another order differ by less than a tenth of it in all rows.
+const LARGEST_DIFFERENCE: f64 = 1e-4;
 
 /// Whose times a table holds, above it: machine, versions, and how often.
 pub fn caption<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> String {
@@ -162,6 +182,7 @@ pub mod tests {
         Measurement {
             parameters,
             times_ms: times_ms.to_vec(),
+            value: None,
             peak_bytes: Some(peak_bytes),
             version: "a version".into(),
         }
@@ -228,6 +249,25 @@ pub mod tests {
             .to_string();
         for part in ["product", "5 parameters", "PyTorch's 6", "torch_peer.py"] {
             assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn work_out_of_which_something_else_comes_is_not_compared() {
+        let with = |value| Measurement {
+            value,
+            ..measurement(0, &[1.0], 1)
+        };
+        let row = |ours, torch| Row::new(&case(), 2, &[(with(ours), with(torch))], &machine());
+        assert!(row(Some(2.0), Some(2.00001)).is_ok());
+        for (ours, torch) in [
+            (Some(2.0), Some(2.001)),
+            (Some(2.0), None),
+            (None, Some(2.0)),
+            (Some(f64::NAN), Some(f64::NAN)),
+        ] {
+            let message = row(ours, torch).unwrap_err().to_string();
+            assert!(message.contains("it isn't the same work"), "{message}");
         }
     }
 
