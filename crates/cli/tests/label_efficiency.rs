@@ -121,6 +121,68 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
 }
 
 #[test]
+fn finetunings_are_of_the_weights_and_sounds_of_the_pretraining_that_is_there() {
+    let desk = desk();
+    desk.says(&[
+        "synth",
+        "render",
+        "--count",
+        "40",
+        "--out",
+        "patches",
+        "--seconds",
+        "0.25",
+    ]);
+    let study = [
+        "label-efficiency",
+        "--config",
+        "tiny.toml",
+        "--data",
+        "patches",
+        "--seeds",
+        "3",
+        "--starts",
+        "unet-masked",
+        "--name",
+        "mine",
+        "--shares",
+    ];
+    let with = |more: &[&'static str]| [&study[..], more].concat();
+    desk.says(&with(&["1"]));
+    let whole = result(&desk);
+
+    // The same weights, made anew, are the same weights.
+    let pretraining = desk.path("runs/mine/seed-3/pretraining");
+    fs::remove_dir_all(&pretraining).unwrap();
+    desk.says(&with(&["1"]));
+    assert_eq!(result(&desk), whole);
+
+    // Sounds that were changed are another study's, also where a finetuning is new.
+    let sound = |name: &str| desk.path("patches/audio").join(name);
+    let kept = fs::read(sound("00000.wav")).unwrap();
+    fs::copy(sound("00001.wav"), sound("00000.wav")).unwrap();
+    let said = ["runs/mine/seed-3/pretraining began with: as many, 40"];
+    desk.refuses(&with(&["0.5"]), &said);
+    assert!(!desk.path("runs/mine/seed-3/unet-masked-0.5").exists());
+    fs::write(sound("00000.wav"), kept).unwrap();
+
+    fs::remove_dir_all(&pretraining).unwrap();
+    let other = "stages.pretrain_autoencoder_mae.training.steps=7";
+    let other = with(&["1", "--set", other]);
+    let said = [
+        "finetune_parameters_autoencoder of the run at runs/mine/seed-3/unet-masked-1 began with \
+         pretrain_autoencoder_mae after step 6, runs/mine/seed-3/pretraining (",
+        "what pretraining has left now is pretrain_autoencoder_mae after step 7, runs/mine/seed-3/pretraining (",
+        "remove runs/mine/seed-3/unet-masked-1 to finetune anew",
+    ];
+    desk.refuses(&other, &said);
+    assert_eq!(result(&desk), whole);
+    fs::remove_dir_all(desk.path("runs/mine/seed-3/unet-masked-1")).unwrap();
+    desk.says(&other);
+    assert_ne!(result(&desk), whole);
+}
+
+#[test]
 fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
     let desk = desk();
     let render = [

@@ -375,22 +375,152 @@ fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_
         summary(&desk, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["seed"],
         3
     );
-    fs::remove_dir_all(desk.path("runs").join(format!("{CONTRASTIVE}-002"))).unwrap();
 
     let output = desk.inversynth(&call);
     let said = stderr(&output);
     assert!(said.contains(&format!("going on with {first}")), "{said}");
     assert_eq!(summary(&desk, &first, CONTRASTIVE)["steps"], 40);
-    assert!(
-        !desk
-            .path("runs")
-            .join(format!("{CONTRASTIVE}-002"))
-            .exists()
-    );
+    let third = format!("{CONTRASTIVE}-003");
+    assert!(!desk.path("runs").join(&third).exists());
 
     desk.says(&call);
     assert_eq!(
-        summary(&desk, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["weights_sha256"],
+        summary(&desk, &third, CONTRASTIVE)["weights_sha256"],
         summary(&desk, &first, CONTRASTIVE)["weights_sha256"]
+    );
+}
+
+#[test]
+fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_as_if_nothing_had_happened() {
+    let settings = [
+        "stages.train_full_transformer.training.steps=40",
+        "stages.finetune_parameters_transformer.training.steps=40",
+    ];
+    let more = settings.map(|setting| ["--set", setting]).concat();
+    // The same names at two desks, so that summaries name the same paths.
+    let (whole, killed) = (desk(), desk());
+    let call = arguments("all", "mine", &more);
+    whole.says(&call);
+
+    let (last, done) = ("checkpoints/last/state.json", "summary.json");
+    let [full, heads] = ["train_full_transformer", "finetune_parameters_transformer"];
+    // Tests come after the second, and have nothing to go on from.
+    for (name, left, unfinished) in [
+        (full, last, full),
+        (
+            "train_autoencoder_nomask_finetune",
+            done,
+            "finetune_parameters_autoencoder",
+        ),
+        (heads, last, heads),
+    ] {
+        let path = stage(&killed, "mine", name).join(left);
+        killed.kill_when(&call, || path.exists());
+        let summary = stage(&killed, "mine", unfinished).join(done);
+        assert!(!summary.exists(), "{name} was killed too late");
+    }
+    let output = killed.inversynth(&call);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("finetune_parameters_transformer was interrupted, and goes on"),
+        "{said}"
+    );
+
+    let report = |desk: &Desk| {
+        let text = fs::read_to_string(desk.path("runs/mine/report.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let (whole, killed) = (report(&whole), report(&killed));
+    let stages = |report: &Value| report["stages"].as_array().unwrap().clone();
+    let mut compared = 0;
+    for (whole, killed) in stages(&whole).iter().zip(stages(&killed)) {
+        let timeless = |stage: &Value| {
+            let mut summary = stage["summary"].as_object().unwrap().clone();
+            for key in ["seconds", "peak_rss_bytes"] {
+                assert!(summary.remove(key).is_some(), "{key}");
+            }
+            summary
+        };
+        assert_eq!(timeless(whole), timeless(&killed));
+        assert_eq!(whole["curves"], killed["curves"], "{}", whole["stage"]);
+        compared += 1;
+    }
+    assert_eq!(compared, 9);
+}
+
+#[test]
+fn a_test_compares_with_what_the_tested_model_began_with_and_not_with_what_lies_beside_it() {
+    let desk = desk();
+    let (masked, whole) = (
+        "pretrain_autoencoder_mae",
+        "train_autoencoder_nomask_finetune",
+    );
+    let test = "test_autoencoder";
+    let shorter = format!("stages.{masked}.training.steps=3");
+    for name in [masked, whole, test] {
+        let more = ["--stage", name, "--set", &shorter];
+        desk.says(&arguments("stage", "other", &more));
+    }
+    desk.says(&arguments("stage", "mine", &["--stage", masked]));
+    let from = ["--stage", whole, "--from", "runs/other"];
+    desk.says(&arguments("stage", "mine", &from));
+
+    let rows = |run: &str, model: &str| -> Vec<Value> {
+        let rows = summary(&desk, run, test)["rows"].clone();
+        let rows = rows.as_array().unwrap().iter();
+        rows.filter(|row| row["model"] == model).cloned().collect()
+    };
+    let again = || {
+        let output = desk.inversynth(&arguments("stage", "mine", &["--stage", test]));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let said = again();
+    assert!(!said.contains("it is not compared"), "{said}");
+    assert_eq!(rows("mine", masked).len(), 2);
+    assert_eq!(rows("mine", masked), rows("other", masked));
+
+    fs::remove_dir_all(stage(&desk, "mine", test)).unwrap();
+    fs::remove_dir_all(stage(&desk, "other", masked)).unwrap();
+    let said = again();
+    for part in [
+        "pretrain_autoencoder_mae after step 3, runs/other (",
+        "isn't there any more: it is not compared with that",
+    ] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert_eq!(rows("mine", masked).len(), 0);
+    assert_eq!(rows("mine", whole).len(), 2);
+}
+
+#[test]
+fn a_test_of_weights_that_lie_alone_listens_to_no_training_sound_to_measure_it() {
+    let desk = desk();
+    desk.says(&arguments("pretrain", "first", &[]));
+    desk.says(&arguments("train", "first", &[]));
+    let alone = desk.path("alone");
+    fs::create_dir(&alone).unwrap();
+    let best = stage(&desk, "first", "train_full_transformer").join("checkpoints/best");
+    for file in ["model.bpk", "state.json"] {
+        fs::copy(best.join(file), alone.join(file)).unwrap();
+    }
+    let test = ["--stage", "test_transformer", "--from", "alone"];
+    let said = ["no statistics.safetensors in alone", "copy that file"];
+    let output = desk.refuses(&arguments("stage", "second", &test), &said);
+    assert!(!stderr(&output).contains("reading"), "{}", stderr(&output));
+    assert!(!desk.path("runs/second").exists());
+
+    let statistics = "statistics.safetensors";
+    fs::copy(
+        desk.path("runs/first").join(statistics),
+        alone.join(statistics),
+    )
+    .unwrap();
+    desk.says(&arguments("stage", "second", &test));
+    desk.says(&arguments("stage", "first", &test[..2]));
+    assert_eq!(
+        summary(&desk, "second", "test_transformer")["rows"][0],
+        summary(&desk, "first", "test_transformer")["rows"][0]
     );
 }

@@ -336,6 +336,44 @@ fn mistakes_are_named_and_nothing_is_written() {
 }
 
 #[test]
+fn a_test_of_nothing_is_refused_before_any_work_and_heads_without_one_say_so() {
+    let desk = desk();
+    let call = |more: &[&'static str]| {
+        let none = ["run", "--config", "tiny.toml", "--set", "data.split.test=0"];
+        [&none[..], more].concat()
+    };
+    let said = "none of the 40 sounds is held out for testing, where data.split.test is 0";
+    for more in [
+        ["--run", "all"],
+        ["--run", "test"],
+        ["--stage", "test_autoencoder"],
+        ["--stage", "test_transformer"],
+    ] {
+        refuses(&desk, &call(&[&more[..], &["--dry-run"]].concat()), &[said]);
+    }
+    refuses(&desk, &call(&["--run", "all"]), &[said]);
+    sounds(&desk, 2);
+    let two = ["--config", "tiny.toml", "--run", "all", "--data", "sounds"];
+    desk.refuses(
+        &[&["run"], &two[..]].concat(),
+        &["none of the 2 sounds", "three different sounds"],
+    );
+    assert!(!desk.path("runs/all-001").exists());
+
+    let heads = "finetune_parameters_autoencoder";
+    let scratch = "stages.finetune_parameters_autoencoder.start=scratch";
+    let output = desk.inversynth(&call(&[
+        "--stage", heads, "--set", scratch, "--name", "mine",
+    ]));
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    let warned = format!("the estimates of {heads} are not tested; set `data.split.test`");
+    assert!(said.contains(&warned), "{said}");
+    let report = fs::read_to_string(desk.path("runs/mine/report.json")).unwrap();
+    assert!(report.contains("No sound was held out"), "{report}");
+}
+
+#[test]
 fn a_loss_that_is_no_number_stops_the_run_and_keeps_no_weights() {
     let desk = desk();
     let training = "stages.pretrain_autoencoder_mae.training";

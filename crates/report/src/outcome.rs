@@ -1,5 +1,6 @@
 //! What a stage says of itself in `summary.json`.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stft_data::MaskConfig;
@@ -43,17 +44,41 @@ pub struct Outcome {
     pub rest: Map<String, Value>,
 }
 
+/// Keys of a test's models, and of the errors of estimated parameters.
+const ROWS: &str = "rows";
+pub(crate) const PARAMETER_TEST: &str = "parameter_test";
+
 impl Outcome {
     /// The models of a test, the tested one first.
     pub fn test_rows(&self) -> Option<Vec<TestRow>> {
-        let rows = self.rest.get("rows")?;
-        let rows: Vec<TestRow> = serde_json::from_value(rows.clone()).ok()?;
+        let rows: Vec<TestRow> = self.table(ROWS)?.ok()?;
         (!rows.is_empty()).then_some(rows)
     }
 
     /// How far estimated parameters are off, where the stage estimates any.
     pub fn parameter_test(&self) -> Option<ParameterTest> {
-        serde_json::from_value(self.rest.get("parameter_test")?.clone()).ok()
+        self.table(PARAMETER_TEST)?.ok()
+    }
+
+    /// What is wrong with tables that are there and can't be shown, in sentences.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let rows = self.table::<Vec<TestRow>>(ROWS).and_then(Result::err);
+        let test = self.table::<ParameterTest>(PARAMETER_TEST);
+        let faults = [(ROWS, rows), (PARAMETER_TEST, test.and_then(Result::err))];
+        faults
+            .into_iter()
+            .filter_map(|(key, fault)| {
+                let fault = fault?;
+                Some(format!(
+                    "The {key} of summary.json can't be understood: {fault}."
+                ))
+            })
+            .collect()
+    }
+
+    fn table<T: DeserializeOwned>(&self, key: &str) -> Option<serde_json::Result<T>> {
+        let value = self.rest.get(key).filter(|value| !value.is_null())?;
+        Some(T::deserialize(value))
     }
 
     /// A further number by its name.

@@ -12,7 +12,7 @@ use trainer::{
 
 use crate::curves::Curves;
 use crate::error::ReportError;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, PARAMETER_TEST};
 
 /// What a run has left.
 #[derive(Clone, Debug)]
@@ -161,6 +161,7 @@ impl StageReport {
             )),
         }
         let (summary, outcome) = summary(&directory.summary(), &mut problems);
+        problems.extend(outcome.problems());
         let state = match directory.state() {
             StageState::Finished => State::Finished,
             StageState::Interrupted | StageState::Fresh if begun => State::Unfinished {
@@ -168,6 +169,10 @@ impl StageReport {
             },
             _ => State::NotRun,
         };
+        let is_tested = outcome.rest.contains_key(PARAMETER_TEST);
+        if stage.is_labelled() && summary.is_some() && !is_tested {
+            problems.push("No sound was held out, so that its estimates were not tested.".into());
+        }
         let examples = examples(directory, &mut problems);
         let mut picture = None;
         if examples.is_empty() {

@@ -79,10 +79,12 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
         })
         .map(|(key, heading)| (key, heading.to_owned()))
         .collect();
-    let rendered = match distances.is_empty() {
-        true => "",
-        false => {
+    let rendered = match &test.not_rendered {
+        Some(reason) => format!(" Nothing is rendered: {reason}."),
+        None if distances.is_empty() => String::new(),
+        None => {
             " Distances: between the sounds and what the embedded synthesizer makes of each estimate."
+                .to_owned()
         }
     };
     let caption = format!(

@@ -417,6 +417,55 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
 }
 
 #[test]
+fn a_damaged_table_is_said_and_one_that_nothing_was_held_out_for() {
+    let desk = Desk::full("kick");
+    let mut summary = tested("kick");
+    summary["rows"][1]["scored"] = json!("something");
+    desk.write("test_autoencoder", "summary.json", &summary.to_string());
+    let stage = "finetune_parameters_autoencoder";
+    let mut summary = trained(stage, 0.5);
+    summary["parameter_test"] = json!({"labelled_examples": 3});
+    desk.write(stage, "summary.json", &summary.to_string());
+    for (stage, beginning) in [
+        (
+            "test_autoencoder",
+            "The rows of summary.json can't be understood: unknown variant `something`",
+        ),
+        (
+            stage,
+            "The parameter_test of summary.json can't be understood: missing field",
+        ),
+    ] {
+        let problems = desk.problems(stage);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(beginning), "{problems:?}");
+        assert!(desk.page().text.contains(&problems[0]));
+    }
+
+    desk.write(stage, "summary.json", &trained(stage, 0.5).to_string());
+    assert_eq!(
+        desk.problems(stage),
+        ["No sound was held out, so that its estimates were not tested."]
+    );
+}
+
+#[test]
+fn why_nothing_is_rendered_stands_below_the_parameters() {
+    let desk = Desk::full("kick");
+    let stage = "finetune_parameters_autoencoder";
+    let mut summary = trained(stage, 0.5);
+    summary["parameter_test"] = parameters("kick");
+    summary["parameter_test"]["not_rendered"] = json!("a rate of 4 Hz");
+    desk.write(stage, "summary.json", &summary.to_string());
+    assert!(
+        desk.page()
+            .text
+            .contains("Nothing is rendered: a rate of 4 Hz.")
+    );
+    assert_eq!(desk.problems(stage), [""; 0]);
+}
+
+#[test]
 fn a_run_of_one_picture_shows_that() {
     let desk = Desk::full("kick");
     let stage = "pretrain_autoencoder_mae";

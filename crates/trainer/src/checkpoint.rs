@@ -28,6 +28,9 @@ pub struct Progress {
     pub valid_loss: Option<f64>,
     /// Lowest validation loss so far.
     pub best_valid_loss: Option<f64>,
+    /// Wall-clock seconds of all calls that led here; of a checkpoint that says nothing of them, none.
+    #[serde(default)]
+    pub seconds: f64,
 }
 
 impl Progress {

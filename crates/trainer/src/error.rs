@@ -215,6 +215,16 @@ pub enum TrainerError {
         /// The sounds, or one of them, whose parameters aren't known.
         sounds: String,
     },
+    /// There is nothing to test on.
+    #[error(
+        "none of the {sounds} sounds is held out for testing, where data.split.test is {share}: set it above 0, and give at least three different sounds"
+    )]
+    NothingHeldOut {
+        /// How many sounds there are.
+        sounds: usize,
+        /// The share that was to be held out.
+        share: f64,
+    },
     /// Weights were given to a stage that takes none over.
     #[error("{stage} starts from nothing and would ignore {path}; leave --from out, or set the stage's `start` where it has one", path = path.display())]
     StartUnused {

@@ -33,10 +33,10 @@ pub(crate) struct Examination<T> {
     pub(crate) hidden: T,
     /// Reproducing what is in plain sight.
     pub(crate) whole: T,
-    /// Which of the two the first contender was trained for.
+    /// Which of the two the tested model was trained for.
     pub(crate) trained_for: Scored,
-    /// The model that is tested, then those it is compared with.
-    pub(crate) contenders: Vec<Checkpoint>,
+    /// The model that is tested; none for a look at sizes and speed.
+    pub(crate) tested: Option<Checkpoint>,
 }
 
 impl<T: Task> Job for Examination<T> {
@@ -52,10 +52,11 @@ impl<T: Task> Job for Examination<T> {
         directory.create()?;
         let mut metrics = MetricsFile::open(&directory.metrics(), None)?;
         directory.forget_events()?;
-        let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
+        let mut tensorboard = TensorBoard::create(&directory.tensorboard(), 0)?;
 
-        let tested = self.contenders.first().expect("a test has weights to test");
+        let tested = self.tested.as_ref().expect("a test has weights to test");
         let model = self.load(tested, &devices.compute)?;
+        let earlier = grown_from(tested, &devices.host);
         let mut rows = Vec::new();
         for scored in [Scored::Hidden, Scored::Everything] {
             let evaluation = self.evaluation(scored, prepared, devices)?;
@@ -68,7 +69,7 @@ impl<T: Task> Job for Examination<T> {
                 });
             };
             row(&tested.context.stage, evaluation.scores(task, &model)?);
-            for other in &self.contenders[1..] {
+            if let Some(other) = &earlier {
                 let model = self.load(other, &devices.compute)?;
                 row(&other.context.stage, evaluation.scores(task, &model)?);
             }
@@ -163,6 +164,23 @@ impl<T: Task> Examination<T> {
         }
         Ok(evaluation)
     }
+}
+
+/// The model that `tested` began with, if it is still there.
+fn grown_from(tested: &Checkpoint, device: &Device) -> Option<Checkpoint> {
+    let origin = tested.context.origin.as_ref();
+    let found = origin.and_then(|origin| origin.find(tested, device));
+    if found.is_none() {
+        let began_with = origin.map_or_else(
+            || "weights of which it kept no note".to_owned(),
+            |origin| format!("{origin}, which isn't there any more"),
+        );
+        tracing::warn!(
+            "{} began with {began_with}: it is not compared with that",
+            tested.path().display()
+        );
+    }
+    found
 }
 
 /// `total_loss` is left out: `loss` says the same.

@@ -1,6 +1,7 @@
 //! The training loop, once, for every stage.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
@@ -30,6 +31,8 @@ pub struct Fit<'a> {
     pub workers: usize,
     /// Devices without autodiff.
     pub devices: Devices,
+    /// When this call began to work on the stage.
+    pub started: Instant,
     /// What goes into checkpoints beside the weights; its seed is that of weights and dropout.
     pub context: Context,
 }
@@ -86,6 +89,8 @@ impl Fit<'_> {
         let mut scores = None;
         let step = progress.step;
         notify(observers, &Event::Started { step, steps })?;
+        let earlier = progress.seconds;
+        let seconds = || earlier + self.started.elapsed().as_secs_f64();
 
         while progress.step < steps {
             let key = [self.seed(), STEP_STREAM, progress.step];
@@ -112,9 +117,11 @@ impl Fit<'_> {
                 )?;
             }
             if step % self.training.validate_every == 0 || step == steps {
+                progress.seconds = seconds();
                 scores = Some(self.validate(task, &model, &mut progress, directory, observers)?);
                 if let Some(directory) = directory {
                     let last = directory.last();
+                    progress.seconds = seconds();
                     Checkpoint::save(&last, &model, &optimizer, progress, &self.context)?;
                 }
             }

@@ -39,21 +39,30 @@ impl<T: Task> Job for Fitting<T> {
         progress: &mut dyn Observer,
     ) -> Result<StageReport, TrainerError> {
         let started = Instant::now();
+        if prepared.stage.is_labelled() && prepared.dataset.indices(Split::Test).is_empty() {
+            tracing::warn!(
+                "no sound is held out for testing, so that the estimates of {} are not tested; set `data.split.test`",
+                prepared.stage
+            );
+        }
         let directory = run.stage(prepared.stage.name());
         let resume = match directory.state() {
             StageState::Interrupted => Some(Checkpoint::open(&directory.last())?),
             StageState::Fresh | StageState::Finished => None,
         };
         directory.create()?;
-        let first_step = resume.as_ref().map(|checkpoint| checkpoint.progress.step);
+        let earlier = resume.as_ref().map(|checkpoint| checkpoint.progress);
+        let first_step = earlier.map(|progress| progress.step);
         let mut metrics = MetricsFile::open(&directory.metrics(), first_step)?;
         if first_step.is_none() {
             directory.forget_events()?;
         }
-        let mut tensorboard = TensorBoard::create(&directory.tensorboard())?;
+        let mut tensorboard =
+            TensorBoard::create(&directory.tensorboard(), first_step.unwrap_or(0))?;
 
         let training = prepared.training();
         let mut fit = prepared.fit(training, devices);
+        fit.started = started;
         fit.context.origin = prepared.beginning.origin(&devices.host)?;
         let baseline = fit.evaluation().baseline(&self.0)?;
         let baseline_loss = loss(&baseline);
@@ -111,7 +120,7 @@ impl<T: Task> Job for Fitting<T> {
             seed: opened.experiment().seed,
             origin: fit.context.origin.clone(),
             steps: progress.step,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: earlier.unwrap_or_default().seconds + started.elapsed().as_secs_f64(),
             train_examples: prepared.dataset.indices(Split::Train).len(),
             valid_examples: prepared.dataset.indices(Split::Valid).len(),
             sounds_sha256: Some(opened.sounds().sha256.clone()),

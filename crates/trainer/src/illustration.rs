@@ -9,7 +9,7 @@ use crate::error::TrainerError;
 use crate::listening::ComparedParameter;
 use crate::picture::{Axes, Canvas, Panel, draw_panels};
 use crate::run_dir::StageDir;
-use crate::wav::wav_bytes;
+use crate::wav::wav_file;
 
 /// Names of the pictures that an example may have, in the order of [`Illustration::panels`]; files are called so, with
 /// `.png`.
@@ -218,7 +218,7 @@ impl Illustration {
         for (name, sound) in self.sounds() {
             write(
                 format!("{name}.wav"),
-                &wav_bytes(sound, self.sample_rate_hz),
+                &wav_file(&synth::pcm16(sound), self.sample_rate_hz),
             )?;
         }
         let note = serde_json::to_string_pretty(&self.note()).expect("plain fields serialise");

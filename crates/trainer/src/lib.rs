@@ -82,7 +82,7 @@ pub use predictor::{ParameterPredictor, trained_stage};
 pub use prepared::PreparedStage;
 pub use rendering::{Distances, Renderer};
 pub use report::{DryRun, Plan, StageReport, Summary, TestRow, TestSummary};
-pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, StageDir, StageState};
+pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, STATISTICS_FILE, StageDir, StageState};
 pub use schedule::LrSchedule;
 pub use sounds::SoundSet;
 pub use stage::Stage;
@@ -92,5 +92,6 @@ pub use tasks::{
     SpectrogramAutoencoder, Trained,
 };
 pub use tensorboard::TensorBoard;
+pub use wav::wav_file;
 pub use weights::weights_sha256;
 pub use whole_file::write_whole;

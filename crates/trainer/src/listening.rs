@@ -35,17 +35,17 @@ pub enum Setting {
     Class(String),
 }
 
-/// `count` examples, spread evenly over the split, with their `estimates`, which are in the split's order: what the embedded
-/// synthesizer makes of them where it has these parameters.
+/// `count` examples, spread evenly over the split, with their `estimates`, which are in the split's order: what `renderer`
+/// makes of them, if there is one.
 pub(crate) fn listen(
     held_out: &Evaluation,
     spec: &ParamSpec,
+    renderer: Option<&Renderer>,
     estimates: &[ParamVector],
     count: usize,
 ) -> Result<Vec<Illustration>, TrainerError> {
     let config = held_out.dataset.config();
     let dataset = held_out.dataset.with_mask(nothing_hidden(config.mask))?;
-    let renderer = Renderer::of(spec, config.clip.sample_rate_hz);
     let indices = dataset.indices(held_out.split);
     let count = count.min(indices.len());
     let places = (0..count).map(|place| place * indices.len() / count);
@@ -61,7 +61,7 @@ pub(crate) fn listen(
             bins,
             frames,
         };
-        let made = match &renderer {
+        let made = match renderer {
             Some(renderer) => {
                 let (rendered, _) = renderer.render_as_long_as(&sound, &estimate)?;
                 let made = spectrogram_of(rendered.clone(), config, dataset.normalization())?;

@@ -19,10 +19,10 @@ use crate::job::Job;
 use crate::labels::labelled;
 use crate::network::ParameterNetwork;
 use crate::optimizer::LrScale;
-use crate::origin::{Beginning, Origin};
+use crate::origin::{Beginning, Origin, places};
 use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
-use crate::run_dir::{RunDir, StageState};
+use crate::run_dir::{RunDir, RunLock, StageState};
 use crate::settings::first_difference;
 use crate::sounds::SoundSet;
 use crate::source::OpenedSource;
@@ -43,6 +43,17 @@ pub enum StartsIn<'a> {
     Path(&'a Path),
     /// Nowhere: the weights stay as they are drawn. For a look at sizes and speed.
     Nowhere,
+}
+
+impl<'a> StartsIn<'a> {
+    /// Where `stage` of `run` goes on, or begins: with what is at `path` where that is given, else in the same run.
+    pub fn of(run: &'a RunDir, stage: Stage, path: Option<&'a Path>) -> Self {
+        match (run.stage(stage.name()).state(), path) {
+            (StageState::Interrupted, _) => Self::Itself(run),
+            (_, Some(path)) => Self::Path(path),
+            (_, None) => Self::Run(run),
+        }
+    }
 }
 
 /// An experiment with its sounds open: what all of its stages have in common.
@@ -130,6 +141,45 @@ impl OpenExperiment {
         self.dataset.source().spec()
     }
 
+    /// Takes `run` for this process, and has it keep the settings, what was measured of the training split, and which sounds
+    /// these are.
+    ///
+    /// # Errors
+    /// As [`RunDir::begin`].
+    pub fn begin(&self, run: &RunDir) -> Result<RunLock, TrainerError> {
+        let lock = run.begin(&self.experiment, self.dataset.statistics())?;
+        run.keep_sounds(&self.sounds)?;
+        Ok(lock)
+    }
+
+    /// That the sounds are such as `stage` needs.
+    ///
+    /// # Errors
+    /// [`TrainerError::Unlabelled`] and [`TrainerError::NothingHeldOut`].
+    pub fn check(&self, stage: Stage) -> Result<(), TrainerError> {
+        if stage.is_labelled() {
+            self.check_labels(stage)?;
+        }
+        if stage.is_test() {
+            self.check_held_out()?;
+        }
+        Ok(())
+    }
+
+    /// That there is something to test on.
+    ///
+    /// # Errors
+    /// [`TrainerError::NothingHeldOut`]
+    pub fn check_held_out(&self) -> Result<(), TrainerError> {
+        match self.dataset.indices(Split::Test).is_empty() {
+            false => Ok(()),
+            true => Err(TrainerError::NothingHeldOut {
+                sounds: self.sounds.count,
+                share: self.experiment.data.split.test,
+            }),
+        }
+    }
+
     /// That there are labels, and that no sound is without.
     fn check_labels(&self, stage: Stage) -> Result<(), TrainerError> {
         let unlabelled = |sounds: String| TrainerError::Unlabelled {
@@ -150,13 +200,11 @@ impl OpenExperiment {
     /// A stage, with the weights that it starts from looked up.
     ///
     /// # Errors
-    /// [`TrainerError::NoStart`] and [`TrainerError::StartDiffers`], if what it starts from isn't there or
-    /// belongs to other settings.
+    /// As [`check`](Self::check); [`TrainerError::NoStart`] and [`TrainerError::StartDiffers`], if what it starts from isn't
+    /// there or belongs to other settings.
     pub fn stage(&self, stage: Stage, starts: StartsIn) -> Result<PreparedStage<'_>, TrainerError> {
         let stages = &self.experiment.stages;
-        if stage.is_labelled() {
-            self.check_labels(stage)?;
-        }
+        self.check(stage)?;
         let start = match (starts, stage.starts_from(stages)) {
             (StartsIn::Path(path), None) => return Err(unused(stage, path)),
             (StartsIn::Itself(_), _) | (_, None) => None,
@@ -190,7 +238,7 @@ impl OpenExperiment {
         };
         Ok(PreparedStage {
             stage,
-            job: self.job(stage, &dataset, start, starts)?,
+            job: self.job(stage, &dataset, start)?,
             opened: self,
             dataset: Arc::new(dataset),
             beginning,
@@ -232,7 +280,6 @@ impl OpenExperiment {
         stage: Stage,
         dataset: &Dataset,
         start: Option<Checkpoint>,
-        starts: StartsIn,
     ) -> Result<Box<dyn Job>, TrainerError> {
         let Experiment {
             seed,
@@ -272,13 +319,13 @@ impl OpenExperiment {
                 hidden: self.autoencoder(Scored::Hidden, None, dataset)?,
                 whole: self.autoencoder(Scored::Everything, None, dataset)?,
                 trained_for: Scored::Everything,
-                contenders: self.contenders(start, Stage::PretrainAutoencoderMae, starts)?,
+                tested: start,
             }),
             Stage::TestTransformer => Box::new(Examination {
                 hidden: self.patches(Scored::Hidden, dataset)?,
                 whole: self.patches(Scored::Everything, dataset)?,
                 trained_for: Scored::Hidden,
-                contenders: self.contenders(start, Stage::TrainTransformerDecoder, starts)?,
+                tested: start,
             }),
             Stage::FinetuneParametersAutoencoder => Box::new(Fitting(
                 self.estimation::<UNetFeatures>(stage, start, dataset),
@@ -372,25 +419,6 @@ impl OpenExperiment {
             hidden_ratio: dataset.config().mask.ratio,
         })
     }
-
-    /// What is tested, and the earlier stage of the same run that it is compared with, if it is there.
-    fn contenders(
-        &self,
-        start: Option<Checkpoint>,
-        earlier: Stage,
-        starts: StartsIn,
-    ) -> Result<Vec<Checkpoint>, TrainerError> {
-        let mut contenders = Vec::from_iter(start);
-        let earlier_path = match starts {
-            StartsIn::Run(run) => Some(run.stage(earlier.name()).best()),
-            StartsIn::Path(path) => Some(RunDir::at(path).stage(earlier.name()).best()),
-            StartsIn::Itself(_) | StartsIn::Nowhere => None,
-        };
-        if let Some(path) = earlier_path.filter(|path| Checkpoint::is_at(path)) {
-            contenders.push(Checkpoint::open(&path)?);
-        }
-        Ok(contenders)
-    }
 }
 
 fn unused(stage: Stage, path: &Path) -> TrainerError {
@@ -471,11 +499,7 @@ fn start(
             }
             vec![earlier.best()]
         }
-        StartsIn::Path(path) => vec![
-            RunDir::at(path).stage(needs.name()).best(),
-            path.join("checkpoints").join("best"),
-            path.to_owned(),
-        ],
+        StartsIn::Path(path) => places(path, needs.name()).to_vec(),
     };
     let found = candidates.iter().find(|path| Checkpoint::is_at(path));
     let path = found.ok_or_else(|| TrainerError::NoStart {

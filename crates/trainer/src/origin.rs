@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::exported::checkpoint_sha256;
+use crate::run_dir::RunDir;
 
 /// Where the weights came from that a stage began with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,33 @@ impl Origin {
             weights_sha256: checkpoint_sha256(checkpoint, device)?,
         })
     }
+
+    /// The checkpoint that this is, if it is still there: where it was named, or in the run of `grown`, which began with it
+    /// and may have been moved together with it.
+    pub(crate) fn find(&self, grown: &Checkpoint, device: &Device) -> Option<Checkpoint> {
+        // A run, its stage, `checkpoints`, and one of them.
+        let run = grown.path().ancestors().nth(3).map(RunDir::at);
+        let beside = run.map(|run| run.stage(&self.stage).best());
+        let is_this = |checkpoint: &Checkpoint| {
+            let hash = checkpoint_sha256(checkpoint, device);
+            hash.is_ok_and(|hash| hash == self.weights_sha256)
+        };
+        places(&self.path, &self.stage)
+            .into_iter()
+            .chain(beside)
+            .filter(|path| Checkpoint::is_at(path))
+            .filter_map(|path| Checkpoint::open(&path).ok())
+            .find(is_this)
+    }
+}
+
+/// Where a checkpoint of `stage` may lie if `path` is named: the run, the stage's directory, or that of the checkpoint itself.
+pub(crate) fn places(path: &Path, stage: &str) -> [PathBuf; 3] {
+    [
+        RunDir::at(path).stage(stage).best(),
+        path.join("checkpoints").join("best"),
+        path.to_owned(),
+    ]
 }
 
 /// `pretrain_autoencoder_mae after step 400, runs/mine (1a2b3c4d)`.

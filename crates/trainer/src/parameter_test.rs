@@ -20,6 +20,9 @@ pub struct ParameterTest {
     pub test_examples: usize,
     /// The heads, the labels' average, and the labels of the nearest training example.
     pub estimates: Vec<ParameterErrors>,
+    /// Why the embedded synthesizer doesn't play estimates of its own parameters, where it doesn't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_rendered: Option<String>,
 }
 
 /// How far the estimates of one kind are from the truth: means over the test examples.
@@ -124,14 +127,15 @@ fn average(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 
 impl ParameterTest {
     /// Compares the heads' `estimates` and the labels of the `nearest` training examples with the truths of the held-out
-    /// examples, and the `average` of the labels beside them; none where nothing was held out. What the embedded synthesizer
-    /// makes of them is compared with the sounds as well.
+    /// examples, and the `average` of the labels beside them; none where nothing was held out. What `renderer` makes of
+    /// them, if there is one, is compared with the sounds as well.
     ///
     /// # Errors
     /// A sound can't be read or compared.
     pub(crate) fn new(
         spec: &ParamSpec,
         held_out: &Evaluation,
+        renderer: Option<&Renderer>,
         average: &Average,
         estimates: Vec<ParamVector>,
         nearest: Vec<ParamVector>,
@@ -142,11 +146,10 @@ impl ParameterTest {
         if truths.is_empty() {
             return Ok(None);
         }
-        let renderer = Renderer::of(spec, dataset.config().clip.sample_rate_hz);
         let averages = vec![average.vector.clone(); truths.len()];
         let names = ["heads", "average of labels", "nearest example"];
         let vectors = [&estimates[..], &averages, &nearest];
-        let distances = match &renderer {
+        let distances = match renderer {
             Some(renderer) => renderer.mean_distances(dataset, indices, vectors)?,
             None => Default::default(),
         };
@@ -159,6 +162,7 @@ impl ParameterTest {
             labelled_examples: dataset.indices(Split::Train).len(),
             test_examples: truths.len(),
             estimates: errors.collect(),
+            not_rendered: None,
         }))
     }
 
@@ -229,6 +233,9 @@ impl fmt::Display for ParameterTest {
             row(&format!("rendered, {name}"), &|errors| {
                 errors.distances.get(name).copied()
             })?;
+        }
+        if let Some(reason) = &self.not_rendered {
+            write!(out, "\n    not rendered: {reason}")?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A stage that is ready, and what can be done with it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use stft_data::Dataset;
 
@@ -78,6 +79,7 @@ impl PreparedStage<'_> {
             dataset: self.dataset.clone(),
             workers: experiment.loader.workers,
             devices: devices.clone(),
+            started: Instant::now(),
             context: Context {
                 stage: self.stage.name().into(),
                 normalization: self.dataset.normalization(),

@@ -30,11 +30,13 @@ impl Renderer {
         })
     }
 
-    /// One for the estimates of `spec` at `sample_rate_hz`; none for those of another synthesizer, nor at a rate for
-    /// which the distances aren't defined.
-    pub(crate) fn of(spec: &ParamSpec, sample_rate_hz: u32) -> Option<Self> {
+    /// One for the estimates of `spec` at `sample_rate_hz`; none for those of another synthesizer.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn of(spec: &ParamSpec, sample_rate_hz: u32) -> Result<Option<Self>, MatchingError> {
         let is_ours = spec == synth::spec();
-        is_ours.then(|| Self::new(sample_rate_hz).ok()).flatten()
+        is_ours.then(|| Self::new(sample_rate_hz)).transpose()
     }
 
     /// Renders `patch` as long as `sound`, which may have another rate.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use stft_data::MaskConfig;
 
 use crate::error::TrainerError;
+use crate::json_file::read_json;
 use crate::memory::MemoryEstimate;
 use crate::origin::Origin;
 use crate::parameter_test::ParameterTest;
@@ -49,7 +50,8 @@ pub struct Summary {
     pub origin: Option<Origin>,
     /// Optimizer steps.
     pub steps: u64,
-    /// Wall-clock seconds from the first step's preparation to the picture.
+    /// Wall-clock seconds from the first step's preparation to the picture; of a stage that was interrupted, of all calls
+    /// together, each up to its last checkpoint.
     pub seconds: f64,
     /// Examples trained on.
     pub train_examples: usize,
@@ -86,6 +88,14 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Reads what [`write`](Self::write) has left at `path`.
+    ///
+    /// # Errors
+    /// There is no such file, or it holds something else.
+    pub fn read(path: &Path) -> Result<Self, TrainerError> {
+        read_json(path)
+    }
+
     /// Writes the summary as one JSON object.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub struct RunDir {
 pub const EXPERIMENT_FILE: &str = "experiment.toml";
 
 /// What was measured of the training split, in the run's directory.
-const STATISTICS_FILE: &str = "statistics.safetensors";
+pub const STATISTICS_FILE: &str = "statistics.safetensors";
 
 /// Which sounds the run is made of, in its directory.
 const SOUNDS_FILE: &str = "sounds.json";
@@ -91,17 +91,21 @@ impl RunDir {
         }
     }
 
-    /// The unnamed run of `label` in `out` that was begun last, if there is one.
-    pub fn newest(out: &Path, label: &str) -> Option<Self> {
+    /// The unnamed runs of `label` in `out`, the one that was begun last before the others.
+    pub fn unnamed(out: &Path, label: &str) -> Vec<Self> {
         let of_label = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
             let number: u32 = name.strip_prefix(label)?.strip_prefix('-')?.parse().ok()?;
             let is_run = entry.path().join(EXPERIMENT_FILE).is_file();
             is_run.then_some((number, name))
         };
-        let entries = fs::read_dir(out).ok()?.filter_map(Result::ok);
-        let (_, name) = entries.filter_map(of_label).max()?;
-        Some(Self::at(&out.join(name)))
+        let entries = fs::read_dir(out).into_iter().flatten();
+        let mut found: Vec<_> = entries.flatten().filter_map(of_label).collect();
+        found.sort_unstable();
+        let newest_first = found.into_iter().rev();
+        newest_first
+            .map(|(_, name)| Self::at(&out.join(name)))
+            .collect()
     }
 
     /// Whether the run could go on with `experiment`, and no process works on it.

@@ -297,6 +297,10 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
         nearest.cont_mse.unwrap() < average.cont_mse.unwrap(),
         "{test}"
     );
+    assert!(
+        heads.cont_mse.unwrap() < nearest.cont_mse.unwrap(),
+        "{test}"
+    );
     assert_eq!(
         test.test_examples,
         bench.opened.dataset().indices(Split::Test).len()
@@ -638,6 +642,70 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
             );
         }
     }
+}
+
+/// Sounds of the embedded synthesizer that come from somewhere else.
+struct Voice;
+
+impl Source for Voice {
+    fn len(&self) -> usize {
+        40
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("patch {index}")
+    }
+
+    fn fingerprint(&self, index: usize) -> Fingerprint {
+        Tones::labelled().fingerprint(index)
+    }
+
+    fn load(&self, index: usize) -> Result<Audio, DataError> {
+        let mut samples = vec![0.0; 3_200];
+        synth::render(&synth::draw(0, index as u64), 16_384, &mut samples).unwrap();
+        Ok(Audio {
+            samples,
+            sample_rate_hz: 16_384,
+        })
+    }
+
+    fn spec(&self) -> Option<&ParamSpec> {
+        Some(synth::spec())
+    }
+
+    fn truth(&self, index: usize) -> Option<ParamVector> {
+        synth::spec().encode(&synth::draw(0, index as u64)).ok()
+    }
+}
+
+#[test]
+fn a_rate_at_which_nothing_can_be_rendered_is_told_and_the_parameters_are_compared_all_the_same() {
+    let settings = [
+        "source.path=elsewhere",
+        "data.clip.sample_rate_hz=3000",
+        "stages.finetune_parameters_autoencoder.start=scratch",
+    ];
+    let experiment = open(Tones::labelled(), &settings).experiment().clone();
+    let bench = Bench {
+        opened: OpenExperiment::over(Arc::new(Voice), experiment, None).unwrap(),
+        out: tempfile::tempdir().unwrap(),
+    };
+    let run = bench.run_dir("run");
+    let summary = bench
+        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .unwrap();
+    let test = summary.parameter_test.unwrap();
+    let reason = test.not_rendered.as_deref().unwrap();
+    assert!(reason.contains("got 3000 Hz"), "{reason}");
+    let told = format!("not rendered: {reason}");
+    assert!(test.to_string().contains(&told), "{test}");
+    assert_eq!(test.estimates.len(), 3);
+    for errors in &test.estimates {
+        assert!(errors.distances.is_empty());
+        assert!(errors.cont_mse.unwrap().is_finite());
+    }
+    let read = Summary::read(&run.stage(STAGE.name()).summary()).unwrap();
+    assert_eq!(read.parameter_test.unwrap().not_rendered, test.not_rendered);
 }
 
 #[test]

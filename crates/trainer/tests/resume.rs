@@ -1,10 +1,12 @@
 //! Training that is interrupted and goes on ends where uninterrupted training ends.
 
+use std::time::Instant;
+
 use burn::tensor::Device;
 use trainer::{
     Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, Observer, OpenExperiment,
-    Progress, RunDir, Scored, SpectrogramAutoencoder, StageDir, TrainerError, Training,
-    weights_sha256,
+    Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport, StartsIn,
+    TrainerError, Training, weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -66,11 +68,8 @@ impl Bench {
             training: self.training(),
             dataset: dataset.clone().into(),
             workers: 1,
-            devices: Devices {
-                host: Device::flex(),
-                compute: Device::flex(),
-                name: "cpu".into(),
-            },
+            devices: devices(),
+            started: Instant::now(),
             context: Context {
                 stage: "stage".into(),
                 normalization: dataset.normalization(),
@@ -89,10 +88,23 @@ impl Bench {
         let Fitted {
             model, progress, ..
         } = fit.run(&task, Some(directory), resume, &mut [observer])?;
+        assert!(progress.seconds > 0.0);
         Ok(Outcome {
             weights: weights_sha256(&model),
-            progress,
+            // No two calls take as long.
+            progress: Progress {
+                seconds: 0.0,
+                ..progress
+            },
         })
+    }
+}
+
+fn devices() -> Devices {
+    Devices {
+        host: Device::flex(),
+        compute: Device::flex(),
+        name: "cpu".into(),
     }
 }
 
@@ -145,6 +157,51 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
         compared += 1;
     }
     assert_eq!(compared, 2);
+}
+
+#[test]
+fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_does_again() {
+    let bench = Bench::new();
+    for (noted, least) in [(true, 1e6), (false, 0.0)] {
+        let name = format!("noted-{noted}");
+        let run = RunDir::open(bench.out.path(), Some(&name), "run").unwrap();
+        let stage = Stage::PretrainAutoencoderMae;
+        let call = |starts, after| {
+            let prepared = bench.opened.stage(stage, starts)?;
+            prepared.run(&run, &devices(), &mut Plug { after })
+        };
+        call(StartsIn::Run(&run), 5).expect_err("the plug was pulled");
+        let directory = run.stage(stage.name());
+        let path = directory.last().join("state.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut state: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let progress = state["progress"].as_object_mut().unwrap();
+        assert!(progress["seconds"].as_f64() > Some(0.0));
+        match noted {
+            true => progress.insert("seconds".into(), least.into()),
+            // As checkpoints were before they had it.
+            false => progress.remove("seconds"),
+        };
+        std::fs::write(&path, state.to_string()).unwrap();
+        // Event files are named by second and process, and this is still the same process.
+        std::fs::remove_dir_all(directory.tensorboard()).unwrap();
+
+        let StageReport::Trained(summary) = call(StartsIn::Itself(&run), u64::MAX).unwrap() else {
+            panic!("{stage} trains");
+        };
+        let of_this_call = summary.seconds - least;
+        assert!(
+            of_this_call > 0.0 && of_this_call < 1e3,
+            "{}",
+            summary.seconds
+        );
+        let mut files = std::fs::read_dir(directory.tensorboard()).unwrap();
+        let events = std::fs::read(files.next().unwrap().unwrap().path()).unwrap();
+        // After the checkpoint's step 3 follows step 4: field 2 of the event, then `session_log { status: START }`.
+        let start = [2 << 3, 4, 7 << 3 | 2, 2, 1 << 3, 1];
+        let mut near_the_beginning = events[..100].windows(start.len());
+        assert!(near_the_beginning.any(|bytes| bytes == start));
+    }
 }
 
 #[test]

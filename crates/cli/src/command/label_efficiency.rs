@@ -3,7 +3,6 @@
 mod start;
 mod time_left;
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use stft_data::{Split, TrainStatistics};
 use time_left::TimeLeft;
 use trainer::{
     Devices, Experiment, OpenExperiment, ParameterErrors, RunDir, SoundSource, Stage, StageState,
-    StartsIn, Summary, TrainerError, Training,
+    StartsIn, Summary, TrainerError, Training, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -177,9 +176,7 @@ impl Study<'_> {
                 "the parameters of these sounds aren't known; a manifest.jsonl beside a params.json tells them"
             );
         }
-        if opened.dataset().indices(Split::Test).is_empty() {
-            bail!("no sound is held out for testing; set data.split.test");
-        }
+        opened.check_held_out()?;
         Ok(opened)
     }
 
@@ -194,17 +191,9 @@ impl Study<'_> {
             return Ok(());
         }
         let run = self.pretraining(experiment.seed);
-        let statistics = run.statistics()?;
-        let is_finished = |stage: &Stage| is_finished(&run, *stage);
-        if let Some(statistics) = &statistics
-            && stages.iter().all(is_finished)
-        {
-            // What is there answers for its own settings alone.
-            run.begin(experiment, statistics)?;
-            return Ok(());
-        }
         run.check_settings(experiment)?;
-        let opened = self.open(experiment.clone(), statistics)?;
+        // What is finished has to be of these sounds, too.
+        let opened = self.open(experiment.clone(), run.statistics()?)?;
         for stage in stages {
             self.train(&opened, stage, "pretraining", None)?;
         }
@@ -216,7 +205,21 @@ impl Study<'_> {
     }
 
     fn is_finished(&self, cell: Cell) -> bool {
-        is_finished(&self.run_of(cell), cell.start.stage())
+        let stage = self.run_of(cell).stage(cell.start.stage().name());
+        stage.state() == StageState::Finished
+    }
+
+    /// That what was finetuned before began with the weights that pretraining has left now.
+    fn check_start(&self, experiment: &Experiment, cell: Cell, from: &Path) -> anyhow::Result<()> {
+        let (run, stage) = (self.run_of(cell), cell.start.stage());
+        match check_start(experiment, stage, &run, from, &self.devices) {
+            Err(TrainerError::StartChanged { there, here, .. }) => bail!(
+                "{stage} of the run at {run} began with {there}, and what pretraining has left now is {here}; bring the \
+                 former back, remove {run} to finetune anew, or start another study with --name",
+                run = run.path().display()
+            ),
+            checked => Ok(checked?),
+        }
     }
 
     fn finetune(&self, cell: Cell) -> anyhow::Result<Finetuned> {
@@ -234,11 +237,14 @@ impl Study<'_> {
         stages.finetune_parameters_autoencoder.label_fraction = share;
         stages.finetune_parameters_transformer.label_fraction = share;
         run.check_settings(&experiment)?;
-        let opened = self.open(experiment, statistics)?;
         let from = (!start.pretraining().is_empty()).then_some(pretraining.path());
+        if let Some(from) = from {
+            self.check_start(&experiment, cell, from)?;
+        }
+        let opened = self.open(experiment, statistics)?;
         let summary = match self.train(&opened, stage, &cell.name(), from)? {
             Some(summary) => summary,
-            None => read_json(&run.stage(stage.name()).summary())?,
+            None => Summary::read(&run.stage(stage.name()).summary())?,
         };
         let test = summary
             .parameter_test
@@ -286,21 +292,16 @@ impl Study<'_> {
     ) -> anyhow::Result<Option<Summary>> {
         let seeds = self.seed_directory(opened.experiment().seed);
         let run = RunDir::open(&seeds, Some(name), name)?;
-        let sounds = opened.sounds();
-        run.check_sounds(sounds)?;
-        let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
-        run.keep_sounds(sounds)?;
-        let starts = match (run.stage(stage.name()).state(), from) {
-            (StageState::Finished, _) => return Ok(None),
-            (StageState::Interrupted, _) => StartsIn::Itself(&run),
-            (StageState::Fresh, Some(path)) => StartsIn::Path(path),
-            (StageState::Fresh, None) => StartsIn::Run(&run),
-        };
+        run.check_sounds(opened.sounds())?;
+        let _lock = opened.begin(&run)?;
+        if run.stage(stage.name()).state() == StageState::Finished {
+            return Ok(None);
+        }
         let held_out = opened.dataset().indices(Split::Test).len();
         let eta = PipelineEta::new(&[stage], opened.experiment(), held_out);
         let mut progress = Progress::new(&eta, 0);
         eprintln!("{}, {stage}", run.path().display());
-        let prepared = opened.stage(stage, starts)?;
+        let prepared = opened.stage(stage, StartsIn::of(&run, stage, from))?;
         let labels = prepared.dataset().indices(Split::Train).len();
         let drawn = drawn(prepared.training());
         if stage.is_labelled() && drawn < labels as u64 {
@@ -323,10 +324,6 @@ impl Cell {
     }
 }
 
-fn is_finished(run: &RunDir, stage: Stage) -> bool {
-    run.stage(stage.name()).state() == StageState::Finished
-}
-
 /// Examples that a stage learns from, each as often as it is drawn.
 fn drawn(training: &Training) -> u64 {
     let of_a_step = (training.batch_size * training.accumulation_steps) as u64;
@@ -342,10 +339,4 @@ fn unique<T: Copy + PartialEq>(given: &[T]) -> Vec<T> {
         }
     }
     kept
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("can't read {}", path.display()))
 }

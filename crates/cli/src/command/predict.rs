@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,7 +11,7 @@ use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
 use stft_data::{Audio, decode_file};
-use trainer::{Distances, ParameterPredictor, Renderer, Stage};
+use trainer::{Distances, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
 use crate::explain;
@@ -206,19 +207,10 @@ fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rend
 fn render_to(out: &Path, found: &Found, sample_rate_hz: u32) -> anyhow::Result<Rendered> {
     let renderer = Renderer::new(sample_rate_hz)?;
     let (audio, distances) = renderer.render_as_long_as(&found.sound, &found.patch)?;
-    let file = fs::File::create_new(out)
+    let mut file = fs::File::create_new(out)
         .with_context(|| format!("can't write {}: nothing is overwritten", out.display()))?;
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: sample_rate_hz,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::new(std::io::BufWriter::new(file), spec)?;
-    for sample in synth::pcm16(&audio.samples) {
-        wav.write_sample(sample)?;
-    }
-    wav.finalize()?;
+    file.write_all(&wav_file(&synth::pcm16(&audio.samples), sample_rate_hz))
+        .with_context(|| format!("can't write {}", out.display()))?;
     Ok(Rendered {
         rendered: out.to_owned(),
         distances,

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use report::write_report;
 use stft_data::{TrainStatistics, shown};
 use trainer::{
-    Devices, Experiment, OpenExperiment, RunDir, Stage, StageReport, StageState, Stages, StartsIn,
-    TrainerError, check_start,
+    Devices, Experiment, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport, StageState,
+    Stages, StartsIn, TrainerError, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -71,6 +71,11 @@ struct Plan {
 }
 
 impl Plan {
+    /// Whether nothing is trained.
+    fn only_tests(&self) -> bool {
+        self.stages.iter().all(|stage| stage.is_test())
+    }
+
     /// Whether an earlier stage of the plan leaves the weights that `stage` starts from.
     fn leaves_start_of(&self, stage: Stage, stages: &Stages) -> bool {
         let needs = stage.starts_from(stages);
@@ -132,11 +137,8 @@ impl RunArguments {
         run: &'a RunDir,
     ) -> StartsIn<'a> {
         let made_here = plan.leaves_start_of(stage, stages);
-        match (run.stage(stage.name()).state(), &self.from) {
-            (StageState::Interrupted, _) => StartsIn::Itself(run),
-            (_, Some(path)) if !made_here => StartsIn::Path(path),
-            _ => StartsIn::Run(run),
-        }
+        let from = self.from.as_deref().filter(|_| !made_here);
+        StartsIn::of(run, stage, from)
     }
 
     /// That what --from names is what the stages began with that were begun with it; one that is finished stays
@@ -169,6 +171,9 @@ impl RunArguments {
 
 /// What is known of the training split without a look at it: from an earlier call of the same run, or, where
 /// nothing is trained, from the run that is tested, or whose checkpoint is.
+///
+/// # Errors
+/// Nothing is trained, and nothing is known: a test listens to no sound of the training split.
 fn known_statistics(
     arguments: &RunArguments,
     plan: &Plan,
@@ -176,8 +181,7 @@ fn known_statistics(
 ) -> anyhow::Result<Option<TrainStatistics>> {
     /// A run, its stage, `checkpoints`, and one of them.
     const LEVELS: usize = 4;
-    let only_tests = plan.stages.iter().all(|stage| stage.is_test());
-    let from = arguments.from.as_deref().filter(|_| only_tests);
+    let from = arguments.from.as_deref().filter(|_| plan.only_tests());
     let tested = from
         .into_iter()
         .flat_map(|path| path.ancestors().take(LEVELS));
@@ -186,28 +190,46 @@ fn known_statistics(
             return Ok(Some(statistics));
         }
     }
+    // A dry run tests new weights, which tells nothing but sizes and speed.
+    if plan.only_tests() && !arguments.dry_run {
+        let place = match (from, named) {
+            (Some(path), _) => format!("{} or the run around it", path.display()),
+            (None, Some(run)) => run.path().display().to_string(),
+            (None, None) => arguments.out.display().to_string(),
+        };
+        bail!(
+            "a test listens to no training sound, and takes from its run what was measured of them; there is no \
+             {STATISTICS_FILE} in {place}: name the run that is tested with --name or --from, or copy that file from it \
+             to beside the weights"
+        );
+    }
     Ok(None)
 }
 
-/// The last run of this kind without a name of its own, if it has the same settings and was interrupted: calling the same
-/// once more goes on with it.
+/// The last run of this kind without a name of its own that has the same settings, was interrupted, and is no other
+/// process's: calling the same once more goes on with it.
 fn unfinished(arguments: &RunArguments, plan: &Plan, experiment: &Experiment) -> Option<RunDir> {
-    let run = RunDir::newest(&arguments.out, plan.label)?;
-    // A call ends with the report. Parameter stages may have been left out.
-    let has_report = run.path().join("report.html").is_file();
-    let is_left = |stage: &Stage| match run.stage(stage.name()).state() {
-        StageState::Finished => false,
-        StageState::Interrupted => true,
-        StageState::Fresh => !(has_report && stage.is_labelled()),
+    let is_unfinished = |run: &RunDir| {
+        // A call ends with the report. Parameter stages may have been left out.
+        let has_report = run.path().join("report.html").is_file();
+        plan.stages
+            .iter()
+            .any(|stage| match run.stage(stage.name()).state() {
+                StageState::Finished => false,
+                StageState::Interrupted => true,
+                StageState::Fresh => !(has_report && stage.is_labelled()),
+            })
     };
-    let goes_on = plan.stages.iter().any(is_left) && run.is_open_to(experiment);
-    if goes_on && !arguments.dry_run {
+    let run = RunDir::unnamed(&arguments.out, plan.label)
+        .into_iter()
+        .find(|run| is_unfinished(run) && run.is_open_to(experiment))?;
+    if !arguments.dry_run {
         eprintln!(
             "going on with {}, which was interrupted; --name starts another",
             run.name()
         );
     }
-    goes_on.then_some(run)
+    Some(run)
 }
 
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
@@ -227,18 +249,17 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         run.check_settings(&experiment)?;
         arguments.check_from(&plan, &experiment, run, &devices)?;
     }
+    let statistics = known_statistics(arguments, &plan, named.as_ref())?;
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
-    let statistics = known_statistics(arguments, &plan, named.as_ref())?;
     let opened = OpenExperiment::open(experiment, cache.as_deref(), statistics)?;
     report_data(&opened);
     let sounds = opened.sounds();
     if let Some(run) = &named {
-        let only_tests = plan.stages.iter().all(|stage| stage.is_test());
         match run.check_sounds(sounds) {
             // Nothing goes on; what is tested is said in its summary.
-            Err(error @ TrainerError::SoundsDiffer { .. }) if only_tests => {
+            Err(error @ TrainerError::SoundsDiffer { .. }) if plan.only_tests() => {
                 eprintln!("warning: {error}");
             }
             checked => checked?,
@@ -265,6 +286,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let starts = |stage, run| arguments.starts(&plan, stage, &stages, run);
     let unfinished = |stage: &&Stage| there.stage(stage.name()).state() != StageState::Finished;
     for &stage in plan.stages.iter().filter(unfinished) {
+        opened.check(stage)?;
         if !plan.leaves_start_of(stage, &stages)
             || there.stage(stage.name()).state() == StageState::Interrupted
         {
@@ -274,8 +296,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
     let name = named.as_ref().map(RunDir::name);
     let run = RunDir::open(&arguments.out, name, plan.label)?;
-    let _lock = run.begin(opened.experiment(), opened.dataset().statistics())?;
-    run.keep_sounds(sounds)?;
+    let _lock = opened.begin(&run)?;
     eprintln!("run {} in {}", run.name(), run.path().display());
     let held_out = opened.dataset().indices(stft_data::Split::Test).len();
     let mut eta = PipelineEta::new(&plan.stages, opened.experiment(), held_out);

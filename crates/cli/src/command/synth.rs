@@ -90,19 +90,8 @@ fn render_one(
     synth::render(&patch, description.sample_rate, samples)?;
     let pcm = synth::pcm16(samples);
     let name = format!("audio/{index:05}.wav");
-    let path = arguments.out.join(&name);
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: description.sample_rate,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let mut wav = hound::WavWriter::create(&path, spec)
-        .with_context(|| format!("can't write {}", path.display()))?;
-    for sample in &pcm {
-        wav.write_sample(*sample)?;
-    }
-    wav.finalize()?;
+    let wav = trainer::wav_file(&pcm, description.sample_rate);
+    write(&arguments.out.join(&name), &wav)?;
     let vector = description.params.encode(&patch)?;
     Ok(ManifestRow::new(name, &pcm, description, &vector)?)
 }

@@ -17,6 +17,7 @@ use crate::nearest::nearest_examples;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
 use crate::optimizer::LrScale;
 use crate::parameter_test::{Average, ParameterTest};
+use crate::rendering::Renderer;
 use crate::shift::shifted;
 use crate::task::{HeldOut, Scores, Task};
 
@@ -138,10 +139,23 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         }
         let nearest = nearest_examples(held_out)?;
         let spec = &self.network.spec;
-        let illustrations = listen(held_out, spec, &estimates, shown)?;
-        let test = ParameterTest::new(spec, held_out, &self.average, estimates, nearest)?;
+        let rate = held_out.dataset.config().clip.sample_rate_hz;
+        let (renderer, not_rendered) = match Renderer::of(spec, rate) {
+            Ok(renderer) => (renderer, None),
+            Err(reason) => {
+                tracing::warn!("what is estimated is not rendered: {reason}");
+                (None, Some(reason.to_string()))
+            }
+        };
+        let renderer = renderer.as_ref();
+        let illustrations = listen(held_out, spec, renderer, &estimates, shown)?;
+        let average = &self.average;
+        let test = ParameterTest::new(spec, held_out, renderer, average, estimates, nearest)?;
         Ok(test.map(|test| HeldOut {
-            test,
+            test: ParameterTest {
+                not_rendered,
+                ..test
+            },
             illustrations,
         }))
     }

@@ -9,7 +9,7 @@ pub(super) struct Event {
     pub wall_time: f64,
     #[prost(int64, tag = "2")]
     pub step: i64,
-    #[prost(oneof = "What", tags = "3, 5")]
+    #[prost(oneof = "What", tags = "3, 5, 7")]
     pub what: Option<What>,
 }
 
@@ -20,6 +20,15 @@ pub(super) enum What {
     FileVersion(String),
     #[prost(message, tag = "5")]
     Summary(Summary),
+    #[prost(message, tag = "7")]
+    SessionLog(SessionLog),
+}
+
+/// A change in the state of the process that writes; `status` 1 is its start.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct SessionLog {
+    #[prost(int32, tag = "1")]
+    pub status: i32,
 }
 
 /// Values of one step.

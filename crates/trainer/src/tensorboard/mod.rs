@@ -15,8 +15,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use crate::error::TrainerError;
-use crate::wav::wav_bytes;
-use event::{Audio, Event, Image, Summary, Value, What};
+use crate::wav::wav_file;
+use event::{Audio, Event, Image, SessionLog, Summary, Value, What};
+
+/// `SessionLog.START` of `event.proto`.
+const START: i32 = 1;
 
 /// Appends events to one new file in a directory that TensorBoard watches.
 ///
@@ -28,11 +31,12 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// Creates `directory` and a new event file in it.
+    /// Creates `directory` and a new event file in it, where earlier calls have done `steps_done` steps. What their files have
+    /// of later steps, which are done again, TensorBoard forgets.
     ///
     /// # Errors
     /// The directory or file can't be made.
-    pub fn create(directory: &Path) -> Result<Self, TrainerError> {
+    pub fn create(directory: &Path, steps_done: u64) -> Result<Self, TrainerError> {
         std::fs::create_dir_all(directory).map_err(TrainerError::write(directory))?;
         let started = now();
         // TensorBoard finds event files by the `tfevents` in their names and reads them in
@@ -55,6 +59,12 @@ impl TensorBoard {
             wall_time: started,
             step: 0,
             what: Some(What::FileVersion("brain.Event:2".into())),
+        })?;
+        // At every start but the first, TensorBoard drops what it has read of the start's step and later ones.
+        writer.append(Event {
+            wall_time: started,
+            step: steps_done as i64 + 1,
+            what: Some(What::SessionLog(SessionLog { status: START })),
         })?;
         Ok(writer)
     }
@@ -102,7 +112,7 @@ impl TensorBoard {
             sample_rate: sample_rate_hz as f32,
             num_channels: 1,
             length_frames: samples.len() as i64,
-            encoded_audio_string: wav_bytes(samples, sample_rate_hz),
+            encoded_audio_string: wav_file(&synth::pcm16(samples), sample_rate_hz),
             content_type: "audio/wav".into(),
         };
         self.summary(step, Value::audio(tag, audio))
@@ -148,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back_in_order() {
         let directory = tempfile::tempdir().unwrap();
-        let mut board = TensorBoard::create(directory.path()).unwrap();
+        let mut board = TensorBoard::create(directory.path(), 0).unwrap();
         board.scalar("train/loss", 7, 0.25).unwrap();
         board
             .image("valid/input", 8, (3, 2), vec![1, 2, 3])
@@ -158,18 +168,18 @@ mod tests {
             .unwrap();
 
         let events = read_back(directory.path());
-        assert_eq!(events.len(), 4);
+        assert_eq!(events.len(), 5);
         assert_eq!(
             events[0].what,
             Some(What::FileVersion("brain.Event:2".into()))
         );
         let steps: Vec<i64> = events.iter().map(|event| event.step).collect();
-        assert_eq!(steps, [0, 7, 8, 9]);
-        let values: Vec<&Value> = events[1..]
+        assert_eq!(steps, [0, 1, 7, 8, 9]);
+        let values: Vec<&Value> = events[2..]
             .iter()
             .map(|event| match event.what.as_ref().unwrap() {
                 What::Summary(summary) => &summary.value[0],
-                What::FileVersion(_) => panic!("expected a summary"),
+                other => panic!("expected a summary, got {other:?}"),
             })
             .collect();
         assert_eq!(*values[0], Value::scalar("train/loss", 0.25));
@@ -183,6 +193,22 @@ mod tests {
         let wav = hound::WavReader::new(audio.encoded_audio_string.as_slice()).unwrap();
         assert_eq!(wav.spec().sample_rate, 8000);
         let samples: Vec<i16> = wav.into_samples().map(Result::unwrap).collect();
-        assert_eq!(samples, [0, 16384, -32767]);
+        assert_eq!(samples, [0, 16384, -32768]);
+    }
+
+    #[test]
+    fn every_file_begins_with_a_start_at_the_step_that_it_writes_next() {
+        for (done, next) in [(0, 1), (7, 8)] {
+            let directory = tempfile::tempdir().unwrap();
+            TensorBoard::create(directory.path(), done).unwrap();
+            let events = read_back(directory.path());
+            assert_eq!(events.len(), 2);
+            assert_eq!(events[1].step, next);
+            let start = SessionLog { status: START };
+            assert_eq!(events[1].what, Some(What::SessionLog(start)));
+            // Field 7 of the event holds field 1 of the log, by the numbers of `event.proto`.
+            let bytes = events[1].encode_to_vec();
+            assert!(bytes.ends_with(&[7 << 3 | 2, 2, 1 << 3, 1]), "{bytes:?}");
+        }
     }
 }
