@@ -9,7 +9,7 @@ Needs Python 3.11 (tomllib), numpy and safetensors; made with Python 3.11.7, num
 several channels the mean is taken. With --check and no WAV, the files that the rows name are read.
 
 Everything is computed in float64 from the file alone: sound -> STFT -> log1p magnitude -> normalisation -> encoder (U-Net or
-Transformer) and band networks -> pooling -> heads. Every tensor has to be read on the way, but for the vector that stands
+Transformer) and band networks -> pooling -> heads, and their mean with a linear map of the spectrogram. Every tensor has to be read on the way, but for the vector that stands
 for hidden patches: nothing is hidden here.
 
 Tolerances of --check: positions 1e-3, since the program computes in float32 and a sum in another order differs by some 1e-6
@@ -34,7 +34,9 @@ LOGIT_TOLERANCE = 1e-3
 NORM_EPSILON = 1e-5
 POOLING_EPSILON = 1e-5
 BAND_GROUPS = 8
-QUIET = 0.01  # The loudness that band networks read is log1p(magnitude / QUIET).
+DESCRIBED_SEGMENTS = 8
+LEAST_PROBABILITY = 1e-12
+QUIET = 0.01  # The loudness that is read beside the encoder is log1p(magnitude / QUIET).
 LARGEST_LOG1P = 10.0
 PARAMETER_STAGES = ("finetune_parameters_autoencoder", "finetune_parameters_transformer")
 
@@ -123,12 +125,13 @@ class Model:
         else:
             maps = transformer_maps(weights.at("encoder"), self.experiment["transformer"]["encoder"], x, valid)
         # Beside a frozen encoder there are none.
+        loud = self.loudness(x, valid)
         if settings["encoder"] == "finetuned":
-            loud = self.loudness(x, valid)
             networks = enumerate(settings["bands"])
             maps += [band_map(weights.at(f"bands.{i}"), shape, loud, valid) for i, shape in networks]
         features = np.concatenate([pooled(values, frames, settings["segments"]) for values, frames in maps])
         outputs = heads(weights.at("heads"), features)
+        by_map = linear(weights.at("linear"), description(loud, valid)) if "linear" in weights else None
         unread = weights.unread - {"encoder.mask_token"}
         if unread:
             raise Unusable(f"the model has tensors that nothing reads: {', '.join(sorted(unread))}")
@@ -136,7 +139,14 @@ class Model:
         if len(outputs) != sum(counts):
             raise Unusable(f"the heads have {len(outputs)} outputs, and the parameters ask for {sum(counts)}")
         positions, *logits = np.split(outputs, np.cumsum(counts)[:-1])
-        return sigmoid(positions), dict(zip(self.classes, logits))
+        positions = sigmoid(positions)
+        if by_map is not None:
+            share = settings["linear_share"]
+            their_positions, *theirs = np.split(by_map, np.cumsum(counts)[:-1])
+            positions = (1.0 - share) * positions + share * np.clip(their_positions, 0.0, 1.0)
+            means = ((1.0 - share) * softmax(own) + share * softmax(their) for own, their in zip(logits, theirs))
+            logits = [np.log(np.maximum(mean, LEAST_PROBABILITY)) for mean in means]
+        return positions, dict(zip(self.classes, logits))
 
     def spectrogram(self, sound):
         """Normalised log1p magnitudes of the sound's beginning, [bins, frames], 0 in the frames of padding; and how many
@@ -346,6 +356,14 @@ def pooled(values, valid, segments):
             means[:, s] = values[:, first:end].mean(axis=1)
     deviation = np.sqrt(values[:, :valid].var(axis=1) + POOLING_EPSILON)
     return np.concatenate([means.ravel(), deviation])
+
+
+def description(loudness, valid):
+    """Levels in pieces of the clip and their deviation, and how each bin rises and falls from frame to frame."""
+    change = np.diff(loudness, axis=1, prepend=loudness[:, :1])
+    levels = pooled(loudness, valid, DESCRIBED_SEGMENTS)
+    changes = [pooled(np.maximum(of, 0.0), valid, 1) for of in (change, -change)]
+    return np.concatenate([levels, *changes])
 
 
 def heads(weights, features):

@@ -9,6 +9,9 @@ use trainer::{Experiment, Stage};
 enum Network {
     UNet,
     Transformer,
+    /// With heads, and with what reads the spectrogram beside the encoder.
+    UNetHeads,
+    TransformerHeads,
 }
 
 /// What a stage will do.
@@ -28,8 +31,7 @@ struct Work {
 ///
 /// with `i` of `n` steps of the running stage done at `r` seconds each, and `t(s)` the mean seconds of a step of the
 /// network of `s` in earlier stages of this call, or `r` where the running stage has the same network. A network that
-/// wasn't timed yet is taken to be as fast as the running one; as the U-Net comes first and is the faster one, the
-/// estimate is a lower bound then.
+/// wasn't timed yet is taken to be as fast as the running one. Where the U-Net runs, which is the fastest, that is a lower bound.
 #[derive(Clone, Debug)]
 pub struct PipelineEta {
     stages: Vec<Work>,
@@ -132,13 +134,13 @@ fn network(stage: Stage) -> Network {
     match stage {
         Stage::PretrainAutoencoderMae
         | Stage::TrainAutoencoderNomaskFinetune
-        | Stage::TestAutoencoder
-        | Stage::FinetuneParametersAutoencoder => Network::UNet,
+        | Stage::TestAutoencoder => Network::UNet,
         Stage::PretrainTransformerContrastive
         | Stage::TrainTransformerDecoder
         | Stage::TrainFullTransformer
-        | Stage::TestTransformer
-        | Stage::FinetuneParametersTransformer => Network::Transformer,
+        | Stage::TestTransformer => Network::Transformer,
+        Stage::FinetuneParametersAutoencoder => Network::UNetHeads,
+        Stage::FinetuneParametersTransformer => Network::TransformerHeads,
     }
 }
 
@@ -211,6 +213,19 @@ mod tests {
         // 13 batches of 16, scored four times.
         assert_eq!(pipeline.stages[1].steps, 52.0 / 3.0);
         assert_eq!(pipeline.stages[0].steps, 400.0);
+    }
+
+    #[test]
+    fn heads_are_timed_apart_from_the_encoder_that_they_stand_on() {
+        let experiment = Experiment::load(None, &[]).unwrap();
+        let stages = [
+            Stage::PretrainAutoencoderMae,
+            Stage::FinetuneParametersAutoencoder,
+        ];
+        let mut pipeline = PipelineEta::new(&stages, &experiment, 194);
+        assert!(!pipeline.left(0, 10, 0.1).measured);
+        pipeline.finished(0, (400, 40.0));
+        assert_eq!(text(pipeline.left(1, 1500, 0.3)), (450.0, true));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::ParameterHeadsConfig;
+use crate::estimate::ParameterEstimate;
 
 /// One head for all continuous parameters and one for each categorical one, on a shared hidden layer.
 ///
@@ -26,15 +27,6 @@ pub struct ParameterHeads {
     output: Linear,
     n_continuous: usize,
     class_counts: Vec<usize>,
-}
-
-/// What the heads say of a batch.
-#[derive(Clone, Debug)]
-pub struct ParameterEstimate {
-    /// Positions of the continuous parameters, `[batch, continuous]`, in 0..1.
-    pub continuous: Tensor<2>,
-    /// Logits of each categorical parameter, `[batch, classes]`.
-    pub logits: Vec<Tensor<2>>,
 }
 
 impl ParameterHeadsConfig {
@@ -82,7 +74,7 @@ impl ParameterHeads {
     /// # Panics
     /// If the features are not as many as the heads were made for.
     pub fn forward(&self, pooled: Tensor<2>) -> ParameterEstimate {
-        let [batch, features] = pooled.dims();
+        let [_, features] = pooled.dims();
         let [expected] = self.norm.gamma.dims();
         assert_eq!(
             features, expected,
@@ -93,18 +85,7 @@ impl ParameterHeads {
             h = kernels::gelu(apply(hidden, h));
         }
         let outputs = apply(&self.output, self.dropout.forward(h));
-        let mut start = self.n_continuous;
-        let logits = self.class_counts.iter().map(|&classes| {
-            start += classes;
-            outputs.clone().narrow(1, start - classes, classes)
-        });
-        let logits = logits.collect();
-        let continuous = match self.n_continuous {
-            // Nothing can't be narrowed to.
-            0 => Tensor::zeros([batch, 0], &outputs.device()),
-            count => sigmoid(outputs.narrow(1, 0, count)),
-        };
-        ParameterEstimate { continuous, logits }
+        ParameterEstimate::of_outputs(outputs, self.n_continuous, &self.class_counts, sigmoid)
     }
 
     /// Parameters of each part, in the order in which features meet them.

@@ -34,7 +34,8 @@
 //! # Ok::<(), heads::HeadsConfigError>(())
 //! ```
 //!
-//! A [`BandNetwork`] makes a feature map of its own, from the spectrogram itself, beside those of an encoder.
+//! A [`BandNetwork`] makes a feature map of its own, from the spectrogram itself, beside those of an encoder. A [`LinearMap`]
+//! tells parameters by itself, from statistics of the spectrogram over time.
 //!
 //! Absent, with the reason: no loss (that is the crate `losses`'), no names of parameters (heads know an order, whoever
 //! has the specification knows the names).
@@ -47,10 +48,16 @@
 
 mod bands;
 mod config;
+mod description;
+mod estimate;
 mod heads;
+mod linear_map;
 mod pooling;
 
 pub use bands::{BandConfig, BandNetwork};
 pub use config::{HeadsConfigError, ParameterHeadsConfig};
-pub use heads::{ParameterEstimate, ParameterHeads};
+pub use description::{description, description_parts};
+pub use estimate::ParameterEstimate;
+pub use heads::ParameterHeads;
+pub use linear_map::LinearMap;
 pub use pooling::{FeatureMap, Pooling};

@@ -187,6 +187,12 @@ fn parameters<Start>(
             widths.join("; ")
         );
     }
+    if stage.encoder == EncoderTraining::Finetuned && stage.linear_share > 0.0 {
+        let share = percent(stage.linear_share);
+        text += &format!(
+            " {share} of the estimate is told by a linear map of what each bin does over time, solved for from the labels."
+        );
+    }
     let mut harder = Vec::new();
     if stage.shift_frames > 0 {
         let frames = stage.shift_frames;

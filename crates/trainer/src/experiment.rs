@@ -237,6 +237,10 @@ pub struct ParameterStage<Start> {
     pub shift_frames: usize,
     /// Small networks that read the spectrogram beside an encoder that is finetuned.
     pub bands: Vec<BandConfig>,
+    /// How much of the estimate a linear map of what the spectrogram does over time tells, beside an encoder that is
+    /// finetuned: from 0, for no such map, to 1. Files from before there was one say nothing of it.
+    #[serde(default)]
+    pub linear_share: f64,
     /// What is hidden from the encoder in training, in cells of `data.mask`.
     pub mask: TokenMask,
     /// The heads.
@@ -579,6 +583,11 @@ impl<Start> ParameterStage<Start> {
         if !(rate.is_finite() && rate > 0.0) {
             let expected = "a number above 0; `encoder = \"frozen\"` keeps the encoder as it is";
             return Err(TrainerError::value(key("encoder_lr"), expected, rate));
+        }
+        let share = self.linear_share;
+        if !(0.0..=1.0).contains(&share) {
+            let expected = "from 0 to 1: how much of the estimate the linear map tells";
+            return Err(TrainerError::value(key("linear_share"), expected, share));
         }
         within(&key("segments"), self.segments as u64, 1, 1024)?;
         for (place, bands) in self.bands.iter().enumerate() {

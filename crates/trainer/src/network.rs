@@ -3,7 +3,8 @@
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
 use heads::{
-    BandConfig, BandNetwork, ParameterEstimate, ParameterHeads, ParameterHeadsConfig, Pooling,
+    BandConfig, BandNetwork, LinearMap, ParameterEstimate, ParameterHeads, ParameterHeadsConfig,
+    Pooling,
 };
 use params::{ParamSpec, ParamVector};
 use stft_data::Normalization;
@@ -12,7 +13,7 @@ use crate::experiment::{EncoderTraining, Experiment};
 use crate::feature_encoder::FeatureEncoder;
 use crate::magnitude::magnitude_before_padding;
 
-/// Magnitudes well below this sound like silence to the networks that read bands: between a logarithm, which makes
+/// Magnitudes well below this sound like silence to what reads the spectrogram beside an encoder: between a logarithm, which makes
 /// much of noise, and log1p, which hears loud partials alone.
 const QUIET: f64 = 0.01;
 
@@ -31,6 +32,8 @@ pub struct ParameterNetwork<E> {
     pub pooling: Pooling,
     /// What stands on them.
     pub heads: ParameterHeadsConfig,
+    /// How much of the estimate a linear map beside all of this tells: 0 where there is none.
+    pub linear_share: f64,
     /// What is estimated.
     pub spec: ParamSpec,
 }
@@ -44,6 +47,8 @@ pub struct ParameterEstimator<E: Module + ModuleDisplay> {
     pub bands: Vec<BandNetwork>,
     /// What tells.
     pub heads: ParameterHeads,
+    /// What tells beside it. It is solved for, and never trained.
+    pub linear: Option<LinearMap>,
 }
 
 impl<E: FeatureEncoder> ParameterNetwork<E> {
@@ -63,6 +68,10 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
                 segments: settings.segments,
             },
             heads: settings.heads,
+            linear_share: match settings.encoder {
+                EncoderTraining::Finetuned => settings.linear_share,
+                EncoderTraining::Frozen => 0.0,
+            },
             spec: spec.clone(),
         }
     }
@@ -81,11 +90,32 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
                 .map(|bands| bands.init(self.bins, device))
                 .collect(),
             heads: self.heads.init(features, continuous, &classes, device),
+            linear: (self.linear_share > 0.0)
+                .then(|| LinearMap::init(self.bins, continuous, &classes, device)),
         }
     }
 
-    /// What `model` says of normalised spectrograms, `[batch, bins, frames]`.
+    /// What `model` says of normalised spectrograms, `[batch, bins, frames]`: the mean of what heads and linear map say.
     pub fn estimate(
+        &self,
+        model: &ParameterEstimator<E::Encoder>,
+        spectrogram: Tensor<3>,
+        valid_frames: &[usize],
+    ) -> ParameterEstimate {
+        let of_heads = self.estimate_of_heads(model, spectrogram.clone(), valid_frames);
+        match &model.linear {
+            None => of_heads,
+            Some(linear) => {
+                let loudness = self.loudness(spectrogram, valid_frames);
+                let of_linear = linear.forward(loudness, valid_frames);
+                of_heads.mean_with(of_linear, self.linear_share)
+            }
+        }
+    }
+
+    /// What the heads alone say. They learn from that: what the linear map knows of the labels that it was solved from would
+    /// leave them nothing to learn.
+    pub fn estimate_of_heads(
         &self,
         model: &ParameterEstimator<E::Encoder>,
         spectrogram: Tensor<3>,
@@ -95,12 +125,17 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
             .encoder
             .maps(&model.encoder, spectrogram.clone(), valid_frames);
         if !model.bands.is_empty() {
-            let magnitude = magnitude_before_padding(spectrogram, self.normalization, valid_frames);
-            let loudness = (magnitude / QUIET).log1p();
+            let loudness = self.loudness(spectrogram, valid_frames);
             let heard = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
             maps.extend(model.bands.iter().map(heard));
         }
         model.heads.forward(self.pooling.forward(&maps))
+    }
+
+    /// What is read beside the encoder, of normalised spectrograms: 0 is silence, and so is padding.
+    pub(crate) fn loudness(&self, spectrogram: Tensor<3>, valid_frames: &[usize]) -> Tensor<3> {
+        let magnitude = magnitude_before_padding(spectrogram, self.normalization, valid_frames);
+        (magnitude / QUIET).log1p()
     }
 }
 

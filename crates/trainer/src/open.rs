@@ -17,6 +17,7 @@ use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
 use crate::job::Job;
 use crate::labels::labelled;
+use crate::linear_source::LinearSource;
 use crate::network::ParameterNetwork;
 use crate::optimizer::LrScale;
 use crate::origin::{Beginning, Origin, places};
@@ -375,6 +376,15 @@ impl OpenExperiment {
             average: Average::of(&labels, spec),
             start,
             giver,
+            linear: LinearSource {
+                // All sounds to train with, whether their labels are used or not.
+                dataset: self
+                    .dataset
+                    .evaluating_beginnings()
+                    .with_normalization(dataset.normalization()),
+                labelled: dataset.indices(Split::Train).to_vec(),
+                workers: self.experiment.loader.workers,
+            },
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use heads::ParameterEstimate;
+use losses::ParameterLoss;
 use params::{ParamSpec, ParamVector};
 use stft_data::{Audio, resample};
 
@@ -19,7 +20,7 @@ use crate::stage::Stage;
 
 /// The checkpoint of a stage at `path`: the best one of a run's stage that is finished, or the checkpoint whose directory,
 /// or whose stage's directory, it is, finished or not. Where no `stage` is named it is the one of parameter heads; of two,
-/// the one with the lower validation loss.
+/// the one with the lower validation loss, if they have the same objective.
 ///
 /// # Errors
 /// [`TrainerError::NoModel`], or the checkpoint can't be read.
@@ -54,8 +55,14 @@ pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, Tr
         .filter(|directory| directory.state() == StageState::Finished)
         .map(|directory| Checkpoint::open(&directory.best()))
         .collect();
+    let found = found?;
+    if let [one, other] = &found[..]
+        && objective(one) != objective(other)
+    {
+        return Err(none("single estimator".to_owned(), INCOMPARABLE));
+    }
     let loss = |checkpoint: &Checkpoint| checkpoint.progress.best_valid_loss.unwrap_or(f64::MAX);
-    found?
+    found
         .into_iter()
         .min_by(|one, other| loss(one).total_cmp(&loss(other)))
         .ok_or_else(|| match (stage, &left[..]) {
@@ -68,6 +75,21 @@ pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, Tr
             (None, []) => none("checkpoint with parameter heads".to_owned(), NOWHERE),
         })
 }
+
+/// What parameter heads have minimised.
+fn objective(checkpoint: &Checkpoint) -> Option<ParameterLoss> {
+    let Context {
+        stage, experiment, ..
+    } = &checkpoint.context;
+    let stages = &experiment.stages;
+    match stage.parse().ok()? {
+        Stage::FinetuneParametersAutoencoder => Some(stages.finetune_parameters_autoencoder.loss),
+        Stage::FinetuneParametersTransformer => Some(stages.finetune_parameters_transformer.loss),
+        _ => None,
+    }
+}
+
+const INCOMPARABLE: &str = "its two estimators have minimised different losses, which can't tell the better one: name a stage with --stage";
 
 const NOWHERE: &str = "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads";
 

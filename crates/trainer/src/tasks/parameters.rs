@@ -12,6 +12,7 @@ use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::EncoderTraining;
 use crate::feature_encoder::FeatureEncoder;
+use crate::linear_source::LinearSource;
 use crate::listening::listen;
 use crate::nearest::nearest_examples;
 use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
@@ -45,6 +46,8 @@ pub struct ParameterEstimation<E> {
     pub start: Option<Checkpoint>,
     /// The network whose weights those are, where it had heads too.
     pub giver: Option<ParameterNetwork<E>>,
+    /// What the linear map is solved from, where there is one.
+    pub linear: LinearSource,
 }
 
 impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
@@ -55,7 +58,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
     }
 
     fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
-        Ok(match (&self.start, &self.giver) {
+        let model = match (&self.start, &self.giver) {
             (Some(checkpoint), None) => ParameterEstimator {
                 encoder: self.network.encoder.load(checkpoint, device)?,
                 ..model
@@ -71,19 +74,28 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
                         model.bands
                     },
                     heads: model.heads,
+                    linear: model.linear,
                 }
             }
             (None, _) => model,
+        };
+        Ok(ParameterEstimator {
+            linear: match model.linear {
+                Some(_) => Some(self.linear.solve(&self.network, device)?),
+                None => None,
+            },
+            ..model
         })
     }
 
     fn freeze(&self, model: Self::Model) -> Self::Model {
-        match self.training {
-            EncoderTraining::Finetuned => model,
-            EncoderTraining::Frozen => ParameterEstimator {
-                encoder: model.encoder.freeze(),
-                ..model
+        ParameterEstimator {
+            encoder: match self.training {
+                EncoderTraining::Finetuned => model.encoder,
+                EncoderTraining::Frozen => model.encoder.freeze(),
             },
+            linear: model.linear.map(Module::freeze),
+            ..model
         }
     }
 
@@ -166,6 +178,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             parts.push((format!("bands.{place}"), bands.num_params()));
         }
         parts.extend(model.heads.parameters_per_part());
+        let linear = model.linear.as_ref();
+        parts.extend(linear.map(|linear| ("linear".to_owned(), linear.num_params())));
         parts
     }
 
@@ -183,7 +197,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
 }
 
 impl<E: FeatureEncoder> ParameterEstimation<E> {
-    /// What `model` says of the sounds in `batch`.
+    /// What `model` says of the sounds in `batch`; in training, what its heads say.
     pub fn estimate(
         &self,
         model: &ParameterEstimator<E::Encoder>,
@@ -193,16 +207,19 @@ impl<E: FeatureEncoder> ParameterEstimation<E> {
             .keys
             .iter()
             .any(|&(epoch, _)| epoch != EVALUATION_EPOCH);
-        let heard = match in_training {
-            true => shifted(
+        if in_training {
+            let heard = shifted(
                 batch.visible(),
                 &batch.valid_frames,
                 &batch.keys,
                 self.seed,
                 self.shift_frames,
-            ),
-            false => batch.spectrogram.clone(),
-        };
+            );
+            return self
+                .network
+                .estimate_of_heads(model, heard, &batch.valid_frames);
+        }
+        let heard = batch.spectrogram.clone();
         self.network.estimate(model, heard, &batch.valid_frames)
     }
 
