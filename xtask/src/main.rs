@@ -20,7 +20,7 @@ cargo xtask <command> [arguments]
   check                           formatting, lints and documentation
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
   bench --peer [OPTIONS]          ours and PyTorch in turn: time, spread and memory; target/bench-peer.json
-        --python PATH             Python with PyTorch (python3)
+        --python PATH             Python with PyTorch (python3); a relative path begins where you are
         --only NAME               rows with NAME in their names; may be given again
         --threads N               threads of each process (2)
         --rounds N                turns of each side, each in a process of its own (3)
