@@ -88,7 +88,7 @@ impl fmt::Debug for StftPlan {
 /// Allen & Rabiner 1977, section II, without their phases, which a magnitude doesn't know: a window in
 /// the middle of the transform has the same magnitudes. Nothing is added at the ends.
 ///
-/// The gradient is 0 where a magnitude is 0. It keeps nothing but the signal: spectra are computed once more,
+/// The gradient is 0 where a magnitude is 0. Signals have to be finite, and so small that squares of magnitudes are. It keeps nothing but the signal: spectra are computed once more,
 /// and each goes back as one inverse transform.
 ///
 /// There is only a fused version, whose threads share out the signals of a batch. Whoever calls this has another way where

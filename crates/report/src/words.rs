@@ -190,7 +190,7 @@ fn parameters<Start>(
     if stage.encoder == EncoderTraining::Finetuned && stage.linear_share > 0.0 {
         let share = percent(stage.linear_share);
         text += &format!(
-            " {share} of the estimate is told by a linear map of what each bin does over time, solved for from the labels."
+            " {share} of the estimate is told by a linear map of what each bin does over time, solved for from the labels; the training loss is of the rest alone, all other figures are of the whole."
         );
     }
     let mut harder = Vec::new();

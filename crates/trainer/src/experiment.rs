@@ -238,7 +238,7 @@ pub struct ParameterStage<Start> {
     /// Small networks that read the spectrogram beside an encoder that is finetuned.
     pub bands: Vec<BandConfig>,
     /// How much of the estimate a linear map of what the spectrogram does over time tells, beside an encoder that is
-    /// finetuned: from 0, for no such map, to 1. Files from before there was one say nothing of it.
+    /// finetuned: from 0, for no such map, to below 1, where nobody would see what the heads learn. Files from before there was one say nothing of it.
     #[serde(default)]
     pub linear_share: f64,
     /// What is hidden from the encoder in training, in cells of `data.mask`.
@@ -585,8 +585,8 @@ impl<Start> ParameterStage<Start> {
             return Err(TrainerError::value(key("encoder_lr"), expected, rate));
         }
         let share = self.linear_share;
-        if !(0.0..=1.0).contains(&share) {
-            let expected = "from 0 to 1: how much of the estimate the linear map tells";
+        if !(0.0..1.0).contains(&share) {
+            let expected = "from 0 to below 1: how much of the estimate the linear map tells";
             return Err(TrainerError::value(key("linear_share"), expected, share));
         }
         within(&key("segments"), self.segments as u64, 1, 1024)?;
@@ -944,6 +944,7 @@ mod tests {
             "data.stft.hop_length=0",
             "data.clip.sample_rate_hz=3000",
             "loader.workers=1000000",
+            "stages.finetune_parameters_autoencoder.linear_share=1.0",
         ] {
             let message = Experiment::load(None, &[wrong.to_string()])
                 .unwrap_err()

@@ -4,7 +4,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn, RowDVector, SymmetricEigen};
 use params::ParamVector;
 
 /// Sounds that the axes are found from, at most: their Gram matrix is decomposed, which takes a second or two.
-const MOST_FOR_AXES: usize = 1000;
+pub(crate) const MOST_FOR_AXES: usize = 1000;
 
 /// Axes, at most.
 const MOST_AXES: usize = 400;
@@ -35,11 +35,12 @@ pub(crate) struct Solution {
 /// other; `labels` are what is known of some rows.
 ///
 /// ```text
-/// y     = ((d - m) S V) diag(deviation)^-0.3 / c            the same mean squared length, 1, whatever is described
-/// c     = ridge regression of the positions on y            Hoerl & Kennard 1970
+/// y     = ((d - m) S V) diag(deviation)^-0.3 / l            of mean squared length 1, whatever is described
+/// p     = ridge regression of the positions on y            Hoerl & Kennard 1970
 /// z_q   = multinomial logistic regression of choice q on y
 ///
-/// m, V  mean and principal axes of all descriptions, with labels or without,  S  scales each part to a variance of 1
+/// m, V  mean and principal axes of up to 1,000 descriptions, with labels or without
+/// S     scales each part to a variance of 1,  l  the length
 /// ```
 ///
 /// What sounds say without labels is which differences between descriptions go together; a hundred labels couldn't tell.
@@ -51,7 +52,7 @@ pub(crate) fn solve(
 ) -> Solution {
     let axes = Axes::of(descriptions, parts);
     let rows: Vec<usize> = labels.iter().map(|(row, _)| *row).collect();
-    let known = axes.coordinates(&descriptions.select_rows(&rows));
+    let known = axes.coordinates(descriptions.select_rows(&rows));
     let n_continuous = labels.first().map_or(0, |(_, truth)| truth.cont.len());
     let positions = DMatrix::from_fn(labels.len(), n_continuous, |row, column| {
         f64::from(labels[row].1.cont[column])
@@ -143,12 +144,11 @@ impl Axes {
         Self { mean, axes }
     }
 
-    fn coordinates(&self, descriptions: &DMatrix<f64>) -> DMatrix<f64> {
-        let mut centred = descriptions.clone();
-        for mut row in centred.row_iter_mut() {
+    fn coordinates(&self, mut descriptions: DMatrix<f64>) -> DMatrix<f64> {
+        for mut row in descriptions.row_iter_mut() {
             row -= &self.mean;
         }
-        centred * &self.axes
+        descriptions * &self.axes
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn a_logistic_regression_ends_where_its_loss_has_no_slope() {
         let (rows, causes) = descriptions(60);
-        let coordinates = Axes::of(&rows, &[12]).coordinates(&rows);
+        let coordinates = Axes::of(&rows, &[12]).coordinates(rows.clone());
         let truths: Vec<usize> = causes.iter().map(|cause| truth(cause).cat[1]).collect();
         let Map { weight, bias } = logistic(&coordinates, &truths, 3);
         let mut slope = &weight / LOGISTIC;
@@ -312,7 +312,7 @@ mod tests {
         let (rows, _) = descriptions(50);
         for factor in [1e-3, 1.0, 1e4] {
             let rows = &rows * factor;
-            let coordinates = Axes::of(&rows, &[3, 9]).coordinates(&rows);
+            let coordinates = Axes::of(&rows, &[3, 9]).coordinates(rows);
             let squared_length = coordinates.norm_squared() / 50.0;
             assert!((squared_length - 1.0).abs() < 1e-9, "{squared_length}");
             assert!(coordinates.row_mean().amax() < 1e-9);
@@ -334,5 +334,28 @@ mod tests {
         let Solution { weight, bias } = solve(&rows, &[2, 2], &labels, &[1]);
         assert!(weight.iter().chain(&bias).all(|x| x.is_finite()));
         assert_eq!(weight[..4], [0.0; 4]);
+    }
+    #[test]
+    fn one_sound_one_label_and_nothing_continuous_are_solved_too() {
+        for (sounds, n_continuous, n_labels) in [(1, 1, 1), (2, 0, 1), (3, 2, 3), (9, 1, 1)] {
+            let rows = DMatrix::from_fn(sounds, 6, |i, j| ((i * 6 + j) as f64).sin());
+            let label = |row| {
+                let truth = ParamVector {
+                    cont: vec![0.25; n_continuous],
+                    cat: vec![row % 2],
+                };
+                (row, truth)
+            };
+            let labels: Vec<_> = (0..n_labels).map(label).collect();
+            let solution = solve(&rows, &[4, 2], &labels, &[2]);
+            assert_eq!(solution.bias.len(), n_continuous + 2);
+            for row in 0..sounds {
+                let row: Vec<f64> = rows.row(row).iter().copied().collect();
+                let said = say(&solution, &row);
+                assert!(said.iter().all(|x| x.is_finite()), "{said:?}");
+                // All labels agree on the positions.
+                assert!(said[..n_continuous].iter().all(|x| (x - 0.25).abs() < 1e-6));
+            }
+        }
     }
 }

@@ -11,12 +11,9 @@ use stft_data::{Dataset, Loader, Order, Split};
 use crate::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::feature_encoder::FeatureEncoder;
-use crate::linear_fit::solve;
+use crate::linear_fit::{MOST_FOR_AXES, solve};
 use crate::network::ParameterNetwork;
 use crate::parameter_test::truths;
-
-/// Sounds that are listened to without a look at their labels, if there are as many.
-const ENOUGH: usize = 1000;
 
 /// Labels that are looked at, at most: that many are held in memory, and more change little.
 const MOST_LABELS: usize = 4000;
@@ -78,7 +75,7 @@ impl LinearSource {
         evenly(&self.labelled, MOST_LABELS)
     }
 
-    /// The sounds that are listened to, in order.
+    /// The sounds that are listened to, in order: those with labels, and as many others as the axes want.
     fn heard(&self) -> Vec<usize> {
         let mut heard: BTreeSet<usize> = self.used().into_iter().collect();
         let train = self.dataset.indices(Split::Train).iter();
@@ -86,7 +83,7 @@ impl LinearSource {
             .filter(|index| !heard.contains(index))
             .copied()
             .collect();
-        heard.extend(evenly(&others, ENOUGH.saturating_sub(heard.len())));
+        heard.extend(evenly(&others, MOST_FOR_AXES.saturating_sub(heard.len())));
         heard.into_iter().collect()
     }
 }

@@ -377,7 +377,7 @@ impl OpenExperiment {
             start,
             giver,
             linear: LinearSource {
-                // All sounds to train with, whether their labels are used or not.
+                // Sounds to train with, whether their labels are used or not.
                 dataset: self
                     .dataset
                     .evaluating_beginnings()

@@ -269,6 +269,37 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
 }
 
 #[test]
+fn a_linear_map_is_solved_from_the_labels_in_use_beside_an_encoder_that_learns_and_never_trained() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let map = |settings: [&str; 3]| {
+        let settings = settings.map(|setting| format!("{key}.{setting}"));
+        let bench = Bench::new(&settings.each_ref().map(String::as_str));
+        let run = bench.pretrained("run");
+        bench
+            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .unwrap();
+        let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
+        let spec = bench.opened.parameters().unwrap();
+        let network = network(bench.opened.experiment(), spec, &last);
+        let model = last.load_model(network.init(&Device::flex())).unwrap();
+        model.linear.as_ref().map(weights_sha256)
+    };
+    let solved = map(["training.steps=2", "label_fraction=0.5", "linear_share=0.5"]);
+    assert!(solved.is_some());
+    let longer = map(["training.steps=4", "label_fraction=0.5", "linear_share=0.2"]);
+    assert_eq!(solved, longer);
+    let more = map(["training.steps=2", "label_fraction=1.0", "linear_share=0.5"]);
+    assert_ne!(solved, more);
+    for none in ["linear_share=0.0", "encoder=frozen"] {
+        assert_eq!(
+            map(["training.steps=2", "label_fraction=0.5", none]),
+            None,
+            "{none}"
+        );
+    }
+}
+
+#[test]
 fn heads_learn_a_labelled_toy_better_than_both_baselines() {
     let key = "stages.finetune_parameters_autoencoder";
     let bench = Bench::new(&[
