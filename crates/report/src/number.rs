@@ -70,9 +70,13 @@ pub(crate) fn tick(value: f64, step: f64) -> String {
         trimmed(value, digits(step))
     } else {
         let exponent = size.log10().floor() as i32;
-        let mantissa = value / 10f64.powi(exponent);
-        let step = step / 10f64.powi(exponent);
-        format!("{}e{exponent}", trimmed(mantissa, digits(step)))
+        // In two steps: the power of the smallest numbers is 0.
+        let half = exponent / 2;
+        let scaled = |value: f64| value / 10f64.powi(half) / 10f64.powi(exponent - half);
+        format!(
+            "{}e{exponent}",
+            trimmed(scaled(value), digits(scaled(step)))
+        )
     }
 }
 
@@ -151,6 +155,7 @@ mod tests {
             (200_000.0, 50_000.0, "200k"),
             (12_500.0, 2_500.0, "12.5k"),
             (1e-4, 1e-4, "1e-4"),
+            (6e-310, 2e-310, "6e-310"),
             (2.5e7, 5e6, "2.5e7"),
             (1e-18, 0.25, "0"),
         ] {
