@@ -7,6 +7,18 @@ use std::fs;
 use desk::{Desk, TINY, stderr};
 use serde_json::Value;
 
+/// Labelled sounds in a folder of their own.
+const RENDER: [&str; 8] = [
+    "synth",
+    "render",
+    "--count",
+    "40",
+    "--out",
+    "patches",
+    "--seconds",
+    "0.25",
+];
+
 /// Finetuning the Transformer takes so many steps that it can be killed in between.
 const STUDY: [&str; 13] = [
     "label-efficiency",
@@ -123,16 +135,7 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
 #[test]
 fn finetunings_are_of_the_weights_and_sounds_of_the_pretraining_that_is_there() {
     let desk = desk();
-    desk.says(&[
-        "synth",
-        "render",
-        "--count",
-        "40",
-        "--out",
-        "patches",
-        "--seconds",
-        "0.25",
-    ]);
+    desk.says(&RENDER);
     let study = [
         "label-efficiency",
         "--config",
@@ -185,17 +188,7 @@ fn finetunings_are_of_the_weights_and_sounds_of_the_pretraining_that_is_there() 
 #[test]
 fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
     let desk = desk();
-    let render = [
-        "synth",
-        "render",
-        "--count",
-        "40",
-        "--out",
-        "patches",
-        "--seconds",
-        "0.25",
-    ];
-    desk.says(&render);
+    desk.says(&RENDER);
     let study = [
         "label-efficiency",
         "--config",

@@ -16,6 +16,7 @@ mod tile;
 #[cfg(feature = "flex")]
 use crate::backend::is_fused;
 use burn::tensor::Tensor;
+use std::ops::Range;
 
 /// Queries, and the keys among which each has to find its own.
 #[derive(Clone, Debug)]
@@ -176,14 +177,22 @@ impl Contrast {
             got,
             "the groups must be all queries and keys together"
         );
-        let (mut query, mut key) = (0, 0);
-        for group in &self.groups {
-            let keys = key..key + group.keys;
-            let asked = &self.own[query..query + group.queries];
-            if let Some(own) = asked.iter().find(|own| !keys.contains(own)) {
+        for [queries, keys] in ranges(&self.groups) {
+            if let Some(own) = self.own[queries].iter().find(|own| !keys.contains(own)) {
                 panic!("own keys must be among their group's keys {keys:?}, got {own}");
             }
-            (query, key) = (query + group.queries, keys.end);
         }
     }
+}
+
+/// The rows of each group's queries and keys.
+fn ranges(groups: &[ContrastGroup]) -> impl Iterator<Item = [Range<usize>; 2]> {
+    groups.iter().scan([0; 2], |start, group| {
+        let ranges = [
+            start[0]..start[0] + group.queries,
+            start[1]..start[1] + group.keys,
+        ];
+        *start = [ranges[0].end, ranges[1].end];
+        Some(ranges)
+    })
 }

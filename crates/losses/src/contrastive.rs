@@ -3,7 +3,7 @@
 use crate::candidates::{Masks, Negatives};
 use crate::error::{LossError, in_range};
 use crate::reduction::{at_least_f32, mean_per_item, sum_per_item};
-use crate::similarity::{Answers, KeyGradients, Table, augmented, indices, normalised};
+use crate::similarity::{Answers, KeyGradients, Table, augmented, indices, normalised, places};
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -201,14 +201,9 @@ impl InfoNce {
             return board.scores();
         }
         let device = queries.device().inner();
-        let index: Vec<i64> = groups
-            .iter()
-            .flat_map(|group| &group.queries)
-            .copied()
-            .collect();
-        let index = indices(&index, &device);
+        let index = places(&groups, |group| &group.queries, &device);
         let asked = normalised(queries.select(0, index.clone()));
-        let answers = fused.then(|| table.ask_fused(&groups, &asked, &keys));
+        let answers = fused.then(|| table.ask_fused(&groups, &index, &asked, &keys));
         if let Some(answers) = answers.flatten() {
             board.enter(index, asked, answers);
             return board.scores();

@@ -51,10 +51,12 @@ const SHORTEST: f64 = 1e-6;
 
 impl Table<'_> {
     /// Asks the queries of all groups through the fused operation, if there is one for them. The losses are on
-    /// the graph then. `asked` and `keys` are, too; the former are all queries, `[queries, features]`, of length 1.
+    /// the graph then. `asked` and `keys` are, too; the former are all queries, `[queries, features]`, of length 1, which stand
+    /// at `index`.
     pub(crate) fn ask_fused(
         &self,
         groups: &[Group],
+        index: &Tensor<1, Int>,
         asked: &Tensor<2>,
         keys: &Tensor<2>,
     ) -> Option<Answers> {
@@ -63,11 +65,7 @@ impl Table<'_> {
         if sampled || !tensors.into_iter().all(has_info_nce) {
             return None;
         }
-        let places = |of: fn(&Group) -> &Vec<i64>| {
-            let places: Vec<i64> = groups.iter().flat_map(of).copied().collect();
-            indices(&places, &self.keys.device())
-        };
-        let [queries, candidates] = [places(|group| &group.queries), places(|group| &group.keys)];
+        let candidates = places(groups, |group| &group.keys, &self.keys.device());
         let firsts = groups.iter().scan(0, |first, group| {
             let start = *first;
             *first += group.keys.len();
@@ -81,7 +79,7 @@ impl Table<'_> {
             groups: groups.iter().map(Group::sizes).collect(),
             own: own.collect(),
             exclusion: [
-                self.content[0].clone().select(0, queries),
+                self.content[0].clone().select(0, index.clone()),
                 self.content[1].clone().select(0, candidates),
             ],
             temperature: self.loss.temperature,
@@ -273,6 +271,16 @@ pub(crate) fn normalised(rows: Tensor<2>) -> Tensor<2> {
     let short = length.clone().lower_elem(SHORTEST);
     let everywhere = short.clone().expand(rows.dims());
     rows.mask_fill(everywhere, 0.0) / length.mask_fill(short, 1.0)
+}
+
+/// The tokens of all groups, one group after the other.
+pub(crate) fn places(
+    groups: &[Group],
+    of: fn(&Group) -> &Vec<i64>,
+    device: &Device,
+) -> Tensor<1, Int> {
+    let places: Vec<i64> = groups.iter().flat_map(of).copied().collect();
+    indices(&places, device)
 }
 
 pub(crate) fn indices(places: &[i64], device: &Device) -> Tensor<1, Int> {

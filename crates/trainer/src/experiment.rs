@@ -562,6 +562,23 @@ impl Experiment {
 }
 
 impl<Start> ParameterStage<Start> {
+    /// The small networks that read the spectrogram beside the encoder. Beside a frozen one nothing does: heads tell what
+    /// is in its features.
+    pub fn bands_beside(&self) -> &[BandConfig] {
+        match self.encoder {
+            EncoderTraining::Finetuned => &self.bands,
+            EncoderTraining::Frozen => &[],
+        }
+    }
+
+    /// How much of the estimate the linear map tells, which a frozen encoder is without as well.
+    pub fn linear_share_beside(&self) -> f64 {
+        match self.encoder {
+            EncoderTraining::Finetuned => self.linear_share,
+            EncoderTraining::Frozen => 0.0,
+        }
+    }
+
     /// What is hidden in training, in cells of the mask of `data`.
     pub fn mask_over(&self, data: &DataConfig) -> MaskConfig {
         MaskConfig {

@@ -41,7 +41,8 @@ impl LinearSource {
         network: &ParameterNetwork<E>,
         device: &Device,
     ) -> Result<LinearMap, TrainerError> {
-        let heard = self.heard();
+        let used = evenly(&self.labelled, MOST_LABELS);
+        let heard = self.heard(&used);
         let parts = description_parts(network.bins);
         let mut values = Vec::with_capacity(heard.len() * parts.iter().sum::<usize>());
         let dataset = Arc::new(self.dataset.with_training(&heard));
@@ -53,9 +54,9 @@ impl LinearSource {
             values.extend(described.iter::<f64>());
         }
         let descriptions = DMatrix::from_row_iterator(heard.len(), parts.iter().sum(), values);
-        let truths = truths(&self.dataset, &self.used());
-        let rows = self.used().into_iter().map(|index| {
-            let row = heard.binary_search(&index);
+        let truths = truths(&self.dataset, &used);
+        let rows = used.iter().map(|index| {
+            let row = heard.binary_search(index);
             row.expect("what is labelled is heard")
         });
         let labels: Vec<_> = rows.zip(truths).collect();
@@ -70,14 +71,9 @@ impl LinearSource {
         Ok(map.with_weights(weight, bias))
     }
 
-    /// The labels that are looked at.
-    fn used(&self) -> Vec<usize> {
-        evenly(&self.labelled, MOST_LABELS)
-    }
-
-    /// The sounds that are listened to, in order: those with labels, and as many others as the axes want.
-    fn heard(&self) -> Vec<usize> {
-        let mut heard: BTreeSet<usize> = self.used().into_iter().collect();
+    /// The sounds that are listened to, in order: those whose labels are `used`, and as many others as the axes want.
+    fn heard(&self, used: &[usize]) -> Vec<usize> {
+        let mut heard: BTreeSet<usize> = used.iter().copied().collect();
         let train = self.dataset.indices(Split::Train).iter();
         let others: Vec<usize> = train
             .filter(|index| !heard.contains(index))

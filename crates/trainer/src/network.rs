@@ -9,7 +9,7 @@ use heads::{
 use params::{ParamSpec, ParamVector};
 use stft_data::Normalization;
 
-use crate::experiment::{EncoderTraining, Experiment};
+use crate::experiment::Experiment;
 use crate::feature_encoder::FeatureEncoder;
 use crate::magnitude::magnitude_before_padding;
 
@@ -58,20 +58,14 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         let settings = E::heads_stage(&experiment.stages);
         Self {
             encoder: E::of(experiment),
-            bands: match settings.encoder {
-                EncoderTraining::Finetuned => settings.bands.clone(),
-                EncoderTraining::Frozen => Vec::new(),
-            },
+            bands: settings.bands_beside().to_vec(),
             bins: experiment.data.bins(),
             normalization,
             pooling: Pooling {
                 segments: settings.segments,
             },
             heads: settings.heads,
-            linear_share: match settings.encoder {
-                EncoderTraining::Finetuned => settings.linear_share,
-                EncoderTraining::Frozen => 0.0,
-            },
+            linear_share: settings.linear_share_beside(),
             spec: spec.clone(),
         }
     }
@@ -102,15 +96,13 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         spectrogram: Tensor<3>,
         valid_frames: &[usize],
     ) -> ParameterEstimate {
-        let of_heads = self.estimate_of_heads(model, spectrogram.clone(), valid_frames);
-        match &model.linear {
-            None => of_heads,
-            Some(linear) => {
-                let loudness = self.loudness(spectrogram, valid_frames);
-                let of_linear = linear.forward(loudness, valid_frames);
-                of_heads.mean_with(of_linear, self.linear_share)
-            }
-        }
+        let Some(linear) = &model.linear else {
+            return self.estimate_of_heads(model, spectrogram, valid_frames);
+        };
+        let loudness = self.loudness(spectrogram.clone(), valid_frames);
+        let of_heads = self.heads_on(model, spectrogram, Some(loudness.clone()), valid_frames);
+        let of_linear = linear.forward(loudness, valid_frames);
+        of_heads.mean_with(of_linear, self.linear_share)
     }
 
     /// What the heads alone say. They learn from that: what the linear map knows of the labels that it was solved from would
@@ -121,11 +113,21 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         spectrogram: Tensor<3>,
         valid_frames: &[usize],
     ) -> ParameterEstimate {
-        let mut maps = self
-            .encoder
-            .maps(&model.encoder, spectrogram.clone(), valid_frames);
-        if !model.bands.is_empty() {
-            let loudness = self.loudness(spectrogram, valid_frames);
+        let is_heard = !model.bands.is_empty();
+        let loudness = is_heard.then(|| self.loudness(spectrogram.clone(), valid_frames));
+        self.heads_on(model, spectrogram, loudness, valid_frames)
+    }
+
+    /// `loudness` is for the bands; none where there are none.
+    fn heads_on(
+        &self,
+        model: &ParameterEstimator<E::Encoder>,
+        spectrogram: Tensor<3>,
+        loudness: Option<Tensor<3>>,
+        valid_frames: &[usize],
+    ) -> ParameterEstimate {
+        let mut maps = self.encoder.maps(&model.encoder, spectrogram, valid_frames);
+        if let Some(loudness) = loudness {
             let heard = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
             maps.extend(model.bands.iter().map(heard));
         }

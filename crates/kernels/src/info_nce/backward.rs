@@ -1,6 +1,7 @@
 //! The gradient of the keys of fused InfoNCE.
 
 use super::columns::slopes;
+use super::ranges;
 use super::tile::{KEY_TILE, Operands, QUERY_TILE, QueryTile, padded, tiles};
 use crate::blocks::zeros;
 use crate::matrix::Matrix;
@@ -35,7 +36,7 @@ pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
         .max(KEY_TILE);
     let mut rest = &mut gradient[..];
     let mut work = Vec::with_capacity(PIECES + operands.groups.len());
-    for [queries, keys] in operands.ranges() {
+    for [queries, keys] in ranges(operands.groups) {
         for keys in tiles(keys, piece) {
             let (gradient, after) = rest.split_at_mut(keys.len() * features);
             rest = after;

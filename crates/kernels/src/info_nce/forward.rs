@@ -1,6 +1,7 @@
 //! The forward pass of fused InfoNCE, out of which the queries' slopes come.
 
 use super::columns::Running;
+use super::ranges;
 use super::tile::{KEY_TILE, Operands, QUERY_TILE, QueryTile, padded, tiles};
 use crate::product::{Onto, product};
 use crate::scratch::with_scratch;
@@ -25,7 +26,7 @@ pub(super) fn forward(operands: Operands, with_gradient: bool) -> (Vec<Answer>, 
     let mut slopes = vec![0.0; if with_gradient { queries * features } else { 0 }];
     let mut rest = (&mut answers[..], &mut slopes[..]);
     let mut work = Vec::with_capacity(queries.div_ceil(QUERY_TILE) + operands.groups.len());
-    for [queries, keys] in operands.ranges() {
+    for [queries, keys] in ranges(operands.groups) {
         for queries in tiles(queries, QUERY_TILE) {
             let width = if with_gradient { features } else { 0 };
             let (answers, answers_after) = rest.0.split_at_mut(queries.len());

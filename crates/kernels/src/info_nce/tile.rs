@@ -32,20 +32,6 @@ pub(super) struct Operands<'a> {
     pub(super) scale: f32,
 }
 
-impl Operands<'_> {
-    /// The groups' queries and keys.
-    pub(super) fn ranges(&self) -> impl Iterator<Item = [Range<usize>; 2]> {
-        self.groups.iter().scan([0; 2], |start, group| {
-            let ranges = [
-                start[0]..start[0] + group.queries,
-                start[1]..start[1] + group.keys,
-            ];
-            *start = [ranges[0].end, ranges[1].end];
-            Some(ranges)
-        })
-    }
-}
-
 /// Some queries, whose values stand in columns.
 pub(super) struct QueryTile<'a> {
     operands: Operands<'a>,
