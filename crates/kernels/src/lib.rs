@@ -69,6 +69,7 @@ mod stft;
 mod threads;
 #[cfg(feature = "flex")]
 mod transpose;
+mod unit_rows;
 #[cfg(feature = "flex")]
 mod vectors;
 
@@ -84,3 +85,4 @@ pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use stft::{StftPlan, has_stft_magnitude, stft_magnitude};
 pub use threads::join_thread_pool;
+pub use unit_rows::unit_rows;

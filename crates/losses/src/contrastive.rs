@@ -3,7 +3,7 @@
 use crate::candidates::{Masks, Negatives};
 use crate::error::{LossError, in_range};
 use crate::reduction::{at_least_f32, mean_per_item, sum_per_item};
-use crate::similarity::{Answers, KeyGradients, Table, augmented, indices, normalised, places};
+use crate::similarity::{Answers, KeyGradients, Table, indices, normalised, places};
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +193,7 @@ impl InfoNce {
             with_gradient: queries.is_tracked(),
             with_key_gradient: keys.is_tracked(),
             keys: keys.clone().inner(),
-            content: augmented(tokens.content.inner(), self.same_content),
+            content: at_least_f32(tokens.content.inner()).flatten(0, 1),
             draw_keys: tokens.draw_keys,
         };
         let mut board = Board::new(queries.clone(), [batch, n_tokens]);

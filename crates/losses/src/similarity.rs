@@ -2,8 +2,6 @@
 
 use crate::candidates::{Group, draw};
 use crate::contrastive::InfoNce;
-use crate::reduction::at_least_f32;
-use crate::root::root;
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use kernels::{Contrast, has_info_nce, info_nce};
 use std::collections::BTreeMap;
@@ -18,8 +16,8 @@ pub(crate) struct Table<'a> {
     pub with_key_gradient: bool,
     /// `[batch * tokens, features]`.
     pub keys: Tensor<2>,
-    /// The two sides of [`augmented`].
-    pub content: [Tensor<2>; 2],
+    /// What the keys were made of, `[batch * tokens, values]`.
+    pub content: Tensor<2>,
     pub draw_keys: Vec<u64>,
 }
 
@@ -50,6 +48,30 @@ const BYTES_PER_SLOPE: usize = 8;
 const SHORTEST: f64 = 1e-6;
 
 impl Table<'_> {
+    /// The first factor of the test for equal content, of some tokens: row `i` of it times row `j` of the other is not
+    /// negative exactly if the contents are the same.
+    ///
+    /// ```text
+    /// [c_i, -h |c_i|^2, -h] . [c_j, 1, |c_j|^2] = c_i . c_j - h (|c_i|^2 + |c_j|^2)
+    /// h = (1 - same^2 / 2) / 2
+    /// ```
+    fn asking_side(&self, index: Tensor<1, Int>) -> Tensor<2> {
+        let same = self.loss.same_content;
+        let half = (1.0 - same * same / 2.0) / 2.0;
+        let content = self.content.clone().select(0, index);
+        let size = content.clone().square().sum_dim(1);
+        let halves = size.full_like(-half);
+        Tensor::cat(vec![content, size * -half, halves], 1)
+    }
+
+    /// The second factor, of [`asking_side`](Self::asking_side).
+    fn asked_side(&self, index: Tensor<1, Int>) -> Tensor<2> {
+        let content = self.content.clone().select(0, index);
+        let size = content.clone().square().sum_dim(1);
+        let ones = size.ones_like();
+        Tensor::cat(vec![content, ones, size], 1)
+    }
+
     /// Asks the queries of all groups through the fused operation, if there is one for them. The losses are on
     /// the graph then. `asked` and `keys` are, too; the former are all queries, `[queries, features]`, of length 1, which stand
     /// at `index`.
@@ -61,7 +83,7 @@ impl Table<'_> {
         keys: &Tensor<2>,
     ) -> Option<Answers> {
         let sampled = groups.iter().any(|group| group.sampled.is_some());
-        let tensors = [asked, keys, &self.content[0]];
+        let tensors = [asked, keys, &self.content];
         if sampled || !tensors.into_iter().all(has_info_nce) {
             return None;
         }
@@ -78,10 +100,7 @@ impl Table<'_> {
             keys: normalised(keys.clone().select(0, candidates.clone())),
             groups: groups.iter().map(Group::sizes).collect(),
             own: own.collect(),
-            exclusion: [
-                self.content[0].clone().select(0, index.clone()),
-                self.content[1].clone().select(0, candidates),
-            ],
+            exclusion: [self.asking_side(index.clone()), self.asked_side(candidates)],
             temperature: self.loss.temperature,
         });
         Some(Answers {
@@ -99,7 +118,7 @@ impl Table<'_> {
     pub(crate) fn ask(&self, group: &Group, asked: Tensor<2>) -> (Answers, KeyGradients) {
         let index = indices(&group.keys, &asked.device());
         let keys = normalised(self.keys.clone().select(0, index.clone()));
-        let content = self.content[1].clone().select(0, index);
+        let content = self.asked_side(index);
         let wide = asked.dtype().size() / 4;
         let slope_bytes = usize::from(self.with_key_gradient) * BYTES_PER_SLOPE;
         let bytes = group.keys.len() * (BYTES_PER_PAIR + slope_bytes) * wide;
@@ -207,8 +226,8 @@ impl Table<'_> {
     ) -> Tensor<2, Bool> {
         let device = content.device();
         let queries = indices(&group.queries[range.clone()], &device);
-        let asked = self.content[0].clone().select(0, queries);
-        let same = asked
+        let same = self
+            .asking_side(queries)
             .matmul(content.clone().transpose())
             .greater_equal_elem(0.0);
         let Some(n) = group.sampled else {
@@ -244,33 +263,9 @@ impl Answers {
     }
 }
 
-/// The two factors of the test for equal content: row `i` of the first times row `j` of the second is
-/// not negative exactly if the contents are the same.
-///
-/// ```text
-/// [c_i, -h |c_i|^2, -h] . [c_j, 1, |c_j|^2] = c_i . c_j - h (|c_i|^2 + |c_j|^2)
-/// h = (1 - same^2 / 2) / 2
-/// ```
-pub(crate) fn augmented(content: Tensor<3>, same: f64) -> [Tensor<2>; 2] {
-    let [batch, tokens, values] = content.dims();
-    let content = at_least_f32(content).reshape([batch * tokens, values]);
-    let half = (1.0 - same * same / 2.0) / 2.0;
-    let size = content.clone().square().sum_dim(1);
-    let ones = size.ones_like();
-    let asked = vec![content.clone(), size.clone() * -half, ones.clone() * -half];
-    [
-        Tensor::cat(asked, 1),
-        Tensor::cat(vec![content, ones, size], 1),
-    ]
-}
-
-/// Each row with length 1. A row shorter than [`SHORTEST`] becomes 0, with a gradient of 0: a division by
-/// a floor would give it one of a million, which clipping by norm would let all others pay for.
+/// Each row with length 1; one shorter than [`SHORTEST`] becomes 0, with a gradient of 0.
 pub(crate) fn normalised(rows: Tensor<2>) -> Tensor<2> {
-    let length = root(rows.clone().square().sum_dim(1));
-    let short = length.clone().lower_elem(SHORTEST);
-    let everywhere = short.clone().expand(rows.dims());
-    rows.mask_fill(everywhere, 0.0) / length.mask_fill(short, 1.0)
+    kernels::unit_rows(rows, SHORTEST)
 }
 
 /// The tokens of all groups, one group after the other.
@@ -285,30 +280,4 @@ pub(crate) fn places(
 
 pub(crate) fn indices(places: &[i64], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(places.to_vec(), [places.len()]), device)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_without_a_direction_is_zero_and_has_no_gradient() {
-        let device = Device::flex().autodiff();
-        let rows = [
-            [3.0, 4.0, 0.0],
-            [1e-8, 0.0, -1e-8],
-            [0.0; 3],
-            [0.0, 1e-5, 0.0],
-        ];
-        let rows = Tensor::<2>::from_data(rows, &device).require_grad();
-        let unit = normalised(rows.clone());
-        let gradient = rows.grad(&unit.clone().sum().backward()).unwrap();
-        let [unit, gradient] = [unit, gradient].map(|x| x.into_data().try_to_vec::<f32>().unwrap());
-        let expected = [0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
-        for (got, expected) in unit.iter().zip(expected) {
-            assert!((got - expected).abs() < 1e-6, "{unit:?}");
-        }
-        assert_eq!(gradient[3..9], [0.0; 6]);
-        assert!(gradient[0] > 0.0 && gradient[9] > 0.0, "{gradient:?}");
-    }
 }

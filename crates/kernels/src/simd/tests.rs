@@ -49,6 +49,11 @@ fn assert_values_like_burn(operation: Operation, counts: &[usize]) {
     let run_in_f32 = || run(operation, &operands, DType::F32);
     assert_close(run_in_f32, &expected);
     assert_close(|| unfused(run_in_f32), &expected);
+    // Of few values all may be rounded alike.
+    if counts.iter().sum::<usize>() > 200 {
+        let are_the_same = run_in_f32() == unfused(run_in_f32);
+        assert!(!are_the_same, "the fused version isn't taken");
+    }
 }
 
 /// Those that are numbers, and those that are none.
@@ -234,6 +239,43 @@ fn normalisations_and_gelu_are_those_of_burns_operations() {
             &[7 * frames],
         );
     }
+}
+
+#[test]
+fn rows_of_length_1_are_those_of_burns_operations() {
+    for (rows, features) in [(1, 1), (7, 3), (40, 53), (5, 5001)] {
+        assert_like_burn(
+            &|mut operands| {
+                let x = operands.remove(0).reshape([rows, features]);
+                crate::unit_rows(x, 1e-6).reshape([-1])
+            },
+            &[rows * features],
+        );
+    }
+}
+
+#[test]
+fn rows_without_a_direction_are_zero_and_have_no_gradient() {
+    let mut rows = vec![0.0; 300 * 3];
+    rows[..6].copy_from_slice(&[3.0, 4.0, 0.0, 0.0, 1e-5, 0.0]);
+    rows[6..9].copy_from_slice(&[1e-8, 0.0, -1e-8]);
+    let rows = Tensor::<1>::from_data(TensorData::new(rows, [900]), &Device::flex());
+    let operation: Operation =
+        &|mut operands| crate::unit_rows(operands.remove(0).reshape([300, 3]), 1e-6).reshape([-1]);
+    let check = || {
+        let got = run(operation, std::slice::from_ref(&rows), DType::F32);
+        let [unit, gradient] = &got[..] else {
+            panic!("output and gradient")
+        };
+        let expected = [0.6, 0.8, 0.0, 0.0, 1.0, 0.0];
+        for (got, expected) in unit[..6].iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{got}, expected {expected}");
+        }
+        assert!(gradient[..6].iter().any(|&x| x != 0.0));
+        assert!(unit[6..].iter().chain(&gradient[6..]).all(|&x| x == 0.0));
+    };
+    for_each_arch(|_| check());
+    unfused(check);
 }
 
 #[test]
