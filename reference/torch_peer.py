@@ -2,19 +2,20 @@
 
     pip install torch            (any 2.x; made with 2.15)
     python reference/torch_peer.py '{"name": "attention", "pass": "step", "work": {"kind": "attention",
-        "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' --threads 2 --repeats 3
+        "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' '{... "tokens": 4 ...}' --threads 2 --repeats 3
 
-The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. Prints
-one line of JSON: the parameters of the model, the milliseconds of each timed call, what came out, the peak of memory, the
+The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. The second is the
+same in small, which is done once before anything is measured. Prints one line of JSON: the parameters of the model, the milliseconds of each timed call, what came out, the peak of memory, the
 version.
 
 A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
 sum), backward and, of a model, AdamW in its fused form. Models are those of the crates `unet1d` and `transformer`,
-layer by layer: whoever runs this compares the numbers of parameters. Work without parameters is given the same data as on
-the other side, and what comes out is compared: the mean absolute value of the output, or of a step's gradient.
+layer by layer: whoever runs this compares the numbers of parameters, and what a tiny model puts out whose weights follow from
+their places. Work without parameters is given the same data as on the other side, and what comes out is compared: the mean
+absolute value of the output, or of a step's gradient.
 
 Memory is the largest resident set while data and model are made and all calls are done, above what the process held
-before; by then the libraries are loaded and a small network has made a step, so that code and threads don't count.
+before; by then the libraries are loaded and the work was done in small, so that code and threads don't count.
 It is read from Linux's /proc and null elsewhere.
 """
 
@@ -397,11 +398,14 @@ def contrast(queries, keys, content, places, c):
     else:
         asked, asked_content, keys, content = (x.reshape(1, -1, x.shape[2]) for x in (asked, asked_content, keys, content))
         own = (rows * tokens + places).reshape(1, -1)
-    logits = F.normalize(asked, dim=2) @ F.normalize(keys, dim=2).mT / c["temperature"]
-    sizes = asked_content.square().sum(2)[:, :, None] + content.square().sum(2)[:, None]
-    same = asked_content @ content.mT >= (1 - c["same_content"] ** 2 / 2) / 2 * sizes
+    logits = (F.normalize(asked, dim=2) / c["temperature"]) @ F.normalize(keys, dim=2).mT
+    # |a - b|^2 <= same^2 (|a|^2 + |b|^2) / 2, as the sign of one product.
+    half, size = (1 - c["same_content"] ** 2 / 2) / 2, lambda x: x.square().sum(2, keepdim=True)
+    asked_content = torch.cat([asked_content, -half * size(asked_content), torch.full_like(asked_content[:, :, :1], -half)], 2)
+    content = torch.cat([content, torch.ones_like(content[:, :, :1]), size(content)], 2)
+    same = asked_content @ content.mT >= 0
     same.scatter_(2, own[:, :, None], False)
-    return F.cross_entropy(logits.masked_fill(same, float("-inf")).flatten(0, 1), own.flatten())
+    return F.cross_entropy(logits.masked_fill_(same, float("-inf")).flatten(0, 1), own.flatten())
 
 
 def infonce(w, is_step):
@@ -460,18 +464,33 @@ WORK = {f.__name__: f for f in KINDS}
 # ------------------------------------------------------------------------------------------------------------ measurement
 
 
-def rehearse():
-    """Loads what PyTorch loads when it is first used: convolution, norms, attention, transforms, the optimizer."""
-    x = torch.rand(2, 8, 16)
-    model = nn.Sequential(nn.Conv1d(8, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.SiLU(), nn.ConvTranspose1d(8, 8, 4, 2, 1),
-                          nn.Linear(32, 16), nn.LayerNorm(16), nn.GELU())
-    optimizer = torch.optim.AdamW(model.parameters())
-    y = model(x)
-    heads = y.view(2, 2, 4, 16)
-    loss = F.mse_loss(F.scaled_dot_product_attention(heads, heads, heads), heads.detach()) + F.cross_entropy(y[:, 0], torch.zeros(2, dtype=torch.long))
-    loss.backward()
-    optimizer.step()
-    torch.stft(torch.rand(2, 64), 16, 4, window=torch.hann_window(16), return_complex=True).abs()
+def known_values(shape):
+    """Weights that follow from their places, the same for a weight and its transpose; as in benches/src/weights.rs."""
+    places = sum(torch.arange(size, dtype=torch.double).view(-1, *[1] * (len(shape) - 1 - axis)) for axis, size in enumerate(shape))
+    wave = (0.7 * (places + 1)).sin()
+    return 1 + 0.1 * wave if sum(size > 1 for size in shape) < 2 else wave / math.sqrt(math.prod(shape))
+
+
+def known_output(w):
+    """What a model puts out whose weights both sides know; of contrast, its loss."""
+    if w["kind"] == "unet":
+        model, inputs = UNet(w["model"]), [noise(w["batch"], w["model"]["in_channels"], w["frames"])]
+    else:
+        # With one column of patches, they lie as the bins of the spectrogram do.
+        model, inputs = {"transformer": encoder_of, "contrastive_training": Contrastive, "masked_training": Masked}[w["kind"]](w), patches_of(w)
+    model.eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(known_values(parameter.shape))
+        output = model(*inputs)
+        if w["kind"] == "contrastive_training":
+            places = inputs[1].nonzero()[:, 1].view(w["batch"], -1)
+            output = contrast(*output, inputs[0], places, w["loss"])
+    return magnitude(output)
+
+
+def magnitude(values):
+    return values.double().abs().mean().item()
 
 
 def reset_peak():
@@ -497,16 +516,19 @@ def wants_more(calls, elapsed_s, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", type=json.loads, help="a case as JSON")
+    parser.add_argument("tiny", type=json.loads, help="the same in small")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    rehearse()
+    work, tiny = arguments.case["work"], arguments.tiny["work"]
+    make, is_step = WORK[work["kind"]], arguments.case["pass"] == "step"
+    # Code is read from disk when it first runs, and threads start: neither belongs to the work.
+    make(tiny, is_step)[0]()
 
     baseline = reset_peak()
-    work = arguments.case["work"]
-    call, parameters = WORK[work["kind"]](work, arguments.case["pass"] == "step")
+    call, parameters = make(work, is_step)
     call()
     times_ms, start = [], time.perf_counter()
     while wants_more(len(times_ms), time.perf_counter() - start, arguments.repeats):
@@ -514,8 +536,8 @@ def main():
         call()
         times_ms.append((time.perf_counter() - begin) * 1e3)
     peak_bytes = None if baseline is None else max(0, peak() - baseline)
-    # After the peak, and only of work without parameters.
-    value = None if parameters else call().double().abs().mean().item()
+    # After the peak: summing it up takes memory.
+    value = known_output(tiny) if parameters else magnitude(call())
     print(json.dumps({"parameters": parameters, "times_ms": times_ms, "value": value, "peak_bytes": peak_bytes,
                       "version": f"torch {torch.__version__}"}))
 

@@ -13,6 +13,9 @@ use crate::work::{
     TransformerSize, UNetSize, Work,
 };
 
+/// Operations of a step that is short, at most.
+const LARGEST_GFLOP: f64 = 1000.0;
+
 /// Something to measure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -32,6 +35,19 @@ impl Case {
             work,
             pass,
         }
+    }
+
+    /// Whether a network is trained, by few enough operations that ten calls don't take minutes, as those of the paper's
+    /// contrast do.
+    pub fn is_short_training_step(&self) -> bool {
+        let has_weights = matches!(
+            self.work,
+            Work::UNet(_)
+                | Work::Transformer(_)
+                | Work::MaskedTraining(_)
+                | Work::ContrastiveTraining(_)
+        );
+        has_weights && self.pass == Pass::Step && self.gflop() < LARGEST_GFLOP
     }
 
     /// Floating-point operations of one call, in units of 1e9, of its matrix products and transforms alone.

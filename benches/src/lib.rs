@@ -22,6 +22,7 @@ mod layer;
 mod noise;
 mod sweep;
 mod training;
+mod weights;
 mod work;
 
 pub use case::{Case, cases};

@@ -9,11 +9,12 @@
 /// a fifth of the default Transformer's step, and nothing of a U-Net's. The memory at the peak grows by up to
 /// 4 %.
 ///
-/// Elsewhere than with glibc it does nothing.
+/// Call it before other threads run, whose allocations read these settings without a lock. Elsewhere than with glibc it does
+/// nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(feature = "flex", target_os = "linux", target_env = "gnu"))]
     {
-        /// More than any tensor takes.
+        /// More than the tensors of these models take. What is larger goes back to the system as before.
         const LARGEST: i32 = 1 << 30;
         /// The most that older versions of glibc allow, on 64 bits.
         const LARGEST_BEFORE: i32 = 32 << 20;
@@ -21,8 +22,8 @@ pub fn keep_freed_memory() {
         const STEP: i32 = 64 << 20;
 
         let set = |parameter, value| {
-            // SAFETY: `mallopt` takes two numbers and answers 0 to those that it doesn't know. Its own lock
-            // keeps it apart from other threads' allocations.
+            // SAFETY: `mallopt` takes two numbers and answers 0 to those that it doesn't know. It writes single words;
+            // an allocation of another thread, which should not run yet, reads the old or the new one.
             #[allow(unsafe_code)]
             let done = unsafe { libc::mallopt(parameter, value) };
             done != 0

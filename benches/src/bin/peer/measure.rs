@@ -31,8 +31,8 @@ pub struct Measurement {
     pub parameters: usize,
     /// Each timed call.
     pub times_ms: Vec<f64>,
-    /// What came out, where both sides are given the same: the mean absolute value of output or gradient.
-    pub value: Option<f64>,
+    /// What comes out where both sides are given the same, as [`benches::Prepared::value`].
+    pub value: f64,
     /// Largest resident set above what was held before model and data; `None` where the system doesn't say.
     pub peak_bytes: Option<u64>,
     /// Of Burn, or of PyTorch.
@@ -68,7 +68,7 @@ fn measure(case: &Case, effort: &Effort) -> Measurement {
         parameters: prepared.parameters,
         times_ms,
         // After the peak: summing it up takes memory.
-        value: prepared.value.map(|value| value()),
+        value: (prepared.value)(),
         peak_bytes,
         version: burn_version(),
     }
@@ -110,6 +110,6 @@ mod tests {
         assert!(got.times_ms.iter().sum::<f64>() < 1.1 * AT_LEAST.as_secs_f64() * 1e3);
         assert!(got.times_ms.iter().all(|&time| time > 0.0));
         assert_eq!((got.parameters, got.version.as_str()), (0, "burn 0.22.1"));
-        assert!(got.value.is_some_and(|value| value > 0.0));
+        assert!(got.value > 0.0);
     }
 }

@@ -1,7 +1,7 @@
 //! Growing sizes and threads, and how near the arithmetic comes to what the machine can do.
 
 use anyhow::Context;
-use benches::{Case, Pass, Work, cases, sweeps};
+use benches::{Case, cases, sweeps};
 use serde::Serialize;
 
 use crate::compare::{in_turn, write};
@@ -31,7 +31,7 @@ struct ScalingRow {
 /// Measures sweeps and the models' steps with each number of threads, prints the table, and writes
 /// `target/bench-scaling.json`.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    let steps = cases()?.into_iter().filter(is_a_models_step);
+    let steps = cases()?.into_iter().filter(Case::is_short_training_step);
     let mut all = sweeps()?;
     // The product is what the others are measured by, whatever was chosen.
     let product = all.remove(0);
@@ -57,11 +57,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     print!("{}", table(&rows, options.markdown));
     Ok(())
-}
-
-fn is_a_models_step(case: &Case) -> bool {
-    let is_model = matches!(case.work, Work::UNet(_) | Work::Transformer(_));
-    is_model && case.pass == Pass::Step
 }
 
 /// Ours and PyTorch's.
@@ -150,7 +145,7 @@ mod tests {
         let steps: Vec<String> = cases()
             .unwrap()
             .into_iter()
-            .filter(is_a_models_step)
+            .filter(Case::is_short_training_step)
             .map(|case| case.name)
             .collect();
         let expected = [
@@ -158,6 +153,8 @@ mod tests {
             "unet_step_default",
             "transformer_step",
             "transformer_step_default",
+            "masked_step_default",
+            "contrastive_step_default",
         ];
         assert_eq!(steps, expected);
     }
