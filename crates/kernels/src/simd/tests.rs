@@ -179,7 +179,7 @@ fn convolutions_are_those_of_burn() {
 
 #[test]
 fn linear_maps_are_those_of_burn() {
-    for (tokens, d_in, d_out) in [(7, 67, 35), (300, 29, 130)] {
+    for (tokens, d_in, d_out) in [(7, 331, 35), (300, 29, 130)] {
         assert_like_burn(
             &|operands| {
                 let [x, weight, bias] = operands.try_into().expect("three");
