@@ -204,6 +204,10 @@ fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
         assert!(contrast[key].as_f64().unwrap().is_finite(), "{key}");
     }
     assert_eq!(contrast["baseline"], "guessing");
+    assert_eq!(
+        contrast["contrastive_accuracy_baseline"],
+        contrast["contrastive_chance"]
+    );
     let decoder = summary(&desk, "mine", "train_transformer_decoder");
     let full = summary(&desk, "mine", "train_full_transformer");
     for key in ["patch_mse", "patch_mse_baseline"] {
@@ -388,6 +392,14 @@ fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_
         summary(&desk, &third, CONTRASTIVE)["weights_sha256"],
         summary(&desk, &first, CONTRASTIVE)["weights_sha256"]
     );
+
+    // A call ends with its report.
+    let report = desk.path("runs").join(&third).join("report.html");
+    fs::remove_file(&report).unwrap();
+    desk.says(&call);
+    assert!(report.exists());
+    let fourth = format!("{CONTRASTIVE}-004");
+    assert!(!desk.path("runs").join(fourth).exists());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::network::ParameterNetwork;
 use crate::origin::Origin;
 use crate::stage::Stage;
 use crate::weights::{NamedWeights, named_weights, sha256_of};
+use crate::whole_file::write_whole;
 
 /// Keys of the metadata, beside those for readers alone (`stft`, `sample_rate_hz`).
 const STAGE: &str = "stage";
@@ -72,7 +73,7 @@ pub fn export(checkpoint: &Checkpoint, path: &Path, device: &Device) -> Result<(
     });
     let bytes =
         serialize(views, Some(metadata.into_iter().collect())).expect("the names are different");
-    std::fs::write(path, bytes).map_err(TrainerError::write(path))
+    write_whole(path, bytes).map_err(TrainerError::write(path))
 }
 
 impl Exported {

@@ -273,7 +273,14 @@ impl fmt::Display for TestSummary {
                 .filter(|row| row.scored == scored)
                 .collect();
             let Some(first) = rows.first() else { continue };
-            write!(out, "\n  {title}\n    {:<34}", "")?;
+            write!(out, "\n  {title}")?;
+            if scored == Scored::Hidden && first.measures.contains_key("patch_loss") {
+                write!(
+                    out,
+                    " by patch_*; the others are of everything, loss is of both"
+                )?;
+            }
+            write!(out, "\n    {:<34}", "")?;
             for measure in first.measures.keys() {
                 write!(out, " {measure:>13}")?;
             }

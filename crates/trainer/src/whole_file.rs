@@ -3,12 +3,13 @@
 use std::io;
 use std::path::Path;
 
-/// Writes beside `path` and renames, so that nobody finds half a file, whenever the process is killed.
+/// Writes beside `path`, with `.new` behind its name, and renames, so that nobody finds half a file, whenever the process is killed.
 ///
 /// # Errors
 /// The file can't be written or renamed.
 pub fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
-    let new = path.with_extension("new");
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
     std::fs::write(&new, contents)?;
     std::fs::rename(&new, path)
 }

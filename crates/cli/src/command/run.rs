@@ -8,7 +8,7 @@ use report::write_report;
 use stft_data::{TrainStatistics, shown};
 use trainer::{
     Devices, Experiment, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport, StageState,
-    Stages, StartsIn, TrainerError, check_start,
+    Stages, StartsIn, Summary, TrainerError, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -212,13 +212,12 @@ fn unfinished(arguments: &RunArguments, plan: &Plan, experiment: &Experiment) ->
     let is_unfinished = |run: &RunDir| {
         // A call ends with the report. Parameter stages may have been left out.
         let has_report = run.path().join("report.html").is_file();
-        plan.stages
-            .iter()
-            .any(|stage| match run.stage(stage.name()).state() {
-                StageState::Finished => false,
-                StageState::Interrupted => true,
-                StageState::Fresh => !(has_report && stage.is_labelled()),
-            })
+        let lacks = |stage: &Stage| match run.stage(stage.name()).state() {
+            StageState::Finished => false,
+            StageState::Interrupted => true,
+            StageState::Fresh => !(has_report && stage.is_labelled()),
+        };
+        !has_report || plan.stages.iter().any(lacks)
     };
     let run = RunDir::unnamed(&arguments.out, plan.label)
         .into_iter()
@@ -301,8 +300,12 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let held_out = opened.dataset().indices(stft_data::Split::Test).len();
     let mut eta = PipelineEta::new(&plan.stages, opened.experiment(), held_out);
     for (place, stage) in plan.stages.iter().enumerate() {
-        if run.stage(stage.name()).state() == StageState::Finished {
-            eta.finished(place, (0, 0.0));
+        let directory = run.stage(stage.name());
+        if directory.state() == StageState::Finished {
+            // Those of a stage that trained; a test's summary is of another kind.
+            let summary = Summary::read(&directory.summary()).ok();
+            let timed = summary.map_or((0, 0.0), |summary| (summary.steps, summary.seconds));
+            eta.finished(place, timed);
         }
     }
     for (place, &stage) in plan.stages.iter().enumerate() {

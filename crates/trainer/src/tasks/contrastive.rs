@@ -13,6 +13,12 @@ use crate::task::{Scores, Task};
 /// Labels the stream of [`keyed_rng`] that sampled negatives are drawn from.
 const NEGATIVES_STREAM: u64 = u64::from_le_bytes(*b"trnegatv");
 
+/// How often the right patch was found.
+const ACCURACY: &str = "contrastive_accuracy";
+
+/// How often who guesses finds it.
+const CHANCE: &str = "contrastive_chance";
+
 /// A patch below this share of a full-scale sine's magnitude, on average, is silent: -80 dB.
 const SILENCE: f32 = 1e-4;
 
@@ -60,7 +66,15 @@ impl Task for ContrastivePretraining {
             queries: ones.clone(),
             keys: ones,
         };
-        self.score(&tokens, vectors, batch)
+        let mut scores = self.score(&tokens, vectors, batch);
+        // Among equal vectors none is nearest; who guesses is right by chance.
+        let chance = scores.named().find(|(name, _)| name == CHANCE);
+        let chance = chance.map(|(_, values)| values.clone());
+        let right = scores.terms.iter_mut().find(|(name, _)| name == ACCURACY);
+        if let (Some((_, right)), Some(chance)) = (right, chance) {
+            *right = chance;
+        }
+        scores
     }
 
     fn baseline_name(&self) -> &'static str {
@@ -176,11 +190,8 @@ impl ContrastivePretraining {
         Scores {
             terms: vec![
                 ("contrastive_loss".into(), loss.clone().detach()),
-                ("contrastive_accuracy".into(), in_clip.accuracy),
-                (
-                    "contrastive_chance".into(),
-                    in_clip.candidates.clamp_min(1.0).recip(),
-                ),
+                (ACCURACY.into(), in_clip.accuracy),
+                (CHANCE.into(), in_clip.candidates.clamp_min(1.0).recip()),
                 (
                     "query_spread".into(),
                     spread(queries.detach(), hidden.clone()),
