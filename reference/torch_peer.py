@@ -4,9 +4,9 @@
     python reference/torch_peer.py '{"name": "attention", "pass": "step", "work": {"kind": "attention",
         "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' '{... "tokens": 4 ...}' --threads 2 --repeats 3
 
-The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. The second is the
-same in small, which is done once before anything is measured. Prints one line of JSON: the parameters of the model, the milliseconds of each timed call, what came out, the peak of memory, the
-version.
+The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. The second is
+the same in small, which is done once before anything is measured. Prints one line of JSON: the parameters of the model, the
+milliseconds of each timed call, what came out, the peak of memory, the version.
 
 A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
 sum), backward and, of a model, AdamW in its fused form. Models are those of the crates `unet1d` and `transformer`,

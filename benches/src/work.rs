@@ -245,6 +245,16 @@ fn without_parameters<T: 'static>(run: impl Fn() -> T + 'static, value: fn(T) ->
     }
 }
 
+/// What comes of a model in small, whose weights both sides know.
+fn of_tiny<T: 'static>(
+    tiny: T,
+    device: &Device,
+    value: fn(&T, &Device) -> f64,
+) -> Box<dyn Fn() -> f64> {
+    let device = device.clone();
+    Box::new(move || value(&tiny, &device))
+}
+
 /// Spectrograms' magnitudes are not negative.
 fn mean_of_all(spectrograms: Vec<Spectrogram>) -> f64 {
     let values = || spectrograms.iter().flat_map(|one| &one.values);
@@ -260,10 +270,7 @@ impl UNetSize {
             call: training::call(model, pass, &self.optimizer, x.clone(), move |model| {
                 model.forward(x.clone())
             }),
-            value: {
-                let (tiny, device) = (self.clone().tiny(), device.clone());
-                Box::new(move || tiny.known_output(&device))
-            },
+            value: of_tiny(self.clone().tiny(), device, Self::known_output),
         }
     }
 
@@ -293,10 +300,7 @@ impl TransformerSize {
             call: training::call(encoder, pass, &self.optimizer, target, move |encoder| {
                 encoder.forward(&patches, hidden.clone()).values
             }),
-            value: {
-                let (tiny, device) = (self.clone().tiny(), device.clone());
-                Box::new(move || tiny.known_output(&device))
-            },
+            value: of_tiny(self.clone().tiny(), device, Self::known_output),
         }
     }
 
@@ -367,10 +371,7 @@ impl ContrastiveSize {
         let network = self.network(&device.clone().autodiff());
         Prepared {
             parameters: network.num_params(),
-            value: {
-                let (tiny, device) = (self.clone().tiny(), device.clone());
-                Box::new(move || tiny.known_loss(&device))
-            },
+            value: of_tiny(self.clone().tiny(), device, Self::known_loss),
             call: {
                 let loss = self.loss(&network, device);
                 training::step(network, &self.encoder.optimizer, loss)
@@ -419,10 +420,7 @@ impl MaskedSize {
         Prepared {
             parameters: model.num_params(),
             call: training::call(model, pass, &self.encoder.optimizer, target, forward),
-            value: {
-                let (tiny, device) = (self.clone().tiny(), device.clone());
-                Box::new(move || tiny.known_output(&device))
-            },
+            value: of_tiny(self.clone().tiny(), device, Self::known_output),
         }
     }
 

@@ -11,6 +11,11 @@ pub(crate) const LEAST_SHARE: usize = 32_768;
 /// About so many values fit the nearest cache beside what they are made of.
 pub(crate) const BLOCK_VALUES: usize = 2048;
 
+/// So many values as are whole rows of `length` values, and at least a block.
+pub(crate) fn block_of_rows(length: usize) -> usize {
+    length * BLOCK_VALUES.div_ceil(length)
+}
+
 /// New values, `write` being called for the ranges `0..block`, `block..2 * block`, ... with the memory
 /// for that range, which holds zeros; `state` makes what `write` keeps on its way.
 ///

@@ -281,3 +281,29 @@ pub(crate) fn places(
 pub(crate) fn indices(places: &[i64], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(places.to_vec(), [places.len()]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_a_direction_is_zero_and_has_no_gradient() {
+        let device = Device::flex().autodiff();
+        let rows = [
+            [3.0, 4.0, 0.0],
+            [1e-8, 0.0, -1e-8],
+            [0.0; 3],
+            [0.0, 1e-5, 0.0],
+        ];
+        let rows = Tensor::<2>::from_data(rows, &device).require_grad();
+        let unit = normalised(rows.clone());
+        let gradient = rows.grad(&unit.clone().sum().backward()).unwrap();
+        let [unit, gradient] = [unit, gradient].map(|x| x.into_data().try_to_vec::<f32>().unwrap());
+        let expected = [0.6, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        for (got, expected) in unit.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{unit:?}");
+        }
+        assert_eq!(gradient[3..9], [0.0; 6]);
+        assert!(gradient[0] > 0.0 && gradient[9] > 0.0, "{gradient:?}");
+    }
+}

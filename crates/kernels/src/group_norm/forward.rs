@@ -1,7 +1,7 @@
 //! The forward pass: groups stay in the cache between their moments and their output.
 
 use super::{Activation, Settings};
-use crate::blocks::{BLOCK_VALUES, filled};
+use crate::blocks::{block_of_rows, filled};
 use crate::moments::Moments;
 use crate::sigmoid::sigmoid;
 use crate::simd::arch;
@@ -19,7 +19,7 @@ pub(super) fn forward(
         return Vec::new();
     }
     // Whole rows, so that gamma and beta change between vectors only.
-    let block = frames * BLOCK_VALUES.div_ceil(frames);
+    let block = block_of_rows(frames);
     let arch = arch();
     filled(
         x.len(),

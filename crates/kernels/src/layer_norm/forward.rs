@@ -1,6 +1,6 @@
 //! The forward pass: a token stays in the nearest cache between its moments and its output.
 
-use crate::blocks::{BLOCK_VALUES, filled};
+use crate::blocks::{block_of_rows, filled};
 use crate::moments::Moments;
 use crate::simd::arch;
 use crate::vectors::map;
@@ -11,11 +11,10 @@ pub(super) fn forward(x: &[f32], affine: [&[f32]; 2], epsilon: f64) -> Vec<f32> 
         return Vec::new();
     }
     let features = affine[0].len();
-    let block = features * BLOCK_VALUES.div_ceil(features);
     let arch = arch();
     filled(
         x.len(),
-        block,
+        block_of_rows(features),
         || (),
         |(), range, output| {
             arch.dispatch(Tokens {

@@ -1,6 +1,6 @@
 //! Output and gradient, row by row.
 
-use crate::blocks::{BLOCK_VALUES, filled, update as update_blocks};
+use crate::blocks::{block_of_rows, filled, update as update_blocks};
 use crate::simd::arch;
 use crate::vectors::{map, sums, update};
 use pulp::{Simd, WithSimd};
@@ -12,7 +12,7 @@ pub(super) fn forward(x: &[f32], features: usize, shortest: f64) -> Vec<f32> {
     let arch = arch();
     filled(
         x.len(),
-        block(features),
+        block_of_rows(features),
         || (),
         |(), range, output| {
             arch.dispatch(Forward {
@@ -33,7 +33,7 @@ pub(super) fn backward(x: &[f32], gradient: &mut [f32], features: usize, shortes
     let arch = arch();
     update_blocks(
         gradient,
-        block(features),
+        block_of_rows(features),
         &mut [],
         0,
         &|range, gradient, _| {
@@ -45,11 +45,6 @@ pub(super) fn backward(x: &[f32], gradient: &mut [f32], features: usize, shortes
             });
         },
     );
-}
-
-/// Whole rows.
-fn block(features: usize) -> usize {
-    features * BLOCK_VALUES.div_ceil(features)
 }
 
 /// What a row of this squared length is multiplied by.

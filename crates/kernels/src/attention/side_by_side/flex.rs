@@ -3,7 +3,7 @@
 use crate::attention::heads::Operands;
 use crate::attention::{HiddenKeys, backward, forward};
 use crate::backend::{self, contiguous, values};
-use crate::blocks::{BLOCK_VALUES, filled};
+use crate::blocks::{block_of_rows, filled};
 use crate::matrix::Matrices;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -130,7 +130,7 @@ impl SelfAttentionGradient for Flex {
 /// From `[batch, heads, tokens, head_dim]` each to `[batch, tokens, 3, heads, head_dim]`.
 fn side_by_side(parts: &[Vec<f32>; 3], Sizes([batch, tokens, heads, head_dim]): Sizes) -> Vec<f32> {
     let width = 3 * heads * head_dim;
-    let block = BLOCK_VALUES.div_ceil(width) * width;
+    let block = block_of_rows(width);
     let write = |(): &mut (), range: std::ops::Range<usize>, rows: &mut [f32]| {
         for (row, token) in rows.chunks_exact_mut(width).zip(range.start / width..) {
             let [item, token] = [token / tokens, token % tokens];
