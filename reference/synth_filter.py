@@ -1,4 +1,4 @@
-"""Golden magnitude responses of the voice's state-variable filter (crates/synth/src/filter.rs).
+"""Golden magnitude responses of the voice's state-variable filter (crates/synth/src/subtractive/filter.rs).
 
 The analogue prototypes 1, s and s^2 over (s^2 + k s + 1), scaled to the prewarped cutoff, through
 scipy.signal.bilinear and scipy.signal.freqz. Written with scipy 1.17.1 and numpy 2.4.6, in double precision; no random

@@ -121,6 +121,43 @@ fn new_heads_say_the_middle_and_know_no_class() {
 }
 
 #[test]
+fn heads_go_on_from_others_where_they_are_told_to() {
+    let device = Device::flex();
+    let x = Tensor::<2>::random([5, 7], Distribution::Default, &device);
+    for hidden in [0, 6] {
+        let config = ParameterHeadsConfig {
+            hidden,
+            ..ParameterHeadsConfig::default()
+        };
+        // Two positions and four classes of the giver; three positions and three classes of the heir.
+        let giver = shaken(config.init(7, 2, &[4], &device));
+        let heir = || config.init(7, 3, &[3], &device);
+        let sources = [None, Some(1), Some(0), Some(5), None, Some(2)];
+        let taken = heir().inherit(&giver, &sources);
+        let (given, got) = (giver.forward(x.clone()), taken.forward(x.clone()));
+        let column = |x: &Tensor<2>, place| values(x.clone().narrow(1, place, 1));
+        assert_eq!(column(&got.continuous, 0), [0.5; 5]);
+        assert_eq!(column(&got.continuous, 1), column(&given.continuous, 1));
+        assert_eq!(column(&got.continuous, 2), column(&given.continuous, 0));
+        assert_eq!(column(&got.logits[0], 0), column(&given.logits[0], 3));
+        assert_eq!(column(&got.logits[0], 1), [0.0; 5]);
+        assert_eq!(column(&got.logits[0], 2), column(&given.logits[0], 0));
+
+        // Heads of another width, or with a hidden layer where there was none, begin anew.
+        let other = ParameterHeadsConfig {
+            hidden: hidden + 3,
+            ..config
+        };
+        let others = shaken(other.init(7, 2, &[4], &device));
+        let begun = heir().inherit(&others, &sources).forward(x.clone());
+        assert_eq!(values(begun.continuous), [0.5; 15]);
+        let wider = shaken(config.init(8, 2, &[4], &device));
+        let begun = heir().inherit(&wider, &sources).forward(x.clone());
+        assert_eq!(values(begun.continuous), [0.5; 15]);
+    }
+}
+
+#[test]
 fn one_kind_of_parameter_is_enough() {
     let device = Device::flex();
     let config = ParameterHeadsConfig::default();

@@ -74,6 +74,32 @@ impl ParamSpec {
         self.choices().map(|(_, classes)| classes).collect()
     }
 
+    /// For each output of an estimate (positions of continuous parameters, then the classes of each categorical one), the output
+    /// of an estimate of `other`'s parameters that is called the same: by the parameter's name, and by the class'.
+    ///
+    /// Ranges are not compared: a position that is called the same may mean another value.
+    pub fn outputs_alike(&self, other: &Self) -> Vec<Option<usize>> {
+        let theirs = other.output_names();
+        let find = |name| theirs.iter().position(|theirs| *theirs == name);
+        self.output_names().into_iter().map(find).collect()
+    }
+
+    /// A parameter's name for a position, a parameter's and a class' for a class.
+    fn output_names(&self) -> Vec<(&str, Option<&str>)> {
+        let positions = self.continuous().map(|param| (param.name.as_str(), None));
+        let classes = self.params.iter().flat_map(|param| match &param.kind {
+            ParamKind::Continuous { .. } => vec![],
+            ParamKind::Categorical { classes } => {
+                let name = param.name.as_str();
+                classes
+                    .iter()
+                    .map(|class| (name, Some(class.as_str())))
+                    .collect()
+            }
+        });
+        positions.chain(classes).collect()
+    }
+
     /// A patch as positions and class indices: the inverse of [`ParamSpec::decode`].
     ///
     /// # Errors
@@ -327,6 +353,29 @@ mod tests {
             continuous("drive", 0.0, 12.0, Curve::Quadratic),
         ])
         .unwrap()
+    }
+
+    #[test]
+    fn outputs_are_alike_by_the_names_of_parameter_and_class() {
+        let continuous = |name| continuous(name, 0.0, 1.0, Curve::Linear);
+        let ours = [
+            continuous("level"),
+            categorical("wave", &["saw", "sine"]),
+            continuous("new"),
+        ];
+        let theirs = [
+            continuous("rate"),
+            continuous("level"),
+            categorical("wave", &["sine", "square", "saw"]),
+            categorical("shape", &["saw", "sine"]),
+        ];
+        let [ours, theirs] =
+            [ours.to_vec(), theirs.to_vec()].map(|params| ParamSpec::new(params).unwrap());
+        // Theirs: rate, level, wave sine, square, saw, shape saw, sine. Ours: level, new, wave saw, sine.
+        let expected = [Some(1), None, Some(4), Some(2)];
+        assert_eq!(ours.outputs_alike(&theirs), expected);
+        let all: Vec<_> = (0..4).map(Some).collect();
+        assert_eq!(ours.outputs_alike(&ours), all);
     }
 
     fn vector(cont: [f32; 3], cat: [usize; 2]) -> ParamVector {

@@ -9,8 +9,8 @@ use crate::number::{percent, whole};
 /// The sounds that the run is about.
 pub(crate) fn data(experiment: &Experiment) -> String {
     match &experiment.source.path {
-        SoundSource::Synth => format!(
-            "{} patches of the embedded synthesizer",
+        SoundSource::Synth(voice) => format!(
+            "{} patches of the embedded synthesizer's {voice} voice",
             whole(experiment.source.synth_examples as f64)
         ),
         SoundSource::Files(path) => path.display().to_string(),

@@ -19,3 +19,8 @@ pub enum SynthError {
         got_hz: u32,
     },
 }
+
+/// A voice that doesn't exist.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no voice `{0}`: expected subtractive or fm")]
+pub struct UnknownVoice(pub(crate) String);

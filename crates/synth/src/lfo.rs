@@ -1,6 +1,6 @@
 //! The low-frequency oscillator: a slow periodic function of time.
 
-use crate::settings::Class;
+use crate::setting::Class;
 
 /// The shapes of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,22 +19,6 @@ impl Class for Shape {
         ("saw_up", Self::SawUp),
         ("saw_down", Self::SawDown),
         ("square", Self::Square),
-    ];
-}
-
-/// What the oscillator moves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    Pitch,
-    Cutoff,
-    Amplitude,
-}
-
-impl Class for Target {
-    const CLASSES: &'static [(&'static str, Self)] = &[
-        ("pitch", Self::Pitch),
-        ("cutoff", Self::Cutoff),
-        ("amplitude", Self::Amplitude),
     ];
 }
 

@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
 
-use crate::settings::Class;
+use crate::setting::Class;
 
 /// The waveforms; each is a sine series that starts at 0 and has the power of a full-scale sine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stft_data::{ClipConfig, DataConfig, DataError, StftConfig};
+use synth::{UnknownVoice, Voice};
 use transformer::TransformerConfig;
 use unet1d::UNet1dConfig;
 
@@ -52,7 +53,7 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// `"synth"`, the embedded synthesizer, or where sound files are.
+    /// `"synth"` or `"synth:fm"`, an embedded voice, or where sound files are.
     pub path: SoundSource,
     /// Number of patches that are drawn, where the source is the synthesizer.
     pub synth_examples: usize,
@@ -60,24 +61,26 @@ pub struct SourceConfig {
     pub disk_cache_mib: u64,
 }
 
-/// The embedded synthesizer, or files.
+/// An embedded voice, or files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "PathBuf", into = "PathBuf")]
+#[serde(try_from = "PathBuf", into = "PathBuf")]
 pub enum SoundSource {
-    /// Patches of the embedded synthesizer, rendered when they are needed.
-    Synth,
+    /// Patches of an embedded voice, rendered when they are needed.
+    Synth(Voice),
     /// A directory that is searched recursively, or a list of sounds: `manifest.jsonl` with
     /// its `params.json`, NSynth's `examples.json`, AudioCraft's JSONL.
     Files(PathBuf),
 }
 
-impl From<PathBuf> for SoundSource {
-    fn from(path: PathBuf) -> Self {
+impl TryFrom<PathBuf> for SoundSource {
+    type Error = UnknownVoice;
+
+    fn try_from(path: PathBuf) -> Result<Self, UnknownVoice> {
         // Not `Path::eq`, which takes `synth/`, a directory, for the same.
-        if path.as_os_str() == "synth" {
-            Self::Synth
-        } else {
-            Self::Files(path)
+        match path.to_str().map(|path| path.strip_prefix("synth")) {
+            Some(Some("")) => Ok(Self::Synth(Voice::Subtractive)),
+            Some(Some(rest)) if rest.starts_with(':') => Ok(Self::Synth(rest[1..].parse()?)),
+            _ => Ok(Self::Files(path)),
         }
     }
 }
@@ -85,7 +88,8 @@ impl From<PathBuf> for SoundSource {
 impl From<SoundSource> for PathBuf {
     fn from(source: SoundSource) -> Self {
         match source {
-            SoundSource::Synth => "synth".into(),
+            SoundSource::Synth(Voice::Subtractive) => "synth".into(),
+            SoundSource::Synth(voice) => format!("synth:{voice}").into(),
             SoundSource::Files(path) => path,
         }
     }
@@ -154,7 +158,7 @@ impl Experiment {
             return Err(TrainerError::value("data.split.valid", expected, 0));
         }
         let rate = self.data.clip.sample_rate_hz;
-        if self.source.path == SoundSource::Synth && rate < synth::MIN_SAMPLE_RATE_HZ {
+        if matches!(self.source.path, SoundSource::Synth(_)) && rate < synth::MIN_SAMPLE_RATE_HZ {
             let expected = format!("at least {} for the synthesizer", synth::MIN_SAMPLE_RATE_HZ);
             return Err(TrainerError::value(
                 "data.clip.sample_rate_hz",
@@ -453,10 +457,22 @@ mod tests {
         assert_eq!(set("data.stft.n_fft=600").unwrap().unet.in_channels, 301);
         let path = set("source.path=/my sounds").unwrap().source.path;
         assert_eq!(path, SoundSource::Files("/my sounds".into()));
-        assert_eq!(
-            set("source.path=synth").unwrap().source.path,
-            SoundSource::Synth
-        );
+        for (path, voice) in [
+            ("synth", Voice::Subtractive),
+            ("synth:subtractive", Voice::Subtractive),
+            ("synth:fm", Voice::Fm),
+        ] {
+            let source = set(&format!("source.path={path}")).unwrap().source.path;
+            assert_eq!(source, SoundSource::Synth(voice));
+            let again = SoundSource::try_from(PathBuf::from(source.clone()));
+            assert_eq!(again, Ok(source));
+        }
+        for path in ["synth/", "./synth:fm", "synthesizers"] {
+            let source = set(&format!("source.path={path}")).unwrap().source.path;
+            assert_eq!(source, SoundSource::Files(path.into()));
+        }
+        let message = set("source.path=synth:pm").unwrap_err().to_string();
+        assert!(message.contains("no voice `pm`"), "{message}");
         for wrong in [
             "seeed=1",
             "data.stft=4",

@@ -12,7 +12,7 @@ use crate::checkpoint::{Checkpoint, Context};
 use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::examination::Examination;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, SoundSource};
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
 use crate::job::Job;
@@ -533,8 +533,13 @@ fn start(
         return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
     }
     let bands = format!("stages.{stage}.bands");
-    let same =
-        |key: &str| decides(stage, experiment, key) || needs == stage && key.starts_with(&bands);
+    // An embedded voice makes none of the sounds that anything else does.
+    let sounds_differ = matches!(theirs.source.path, SoundSource::Synth(_))
+        && theirs.source.path != experiment.source.path;
+    let same = |key: &str| {
+        decides(stage, experiment, key) && !(sounds_differ && key.starts_with("data.split."))
+            || needs == stage && key.starts_with(&bands)
+    };
     match first_difference(theirs, experiment, same) {
         Some((key, there, here)) => Err(differs(&key, there, here)),
         None => Ok(Some(checkpoint)),

@@ -1,4 +1,4 @@
-//! What the embedded synthesizer makes of estimated parameters, and how far that is from the sounds they were estimated
+//! What an embedded voice makes of estimated parameters, and how far that is from the sounds they were estimated
 //! from.
 
 use std::collections::BTreeMap;
@@ -7,25 +7,28 @@ use std::num::NonZero;
 use matching::{MatchingError, Panel};
 use params::{ParamSpec, ParamVector, Patch};
 use stft_data::{Audio, Dataset, EVALUATION_EPOCH, resample};
+use synth::Voice;
 
 use crate::error::TrainerError;
 
 /// Distances by name, as `compare` has them.
 pub type Distances = BTreeMap<&'static str, f64>;
 
-/// Plays patches of the embedded synthesizer at one rate, and tells how far they are off.
+/// Plays patches of an embedded voice at one rate, and tells how far they are off.
 #[derive(Debug)]
 pub struct Renderer {
+    voice: Voice,
     panel: Panel,
 }
 
 impl Renderer {
-    /// For sounds at `sample_rate_hz`.
+    /// Of `voice`, for sounds at `sample_rate_hz`.
     ///
     /// # Errors
     /// The distances aren't defined for this rate.
-    pub fn new(sample_rate_hz: u32) -> Result<Self, MatchingError> {
+    pub fn new(voice: Voice, sample_rate_hz: u32) -> Result<Self, MatchingError> {
         Ok(Self {
+            voice,
             panel: Panel::new(sample_rate_hz)?,
         })
     }
@@ -35,14 +38,16 @@ impl Renderer {
     /// # Errors
     /// As [`new`](Self::new).
     pub(crate) fn of(spec: &ParamSpec, sample_rate_hz: u32) -> Result<Option<Self>, MatchingError> {
-        let is_ours = spec == synth::spec();
-        is_ours.then(|| Self::new(sample_rate_hz)).transpose()
+        let voice = Voice::of(spec);
+        voice
+            .map(|voice| Self::new(voice, sample_rate_hz))
+            .transpose()
     }
 
     /// Renders `patch` as long as `sound`, which may have another rate.
     ///
     /// # Errors
-    /// The patch isn't one of the embedded synthesizer's, or `sound` can't be resampled or compared.
+    /// The patch isn't one of the voice's, or `sound` can't be resampled or compared.
     pub fn render_as_long_as(
         &self,
         sound: &Audio,
@@ -51,7 +56,7 @@ impl Renderer {
         let sample_rate_hz = self.panel.sample_rate_hz();
         let target = resample(sound, sample_rate_hz)?;
         let mut samples = vec![0.0; target.samples.len()];
-        synth::render(patch, sample_rate_hz, &mut samples)?;
+        self.voice.render(patch, sample_rate_hz, &mut samples)?;
         let rendered = Audio {
             samples,
             sample_rate_hz,
@@ -82,7 +87,7 @@ impl Renderer {
             let sound = heard(dataset, indices[place])?;
             let mut of_each = [const { Distances::new() }; N];
             for (distances, estimates) in of_each.iter_mut().zip(estimates) {
-                let patch = synth::spec().decode(&estimates[place])?;
+                let patch = self.voice.spec().decode(&estimates[place])?;
                 (_, *distances) = self.render_as_long_as(&sound, &patch)?;
             }
             Ok(of_each)

@@ -7,6 +7,7 @@ use params::{ParamSpec, ParamVector};
 use stft_data::{
     Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundCache, SoundReader, Source,
 };
+use synth::Voice;
 
 use crate::error::TrainerError;
 use crate::experiment::{Experiment, SoundSource};
@@ -28,8 +29,9 @@ impl OpenedSource {
     /// The directory can't be read, or nothing in it can be used.
     pub fn open(experiment: &Experiment, cache: Option<&Path>) -> Result<Self, TrainerError> {
         match &experiment.source.path {
-            SoundSource::Synth => Ok(Self {
+            SoundSource::Synth(voice) => Ok(Self {
                 source: Arc::new(SynthSource {
+                    voice: *voice,
                     seed: experiment.seed,
                     examples: experiment.source.synth_examples,
                     clip: experiment.data.clip,
@@ -55,8 +57,9 @@ impl OpenedSource {
     }
 }
 
-/// Patches of the embedded synthesizer: sound `i` is patch `i` of the seed, as long as a clip.
+/// Patches of an embedded voice: sound `i` is patch `i` of the seed, as long as a clip.
 struct SynthSource {
+    voice: Voice,
     seed: u64,
     examples: usize,
     clip: ClipConfig,
@@ -77,8 +80,9 @@ impl Source for SynthSource {
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {
         let mut samples = vec![0.0; self.clip.samples()];
-        let patch = synth::draw(self.seed, index as u64);
-        synth::render(&patch, self.clip.sample_rate_hz, &mut samples)
+        let patch = self.voice.draw(self.seed, index as u64);
+        self.voice
+            .render(&patch, self.clip.sample_rate_hz, &mut samples)
             .expect("a drawn patch has every parameter in its range");
         Ok(Audio {
             samples,
@@ -87,7 +91,7 @@ impl Source for SynthSource {
     }
 
     fn spec(&self) -> Option<&ParamSpec> {
-        Some(synth::spec())
+        Some(self.voice.spec())
     }
 
     fn truth(&self, index: usize) -> Option<ParamVector> {
@@ -97,8 +101,9 @@ impl Source for SynthSource {
 
 impl SynthSource {
     fn vector(&self, index: usize) -> ParamVector {
-        synth::spec()
-            .encode(&synth::draw(self.seed, index as u64))
+        self.voice
+            .spec()
+            .encode(&self.voice.draw(self.seed, index as u64))
             .expect("a drawn patch has every parameter in its range")
     }
 }

@@ -32,6 +32,9 @@ const SETTINGS: [&str; 16] = [
     "stages.finetune_parameters_autoencoder.training.validate_every=2",
 ];
 
+/// The voice of the default experiment.
+const VOICE: synth::Voice = synth::Voice::Subtractive;
+
 const STAGE: Stage = Stage::FinetuneParametersAutoencoder;
 
 /// Tones whose pitch is a continuous parameter and whose level is a choice; labelled or not.
@@ -586,15 +589,15 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
     let dataset = bench.opened.dataset();
     let truth = |&index: &usize| dataset.source().truth(index).unwrap();
     let labels: Vec<_> = dataset.indices(Split::Train).iter().map(truth).collect();
-    let average = Average::of(&labels, synth::spec()).vector;
+    let average = Average::of(&labels, VOICE.spec()).vector;
     let predictor = ParameterPredictor::open(run.path(), None, &Device::flex()).unwrap();
 
-    let renderer = Renderer::new(16_384).unwrap();
+    let renderer = Renderer::new(VOICE, 16_384).unwrap();
     let held_out = dataset.indices(Split::Test);
     let mean = |name: &str, estimate: &dyn Fn(&Audio) -> ParamVector| {
         let distance = |&index: &usize| {
             let sound = dataset.source().load(index).unwrap();
-            let patch = synth::spec().decode(&estimate(&sound)).unwrap();
+            let patch = VOICE.spec().decode(&estimate(&sound)).unwrap();
             renderer.render_as_long_as(&sound, &patch).unwrap().1[name]
         };
         held_out.iter().map(distance).sum::<f64>() / held_out.len() as f64
@@ -637,7 +640,7 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
         assert_eq!(note.name, dataset.source().name(index));
         let sound = dataset.source().load(index).unwrap();
         let estimate = predictor.predict(&sound).unwrap();
-        let patch = synth::spec().decode(&estimate).unwrap();
+        let patch = VOICE.spec().decode(&estimate).unwrap();
         let (rendered, _) = renderer.render_as_long_as(&sound, &patch).unwrap();
         for (name, expected) in [("input.wav", sound), ("reconstruction.wav", rendered)] {
             let bytes = file(name);
@@ -650,8 +653,8 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
             }
         }
         // What made it and what was estimated, in musical units.
-        let truth = synth::draw(0, index as u64);
-        assert_eq!(note.parameters.len(), synth::spec().params().len());
+        let truth = VOICE.draw(0, index as u64);
+        assert_eq!(note.parameters.len(), VOICE.spec().params().len());
         for compared in note.parameters {
             let Setting::Number(number) = compared.truth else {
                 continue;
@@ -693,7 +696,9 @@ impl Source for Voice {
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {
         let mut samples = vec![0.0; 3_200];
-        synth::render(&synth::draw(0, index as u64), 16_384, &mut samples).unwrap();
+        VOICE
+            .render(&VOICE.draw(0, index as u64), 16_384, &mut samples)
+            .unwrap();
         Ok(Audio {
             samples,
             sample_rate_hz: 16_384,
@@ -701,11 +706,11 @@ impl Source for Voice {
     }
 
     fn spec(&self) -> Option<&ParamSpec> {
-        Some(synth::spec())
+        Some(VOICE.spec())
     }
 
     fn truth(&self, index: usize) -> Option<ParamVector> {
-        synth::spec().encode(&synth::draw(0, index as u64)).ok()
+        VOICE.spec().encode(&VOICE.draw(0, index as u64)).ok()
     }
 }
 
@@ -740,7 +745,7 @@ fn a_rate_at_which_nothing_can_be_rendered_is_told_and_the_parameters_are_compar
 }
 
 #[test]
-fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
+fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
     let teacher = Bench::new(&["stages.finetune_parameters_autoencoder.start=scratch"]);
     let taught = teacher.run_dir("teacher");
     teacher
@@ -750,22 +755,24 @@ fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
     // A rate that moves nothing shows what was taken over.
     let key = "stages.finetune_parameters_autoencoder";
     let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
-    let still = format!("{key}.encoder_lr=1e-30");
-    let own_parameters = OpenExperiment::over(
-        Arc::new(Tones::with_levels(&["soft", "middle", "loud"])),
-        open(Tones::labelled(), &[&from_heads, &still])
-            .experiment()
-            .clone(),
-        None,
-    );
-    let bench = Bench {
-        opened: own_parameters.unwrap(),
-        out: tempfile::tempdir().unwrap(),
+    let with_own_parameters = |settings: &[&str]| {
+        let settings = [&[&*from_heads], settings].concat();
+        let opened = OpenExperiment::over(
+            Arc::new(Tones::with_levels(&["soft", "middle", "loud"])),
+            open(Tones::labelled(), &settings).experiment().clone(),
+            None,
+        );
+        let bench = Bench {
+            opened: opened.unwrap(),
+            out: tempfile::tempdir().unwrap(),
+        };
+        let run = bench.run_dir("run");
+        bench
+            .stage(&run, STAGE, StartsIn::Path(taught.path()), &mut { NEVER })
+            .unwrap();
+        (bench, run)
     };
-    let run = bench.run_dir("run");
-    bench
-        .stage(&run, STAGE, StartsIn::Path(taught.path()), &mut { NEVER })
-        .unwrap();
+    let (bench, run) = with_own_parameters(&[&format!("{key}.encoder_lr=1e-30")]);
 
     let estimator = |bench: &Bench, run: &RunDir| {
         let best = Checkpoint::open(&run.stage(STAGE.name()).best()).unwrap();
@@ -788,6 +795,25 @@ fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
         weights_sha256(&theirs.heads.clone())
     );
 
+    // The same of everything: the pitch and both levels that have names there are told as there.
+    let rates = ["lr", "min_lr"].map(|name| format!("{key}.training.{name}=1e-30"));
+    let (still, run) = with_own_parameters(&rates.each_ref().map(String::as_str));
+    let (ours, _) = estimator(&still, &run);
+    let network = |bench: &Bench, run: &RunDir| {
+        let best = Checkpoint::open(&run.stage(STAGE.name()).best()).unwrap();
+        let spec = bench.opened.parameters().unwrap();
+        network(bench.opened.experiment(), spec, &best)
+    };
+    let sound = Tensor::<3>::ones([1, 33, 20], &Device::flex());
+    let there = network(&teacher, &taught).estimate_of_heads(&theirs, sound.clone(), &[20]);
+    let here = network(&still, &run).estimate_of_heads(&ours, sound, &[20]);
+    let list = |x: &Tensor<2>| x.to_data().try_to_vec::<f32>().unwrap();
+    assert_ne!(list(&there.continuous), [0.5]);
+    assert_eq!(list(&here.continuous), list(&there.continuous));
+    let (there, here) = (list(&there.logits[0]), list(&here.logits[0]));
+    assert_eq!((here[0], here[2]), (there[0], there[1]));
+    assert!(here[1].abs() < 1e-6, "{here:?}");
+
     // It is no start of its own, and bands of another shape are no start either.
     let refused = |opened: &OpenExperiment, starts| {
         let prepared = opened.stage(STAGE, starts);
@@ -803,5 +829,34 @@ fn heads_of_another_run_hand_on_what_hears_and_tell_anew() {
     // Other shares of the split would test on what was learned from.
     let other = open(Tones::labelled(), &[&from_heads, "data.split.test=0.3"]);
     let message = refused(&other, StartsIn::Path(taught.path()));
+    assert!(message.contains("data.split.test"), "{message}");
+}
+
+#[test]
+fn what_learned_from_an_embedded_voice_can_go_on_with_any_split_of_other_sounds() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let scratch = format!("{key}.start=scratch");
+    let settings = [&SETTINGS[..], &[&*scratch, "source.synth_examples=40"]].concat();
+    let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
+    let voice = Experiment::load(None, &settings).unwrap();
+    let teacher = Bench {
+        opened: OpenExperiment::open(voice, None, None).unwrap(),
+        out: tempfile::tempdir().unwrap(),
+    };
+    let taught = teacher.run_dir("teacher");
+    teacher
+        .stage(&taught, STAGE, StartsIn::Run(&taught), &mut { NEVER })
+        .unwrap();
+
+    let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
+    let changed = [&*from_heads, "data.split.test=0.3"];
+    let start = |opened: &OpenExperiment| {
+        let prepared = opened.stage(STAGE, StartsIn::Path(taught.path()));
+        prepared.err().map(|error| error.to_string())
+    };
+    let elsewhere = [&changed[..], &["source.path=elsewhere"]].concat();
+    assert_eq!(start(&open(Tones::labelled(), &elsewhere)), None);
+    // The same voice may have heard what would be held out.
+    let message = start(&open(Tones::labelled(), &changed)).expect("it can't start");
     assert!(message.contains("data.split.test"), "{message}");
 }

@@ -27,7 +27,7 @@ use crate::progress::Progress;
 pub struct LabelEfficiencyArguments {
     #[command(flatten)]
     experiment: ExperimentArguments,
-    /// Directory or list of labelled sounds, or "synth" for the embedded synthesizer
+    /// Directory or list of labelled sounds, or "synth" or "synth:fm" for the embedded synthesizer
     #[arg(long, value_name = "PATH|synth")]
     data: Option<String>,
     /// Shares of the training sounds' labels

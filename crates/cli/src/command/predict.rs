@@ -11,6 +11,7 @@ use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
 use stft_data::{Audio, decode_file};
+use synth::Voice;
 use trainer::{Distances, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
@@ -68,8 +69,9 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let devices = device.open()?;
     let predictor = ParameterPredictor::open(&arguments.run, stage, &devices.compute)?;
     eprintln!("parameters by {}", predictor.context().stage);
+    let voice = Voice::of(predictor.spec());
     if let Some(folder) = &arguments.render {
-        if predictor.spec() != synth::spec() {
+        if voice.is_none() {
             bail!(
                 "--render plays the embedded synthesizer, and these are parameters of another; leave it out"
             );
@@ -88,12 +90,12 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
             }
         };
         found.tell_what_is_not_heard(path, &predictor);
-        let rendered = match &arguments.render {
-            Some(folder) => {
+        let rendered = match arguments.render.as_ref().zip(voice) {
+            Some((folder, voice)) => {
                 let out = folder.join(names.claim(path));
                 let sample_rate_hz = predictor.context().experiment.data.clip.sample_rate_hz;
                 // What was estimated is told whether or not it can be heard.
-                match render_to(&out, &found, sample_rate_hz) {
+                match render_to(voice, &out, &found, sample_rate_hz) {
                     Ok(rendered) => Some(rendered),
                     Err(error) => {
                         complain(path, &error);
@@ -204,8 +206,13 @@ fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rend
 }
 
 /// Renders what was found as long as its sound, writes it to `out`, and tells how far it is off.
-fn render_to(out: &Path, found: &Found, sample_rate_hz: u32) -> anyhow::Result<Rendered> {
-    let renderer = Renderer::new(sample_rate_hz)?;
+fn render_to(
+    voice: Voice,
+    out: &Path,
+    found: &Found,
+    sample_rate_hz: u32,
+) -> anyhow::Result<Rendered> {
+    let renderer = Renderer::new(voice, sample_rate_hz)?;
     let (audio, distances) = renderer.render_as_long_as(&found.sound, &found.patch)?;
     let mut file = fs::File::create_new(out)
         .with_context(|| format!("can't write {}: nothing is overwritten", out.display()))?;

@@ -27,7 +27,7 @@ pub struct RunArguments {
     /// Name of the stage, for `--run stage`
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// Directory or list of sounds, or "synth" for the embedded synthesizer
+    /// Directory or list of sounds, or "synth" or "synth:fm" for the embedded synthesizer
     #[arg(long, value_name = "PATH|synth")]
     data: Option<String>,
     /// Directory that runs are kept in
@@ -353,8 +353,8 @@ fn say(run: &RunDir, stage: Stage, summary: &StageReport) -> anyhow::Result<()> 
 
 fn source_name(experiment: &Experiment) -> String {
     match &experiment.source.path {
-        trainer::SoundSource::Synth => format!(
-            "{} patches of the embedded synthesizer",
+        trainer::SoundSource::Synth(voice) => format!(
+            "{} patches of the embedded synthesizer's {voice} voice",
             experiment.source.synth_examples
         ),
         trainer::SoundSource::Files(path) => path.display().to_string(),

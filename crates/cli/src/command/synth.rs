@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use params::{ManifestRow, SynthDescription};
+use synth::Voice;
 
 use crate::print;
 
@@ -18,6 +19,9 @@ pub enum SynthCommand {
 
 #[derive(Args)]
 pub struct RenderArguments {
+    /// Which voice: subtractive or fm
+    #[arg(long, default_value_t = Voice::Subtractive)]
+    voice: Voice,
     /// Number of patches
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
@@ -57,7 +61,7 @@ fn render(arguments: &RenderArguments) -> anyhow::Result<()> {
         );
     }
     claim(&arguments.out)?;
-    let description = synth::describe(rate);
+    let description = arguments.voice.describe(rate);
     let json = serde_json::to_string_pretty(&description)?;
     write(&arguments.out.join("params.json"), json.as_bytes())?;
 
@@ -86,8 +90,10 @@ fn render_one(
     index: u64,
     samples: &mut [f32],
 ) -> anyhow::Result<ManifestRow> {
-    let patch = synth::draw(arguments.seed, index);
-    synth::render(&patch, description.sample_rate, samples)?;
+    let patch = arguments.voice.draw(arguments.seed, index);
+    arguments
+        .voice
+        .render(&patch, description.sample_rate, samples)?;
     let pcm = synth::pcm16(samples);
     let name = format!("audio/{index:05}.wav");
     let wav = trainer::wav_file(&pcm, description.sample_rate);

@@ -66,14 +66,22 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             (Some(checkpoint), Some(giver)) => {
                 let given = checkpoint.load_model(giver.init(device))?;
                 let both_read_bands = !given.bands.is_empty() && !model.bands.is_empty();
+                let sources = self.network.spec.outputs_alike(&giver.spec);
+                let known = sources.iter().flatten().count();
+                if known > 0 {
+                    tracing::info!(
+                        "heads go on where names are the same: {known} of {} outputs",
+                        sources.len()
+                    );
+                }
                 ParameterEstimator {
+                    heads: model.heads.inherit(&given.heads, &sources),
                     encoder: given.encoder,
                     bands: if both_read_bands {
                         given.bands
                     } else {
                         model.bands
                     },
-                    heads: model.heads,
                     linear: model.linear,
                 }
             }

@@ -1,45 +1,12 @@
-//! The one list of the voice's parameters: names, ranges and classes, and what they are read into.
+//! The one list of the voice's parameters: names, ranges and classes.
 
-use std::sync::LazyLock;
+use params::Curve;
 
-use params::{Curve, Param, ParamError, ParamKind, ParamSpec, Patch};
-
-use crate::filter::Response;
-use crate::lfo::{Shape, Target};
+use crate::lfo::Shape;
 use crate::oscillator::Waveform;
+use crate::setting::{Class, choice, range, settings};
 
-/// The voice's parameters: their order, ranges and classes.
-pub fn spec() -> &'static ParamSpec {
-    static SPEC: LazyLock<ParamSpec> = LazyLock::new(|| {
-        ParamSpec::new(Settings::params()).expect("the voice's own parameters are possible")
-    });
-    &SPEC
-}
-
-/// Makes the struct that the voice reads, its specification and the way from a patch to it, all
-/// of them from one list, so that no name or range is written twice.
-macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $kind:expr,)*) => {
-        /// A patch as the voice reads it.
-        #[derive(Debug, Clone, Copy)]
-        pub(crate) struct Settings { $($(#[$doc])* pub $name: $type,)* }
-
-        impl Settings {
-            fn params() -> Vec<Param> {
-                vec![$(Param { name: stringify!($name).into(), kind: $kind },)*]
-            }
-
-            /// The settings of a patch.
-            ///
-            /// # Errors
-            /// If a value is missing, unknown or outside its range.
-            pub(crate) fn read(patch: &Patch) -> Result<Self, ParamError> {
-                spec().encode(patch)?;
-                Ok(Self { $($name: <$type>::read(patch, stringify!($name)),)* })
-            }
-        }
-    };
-}
+use super::filter::Response;
 
 settings! {
     /// Waveform of the first oscillator.
@@ -86,12 +53,6 @@ settings! {
     lfo_depth: f32 = range(0.0, 1.0, "unit", Curve::Linear),
 }
 
-/// A type whose values are the classes of a categorical parameter.
-pub(crate) trait Class: Copy + 'static {
-    /// Names and values, in index order.
-    const CLASSES: &'static [(&'static str, Self)];
-}
-
 /// Distance between two oscillators, in semitones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Interval(pub f32);
@@ -122,35 +83,20 @@ impl Class for Ratio {
     ];
 }
 
-/// A value that can be read from a patch which the specification has accepted.
-trait Setting {
-    fn read(patch: &Patch, name: &str) -> Self;
+/// What the low-frequency oscillator moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Pitch,
+    Cutoff,
+    Amplitude,
 }
 
-impl Setting for f32 {
-    fn read(patch: &Patch, name: &str) -> Self {
-        patch.cont[name]
-    }
-}
-
-impl<C: Class> Setting for C {
-    fn read(patch: &Patch, name: &str) -> Self {
-        C::CLASSES[patch.cat[name]].1
-    }
-}
-
-fn range(min: f32, max: f32, unit: &str, curve: Curve) -> ParamKind {
-    ParamKind::Continuous {
-        min,
-        max,
-        unit: unit.into(),
-        curve,
-    }
-}
-
-fn choice<C: Class>() -> ParamKind {
-    let classes = C::CLASSES.iter().map(|(name, _)| (*name).into()).collect();
-    ParamKind::Categorical { classes }
+impl Class for Target {
+    const CLASSES: &'static [(&'static str, Self)] = &[
+        ("pitch", Self::Pitch),
+        ("cutoff", Self::Cutoff),
+        ("amplitude", Self::Amplitude),
+    ];
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::f32::consts::{PI, SQRT_2};
 
-use crate::settings::Class;
+use crate::setting::Class;
 
 /// Which of the filter's outputs is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_magnitude_response_is_that_of_scipy() {
-        let text = include_str!("../tests/golden/synth_filter.json");
+        let text = include_str!("../../tests/golden/synth_filter.json");
         let cases: Vec<Golden> = serde_json::from_str(text).unwrap();
         let mut checked = 0;
         for case in cases {
