@@ -3,7 +3,7 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::ParameterHeadsConfig;
 use crate::estimate::ParameterEstimate;
@@ -88,53 +88,54 @@ impl ParameterHeads {
         ParameterEstimate::of_outputs(outputs, self.n_continuous, &self.class_counts, sigmoid)
     }
 
+    /// Whether these heads can go on from those of `giver`: whether they read as many features by layers of the same widths.
+    pub fn reads_like(&self, giver: &Self) -> bool {
+        let widths = |heads: &Self| {
+            let [inner, _] = heads.output.weight.dims();
+            (heads.norm.gamma.dims(), heads.hidden.is_some(), inner)
+        };
+        widths(self) == widths(giver)
+    }
+
     /// The same heads, going on from those of `giver`: with its norm and hidden layer, and with its outputs where `sources` names one.
     /// Outputs are positions of continuous parameters first, then classes; those without a source stay as they are.
     ///
-    /// Heads of another width can't be gone on from, and are not.
+    /// Heads that don't [read alike](Self::reads_like) can't be gone on from, and are not; nor are those that no source names.
     ///
     /// # Panics
     /// If there isn't a place in `sources` for each output, or one names an output that `giver` doesn't have.
     #[must_use]
     pub fn inherit(self, giver: &Self, sources: &[Option<usize>]) -> Self {
-        let [inner, outputs] = self.output.weight.dims();
-        let [given_inner, given_outputs] = giver.output.weight.dims();
+        let [_, outputs] = self.output.weight.dims();
         assert_eq!(sources.len(), outputs, "one source for each output");
-        let has_the_same_layers = self.norm.gamma.dims() == giver.norm.gamma.dims()
-            && self.hidden.is_some() == giver.hidden.is_some()
-            && inner == given_inner;
-        if !has_the_same_layers || sources.iter().all(Option::is_none) {
+        if !self.reads_like(giver) || sources.iter().all(Option::is_none) {
             return self;
         }
-        let device = self.output.weight.device();
-        let values = |x: Tensor<2>| -> Vec<f32> { x.into_data().iter().collect() };
-        // One row for each input, and the bias as a last one.
-        let rows = |heads: &Self| {
-            let bias = heads.output.bias.as_ref().expect("heads have a bias");
-            let bias = bias.val().unsqueeze::<2>();
-            values(Tensor::cat(vec![heads.output.weight.val(), bias], 0))
+        // The giver's outputs stand behind the own ones.
+        let columns = sources.iter().enumerate();
+        let columns =
+            columns.map(|(own, source)| source.map_or(own, |given| outputs + given) as i64);
+        let columns = TensorData::new(columns.collect::<Vec<_>>(), [outputs]);
+        let columns = Tensor::<1, Int>::from_data(columns, &self.output.weight.device());
+        let merged = |own: Tensor<2>, given: Tensor<2>| {
+            let both = Tensor::cat(vec![own, given], 1);
+            both.select(1, columns.clone()).detach()
         };
-        let (own, given) = (rows(&self), rows(giver));
-        let mut merged = own;
-        for (row, given) in merged
-            .chunks_exact_mut(outputs)
-            .zip(given.chunks_exact(given_outputs))
-        {
-            for (value, source) in row.iter_mut().zip(sources) {
-                if let Some(source) = source {
-                    *value = given[*source];
-                }
-            }
-        }
-        let bias = merged.split_off(inner * outputs);
-        let weight = Tensor::from_data(TensorData::new(merged, [inner, outputs]), &device);
-        let bias = Tensor::from_data(TensorData::new(bias, [outputs]), &device);
+        let bias = |heads: &Self| {
+            let bias = heads.output.bias.as_ref().expect("heads have a bias");
+            bias.val().unsqueeze::<2>()
+        };
         Self {
             norm: giver.norm.clone(),
             hidden: giver.hidden.clone(),
             output: Linear {
-                weight: Param::from_tensor(weight),
-                bias: Some(Param::from_tensor(bias)),
+                weight: Param::from_tensor(merged(
+                    self.output.weight.val(),
+                    giver.output.weight.val(),
+                )),
+                bias: Some(Param::from_tensor(
+                    merged(bias(&self), bias(giver)).squeeze_dim(0),
+                )),
             },
             ..self
         }

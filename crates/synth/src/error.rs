@@ -3,6 +3,8 @@
 use params::ParamError;
 use thiserror::Error;
 
+use crate::Voice;
+
 /// A fault in what the voice was asked to render.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
@@ -22,5 +24,5 @@ pub enum SynthError {
 
 /// A voice that doesn't exist.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("there is no voice `{0}`: expected subtractive or fm")]
+#[error("there is no voice `{0}`: expected {names}", names = Voice::ALL.map(Voice::name).join(" or "))]
 pub struct UnknownVoice(pub(crate) String);

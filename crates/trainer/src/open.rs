@@ -533,12 +533,8 @@ fn start(
         return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
     }
     let bands = format!("stages.{stage}.bands");
-    // An embedded voice makes none of the sounds that anything else does.
-    let sounds_differ = matches!(theirs.source.path, SoundSource::Synth(_))
-        && theirs.source.path != experiment.source.path;
     let same = |key: &str| {
-        decides(stage, experiment, key) && !(sounds_differ && key.starts_with("data.split."))
-            || needs == stage && key.starts_with(&bands)
+        decides(stage, experiment, theirs, key) || needs == stage && key.starts_with(&bands)
     };
     match first_difference(theirs, experiment, same) {
         Some((key, there, here)) => Err(differs(&key, there, here)),
@@ -547,9 +543,10 @@ fn start(
 }
 
 /// Whether the setting `key` decides on the shape or the meaning of the inputs and weights that `stage` takes
-/// over, or on which sounds they may have learned from: what a sound is for follows from its content and the shares of the
-/// split, so that with equal shares no sound is held out here that was learned from there.
-fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
+/// over from `theirs`, or on which sounds they may have learned from: what a sound is for follows from its content and the shares of the
+/// split, so that with equal shares no sound is held out here that was learned from there. An embedded voice makes none of the
+/// sounds that anything else does.
+fn decides(stage: Stage, experiment: &Experiment, theirs: &Experiment, key: &str) -> bool {
     let weights = match stage {
         Stage::TrainAutoencoderNomaskFinetune
         | Stage::TestAutoencoder
@@ -565,10 +562,11 @@ fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
     let of_weights = weights.iter().any(|table| key.starts_with(table))
         && !key.ends_with(".dropout")
         && (learned || key != "transformer.encoder.max_frames");
-    let of_data = ["data.stft.", "data.split."]
-        .iter()
-        .any(|table| key.starts_with(table));
-    of_weights || of_data || key == "data.clip.sample_rate_hz"
+    let may_share_sounds = !matches!(theirs.source.path, SoundSource::Synth(_))
+        || theirs.source.path == experiment.source.path;
+    let of_sounds = may_share_sounds && key.starts_with("data.split.");
+    let of_data = key.starts_with("data.stft.") || key == "data.clip.sample_rate_hz";
+    of_weights || of_sounds || of_data
 }
 
 /// The same mask with nothing under it.

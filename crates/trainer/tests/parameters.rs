@@ -779,11 +779,11 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
         let spec = bench.opened.parameters().unwrap();
         let network = network(bench.opened.experiment(), spec, &best);
         let model = best.load_model(network.init(&Device::flex())).unwrap();
-        (model, best.context.normalization)
+        (network, model)
     };
-    let (theirs, their_scale) = estimator(&teacher, &taught);
-    let (ours, our_scale) = estimator(&bench, &run);
-    assert_eq!(our_scale, their_scale);
+    let (their_network, theirs) = estimator(&teacher, &taught);
+    let (our_network, ours) = estimator(&bench, &run);
+    assert_eq!(our_network.normalization, their_network.normalization);
     assert_eq!(
         weights_sha256(&ours.encoder),
         weights_sha256(&theirs.encoder)
@@ -798,15 +798,10 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
     // The same of everything: the pitch and both levels that have names there are told as there.
     let rates = ["lr", "min_lr"].map(|name| format!("{key}.training.{name}=1e-30"));
     let (still, run) = with_own_parameters(&rates.each_ref().map(String::as_str));
-    let (ours, _) = estimator(&still, &run);
-    let network = |bench: &Bench, run: &RunDir| {
-        let best = Checkpoint::open(&run.stage(STAGE.name()).best()).unwrap();
-        let spec = bench.opened.parameters().unwrap();
-        network(bench.opened.experiment(), spec, &best)
-    };
+    let (our_network, ours) = estimator(&still, &run);
     let sound = Tensor::<3>::ones([1, 33, 20], &Device::flex());
-    let there = network(&teacher, &taught).estimate_of_heads(&theirs, sound.clone(), &[20]);
-    let here = network(&still, &run).estimate_of_heads(&ours, sound, &[20]);
+    let there = their_network.estimate_of_heads(&theirs, sound.clone(), &[20]);
+    let here = our_network.estimate_of_heads(&ours, sound, &[20]);
     let list = |x: &Tensor<2>| x.to_data().try_to_vec::<f32>().unwrap();
     assert_ne!(list(&there.continuous), [0.5]);
     assert_eq!(list(&here.continuous), list(&there.continuous));

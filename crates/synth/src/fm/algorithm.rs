@@ -10,10 +10,10 @@ pub(crate) const OPERATORS: usize = 6;
 pub(crate) struct Algorithm {
     /// For each operator, those that modulate it: bit `i` is operator `i + 1`.
     modulators: [u8; OPERATORS],
-    /// Those that are heard.
+    /// Those that are heard: all that modulate nobody.
     carriers: u8,
-    /// Whose output goes back, and to whom.
-    feedback: (usize, usize),
+    /// Whose output goes back to the last operator.
+    feeds: usize,
 }
 
 const fn bits(operators: &[usize]) -> u8 {
@@ -25,21 +25,19 @@ const fn bits(operators: &[usize]) -> u8 {
     bits
 }
 
-const fn wired(
-    modulators: [&[usize]; OPERATORS],
-    carriers: &[usize],
-    (from, to): (usize, usize),
-) -> Algorithm {
+/// `feeds` is whose output goes back to the last operator.
+const fn wired(modulators: [&[usize]; OPERATORS], feeds: usize) -> Algorithm {
     let mut of_each = [0; OPERATORS];
-    let mut i = 0;
+    let (mut all, mut i) = (0, 0);
     while i < OPERATORS {
         of_each[i] = bits(modulators[i]);
+        all |= of_each[i];
         i += 1;
     }
     Algorithm {
         modulators: of_each,
-        carriers: bits(carriers),
-        feedback: (from - 1, to - 1),
+        carriers: !all & ((1 << OPERATORS) - 1),
+        feeds: feeds - 1,
     }
 }
 
@@ -47,38 +45,14 @@ impl Class for Algorithm {
     /// Eight of the DX7's thirty-two, by their numbers there (Yamaha 1983, DX7 operating manual): two and three stacks, a stack with
     /// branches, one modulator of two and of three carriers, and no modulation at all.
     const CLASSES: &'static [(&'static str, Self)] = &[
-        (
-            "alg1",
-            wired([&[2], &[], &[4], &[5], &[6], &[]], &[1, 3], (6, 6)),
-        ),
-        (
-            "alg4",
-            wired([&[2], &[3], &[], &[5], &[6], &[]], &[1, 4], (4, 6)),
-        ),
-        (
-            "alg5",
-            wired([&[2], &[], &[4], &[], &[6], &[]], &[1, 3, 5], (6, 6)),
-        ),
-        (
-            "alg7",
-            wired([&[2], &[], &[4, 5], &[], &[6], &[]], &[1, 3], (6, 6)),
-        ),
-        (
-            "alg11",
-            wired([&[2], &[3], &[], &[5, 6], &[], &[]], &[1, 4], (6, 6)),
-        ),
-        (
-            "alg19",
-            wired([&[2], &[3], &[], &[6], &[6], &[]], &[1, 4, 5], (6, 6)),
-        ),
-        (
-            "alg22",
-            wired([&[2], &[], &[6], &[6], &[6], &[]], &[1, 3, 4, 5], (6, 6)),
-        ),
-        (
-            "alg32",
-            wired([&[], &[], &[], &[], &[], &[]], &[1, 2, 3, 4, 5, 6], (6, 6)),
-        ),
+        ("alg1", wired([&[2], &[], &[4], &[5], &[6], &[]], 6)),
+        ("alg4", wired([&[2], &[3], &[], &[5], &[6], &[]], 4)),
+        ("alg5", wired([&[2], &[], &[4], &[], &[6], &[]], 6)),
+        ("alg7", wired([&[2], &[], &[4, 5], &[], &[6], &[]], 6)),
+        ("alg11", wired([&[2], &[3], &[], &[5, 6], &[], &[]], 6)),
+        ("alg19", wired([&[2], &[3], &[], &[6], &[6], &[]], 6)),
+        ("alg22", wired([&[2], &[], &[6], &[6], &[6], &[]], 6)),
+        ("alg32", wired([&[], &[], &[], &[], &[], &[]], 6)),
     ];
 }
 
@@ -109,7 +83,14 @@ impl Algorithm {
 
     /// Whose output goes back, and to whom; the first operator is 0.
     pub(crate) fn feedback(self) -> (usize, usize) {
-        self.feedback
+        (self.feeds, OPERATORS - 1)
+    }
+
+    /// The one that is called so.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        let named = Self::CLASSES.iter().find(|(of, _)| *of == name);
+        named.expect("an algorithm").1
     }
 }
 
@@ -142,12 +123,8 @@ mod tests {
     #[test]
     fn outputs_are_summed_as_they_are_wired() {
         let outputs = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0];
-        let of = |name: &str| {
-            let named = Algorithm::CLASSES.iter().find(|(of, _)| *of == name);
-            named.expect("an algorithm").1
-        };
         let sums = |name: &str| {
-            let algorithm = of(name);
+            let algorithm = Algorithm::named(name);
             let modulation = [0, 1, 2, 3, 4, 5].map(|i| algorithm.modulation(i, &outputs));
             (modulation, algorithm.heard(&outputs))
         };

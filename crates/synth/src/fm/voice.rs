@@ -170,7 +170,6 @@ mod tests {
     use crate::fm::envelope::RANGE_DB;
     use crate::fm::settings::Ratio;
     use crate::lfo::Shape;
-    use crate::setting::Class;
     use crate::spectrum::{strongest_between_harmonics_db, windowed_power_spectrum};
 
     const RATE_HZ: f32 = 65_536.0;
@@ -180,11 +179,8 @@ mod tests {
 
     /// Everything that moves stands still, and operators 2 to 6 are silent.
     fn still(algorithm: &str) -> Settings {
-        let named = Algorithm::CLASSES
-            .iter()
-            .find(|(name, _)| *name == algorithm);
         Settings {
-            algorithm: named.expect("an algorithm").1,
+            algorithm: Algorithm::named(algorithm),
             feedback: 0.0,
             op2_level: NONE,
             op3_level: NONE,

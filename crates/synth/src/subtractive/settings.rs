@@ -4,7 +4,7 @@ use params::Curve;
 
 use crate::lfo::Shape;
 use crate::oscillator::Waveform;
-use crate::setting::{Class, choice, range, settings};
+use crate::setting::{Class, choice, range, settings, unit};
 
 use super::filter::Response;
 
@@ -18,7 +18,7 @@ settings! {
     /// Detuning of the second oscillator, in cents.
     osc2_detune_cents: f32 = range(-30.0, 30.0, "cents", Curve::Linear),
     /// Part of the second oscillator in the sum of both.
-    osc_mix: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    osc_mix: f32 = unit(),
     /// Frequency of the modulator over that of the first oscillator.
     fm_ratio: Ratio = choice::<Ratio>(),
     /// Peak phase deviation of the first oscillator's fundamental, in radians.
@@ -30,7 +30,7 @@ settings! {
     /// Cutoff of the filter without modulation, in Hz.
     cutoff_hz: f32 = range(80.0, 6_000.0, "Hz", Curve::Exponential),
     /// Resonance of the filter, from none (Butterworth) to a quality factor of 11.
-    resonance: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    resonance: f32 = unit(),
     /// How far the filter's envelope moves the cutoff at the start of the note, in octaves.
     filter_env_octaves: f32 = range(-4.0, 4.0, "octaves", Curve::Linear),
     /// How long the filter's envelope falls, in s.
@@ -40,7 +40,7 @@ settings! {
     /// How long the level then falls to the sustain level, in s.
     decay_s: f32 = range(0.02, 1.0, "s", Curve::Exponential),
     /// The level while the note is held, over full.
-    sustain: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    sustain: f32 = unit(),
     /// How long the level falls to nothing after the note, in s.
     release_s: f32 = range(0.01, 0.5, "s", Curve::Exponential),
     /// Shape of the low-frequency oscillator.
@@ -50,7 +50,7 @@ settings! {
     /// Frequency of the low-frequency oscillator, in Hz.
     lfo_rate_hz: f32 = range(1.0, 16.0, "Hz", Curve::Exponential),
     /// How far the low-frequency oscillator moves its target, over the target's full swing.
-    lfo_depth: f32 = range(0.0, 1.0, "unit", Curve::Linear),
+    lfo_depth: f32 = unit(),
 }
 
 /// Distance between two oscillators, in semitones.

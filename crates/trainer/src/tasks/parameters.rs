@@ -68,9 +68,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
                 let both_read_bands = !given.bands.is_empty() && !model.bands.is_empty();
                 let sources = self.network.spec.outputs_alike(&giver.spec);
                 let known = sources.iter().flatten().count();
-                let has_the_same_heads = self.network.heads.hidden == giver.heads.hidden
-                    && self.network.pooling.segments == giver.pooling.segments;
-                if known > 0 && has_the_same_heads {
+                if known > 0 && model.heads.reads_like(&given.heads) {
                     tracing::info!(
                         "heads go on where names are the same: {known} of {} outputs",
                         sources.len()
