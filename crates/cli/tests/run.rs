@@ -122,11 +122,11 @@ fn a_run_leaves_what_it_promises() {
     assert_eq!(files(&stage.join("checkpoints")), ["best", "last"]);
     assert_eq!(
         files(&stage.join("checkpoints/last")),
-        ["model.bpk", "optimizer.bpk", "state.json"]
+        ["heard.json", "model.bpk", "optimizer.bpk", "state.json"]
     );
     assert_eq!(
         files(&stage.join("checkpoints/best")),
-        ["model.bpk", "state.json"]
+        ["heard.json", "model.bpk", "state.json"]
     );
     assert_eq!(
         &fs::read(stage.join("reconstruction.png")).unwrap()[1..4],

@@ -13,6 +13,7 @@ use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
 use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
 use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile};
+use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
 
@@ -91,6 +92,15 @@ impl FileSource {
             FileSource::Folder(folder) => folder.rejected(),
             FileSource::Manifest(manifest) => manifest.rejected(),
             FileSource::List(list) => list.rejected(),
+        }
+    }
+
+    /// What was found of the usable sounds, for a later look at them.
+    pub fn index(&self) -> SoundIndex {
+        match self {
+            FileSource::Folder(folder) => folder.index(),
+            FileSource::Manifest(manifest) => manifest.index(),
+            FileSource::List(list) => list.index(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::audio::Audio;
 use crate::error::DataError;
 use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::sound_index::{SoundIndex, Stamp};
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
 
@@ -27,7 +28,7 @@ pub struct FolderSource {
 }
 
 impl FolderSource {
-    /// Searches a folder and decodes every sound in it once, in parallel.
+    /// Searches a folder and decodes every sound in it once, in parallel, but for those that the reader knows.
     ///
     /// Links are followed, but each folder is searched once, however many links lead to it; names that
     /// begin with a dot are passed over; pipes, sockets and devices are never opened. Files are in the
@@ -43,7 +44,7 @@ impl FolderSource {
             mut sounds,
             rejected,
             skipped,
-        } = search(root)?;
+        } = search(root, reader)?;
         if sounds.is_empty() && rejected.is_empty() {
             return Err(DataError::NoAudioFiles {
                 path: root.to_owned(),
@@ -65,6 +66,11 @@ impl FolderSource {
     /// The sound files that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
+    }
+
+    /// What was found, for a later look at the same files.
+    pub fn index(&self) -> SoundIndex {
+        self.sounds.index()
     }
 
     /// Number of files (pipes, sockets and devices included) that are no sounds and don't claim to be.
@@ -98,7 +104,7 @@ struct Found {
     skipped: usize,
 }
 
-fn search(root: &Path) -> Result<Found, DataError> {
+fn search(root: &Path, reader: &SoundReader) -> Result<Found, DataError> {
     match std::fs::metadata(root) {
         Ok(facts) if facts.is_dir() => {}
         Ok(_) => {
@@ -127,6 +133,12 @@ fn search(root: &Path) -> Result<Found, DataError> {
     let visible = |entry: &DirEntry| {
         entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
     };
+    let index = reader.index_of(root);
+    let known = |path: &Path| index?.facts(&relative(path), Stamp::of(path)?);
+    let is_sound = |path: &Path| match known(path) {
+        Some(_) => Ok(true),
+        None => claims_sound(path),
+    };
     let mut searched = HashSet::new();
     // Links to folders that hold links to folders multiply. One that can't be told apart is searched, and
     // the search says what is wrong with it.
@@ -153,7 +165,7 @@ fn search(root: &Path) -> Result<Found, DataError> {
                     found.skipped += 1;
                 }
             }
-            Ok(entry) => match claims_sound(entry.path()) {
+            Ok(entry) => match is_sound(entry.path()) {
                 Ok(true) => found.sounds.push(relative(entry.path())),
                 Ok(false) => found.skipped += 1,
                 Err(error) => {

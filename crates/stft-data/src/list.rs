@@ -13,6 +13,7 @@ use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_ro
 use crate::reader::SoundReader;
 use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 
 /// The list in a folder of NSynth's layout.
@@ -44,6 +45,11 @@ impl ListSource {
     /// The sounds that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
+    }
+
+    /// What was found, for a later look at the same files.
+    pub fn index(&self) -> SoundIndex {
+        self.sounds.index()
     }
 
     pub(crate) fn open_nsynth(list: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {

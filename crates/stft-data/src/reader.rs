@@ -11,6 +11,7 @@ use crate::resample::resample;
 use crate::sound_cache::SoundCache;
 use crate::sound_entry::Entry;
 use crate::sound_files::SoundFile;
+use crate::sound_index::SoundIndex;
 use crate::sound_key::Key;
 use crate::unusable::Unusable;
 
@@ -33,6 +34,7 @@ pub struct SoundReader {
     limits: DecodeLimits,
     clip: ClipConfig,
     cache: Option<Arc<SoundCache>>,
+    index: Option<Arc<SoundIndex>>,
 }
 
 impl Default for SoundReader {
@@ -48,6 +50,7 @@ impl SoundReader {
             limits: config.decode,
             clip: config.clip,
             cache: None,
+            index: None,
         }
     }
 
@@ -58,6 +61,20 @@ impl SoundReader {
             cache: Some(Arc::new(cache)),
             ..self
         }
+    }
+
+    /// Believes `index` of files that have the length and date that they had when it was made: they aren't opened before they are
+    /// loaded. It says nothing of files in another folder.
+    pub fn with_index(self, index: SoundIndex) -> SoundReader {
+        SoundReader {
+            index: Some(Arc::new(index)),
+            ..self
+        }
+    }
+
+    /// What is known of the files below `root`.
+    pub(crate) fn index_of(&self, root: &Path) -> Option<&SoundIndex> {
+        self.index.as_deref().filter(|index| index.is_of(root))
     }
 
     pub(crate) fn validate(&self) -> Result<(), DataError> {
@@ -101,7 +118,11 @@ impl SoundReader {
         })
     }
 
-    fn key(&self, path: &Path) -> Result<Option<Key>, Unusable> {
+    /// Where the sound of a file is kept, or would be; none where there is no cache, or it isn't kept.
+    pub(crate) fn key(&self, path: &Path) -> Result<Option<Key>, Unusable> {
+        if self.cache.is_none() {
+            return Ok(None);
+        }
         Key::of_file(path, &self.limits, self.clip.sample_rate_hz)
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Entry {
 /// [`SoundFile`] as an entry keeps it: all but its path, which may be another one next time.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "SoundFile", deny_unknown_fields)]
-struct KeptFacts {
+pub(crate) struct KeptFacts {
     #[serde(skip)]
     path: PathBuf,
     seconds: f32,

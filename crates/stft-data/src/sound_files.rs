@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use crate::level::ChannelLevel;
 use crate::reader::SoundReader;
 use crate::resample::resampled_length;
 use crate::shown::shown;
+use crate::sound_index::{SoundIndex, Stamp};
 use crate::sound_key::Key;
 use crate::source::Fingerprint;
 use crate::unusable::Unusable;
@@ -96,13 +98,14 @@ pub struct Rejected {
     pub reason: Unusable,
 }
 
-/// Files that were all decoded once: what every source of files stands on.
+/// Files that were all looked at: what every source of files stands on.
 #[derive(Debug)]
 pub(crate) struct SoundFiles {
     root: PathBuf,
     reader: SoundReader,
-    /// Where each usable file's sound is kept.
-    keys: Vec<Option<Key>>,
+    /// Of each usable file, how it was before it was looked at, and where its sound is kept; the latter is known once the file
+    /// was opened.
+    origins: Vec<(Option<Stamp>, OnceLock<Option<Key>>)>,
     pub(crate) files: Vec<SoundFile>,
     pub(crate) rejected: Vec<Rejected>,
 }
@@ -119,19 +122,29 @@ impl SoundFiles {
         mut rejected: Vec<Rejected>,
         reader: &SoundReader,
     ) -> Result<SoundFiles, DataError> {
+        let index = reader.index_of(root);
         let inspected: Vec<_> = paths
             .into_par_iter()
-            .map(|path| match reader.inspect(&root.join(&path)) {
-                Ok((file, key)) => Ok((SoundFile { path, ..file }, key)),
-                Err(reason) => Err(Rejected { path, reason }),
+            .map(|path| {
+                let place = root.join(&path);
+                let stamp = Stamp::of(&place);
+                if let Some(file) = stamp.and_then(|stamp| index?.facts(&path, stamp)) {
+                    return Ok((file, (stamp, OnceLock::new())));
+                }
+                match reader.inspect(&place) {
+                    Ok((file, key)) => {
+                        Ok((SoundFile { path, ..file }, (stamp, OnceLock::from(key))))
+                    }
+                    Err(reason) => Err(Rejected { path, reason }),
+                }
             })
             .collect();
-        let (mut files, mut keys) = (Vec::new(), Vec::new());
+        let (mut files, mut origins) = (Vec::new(), Vec::new());
         for result in inspected {
             match result {
-                Ok((file, key)) => {
+                Ok((file, origin)) => {
                     files.push(file);
-                    keys.push(key);
+                    origins.push(origin);
                 }
                 Err(refused) => rejected.push(refused),
             }
@@ -147,7 +160,7 @@ impl SoundFiles {
         Ok(SoundFiles {
             root: root.to_owned(),
             reader: reader.clone(),
-            keys,
+            origins,
             files,
             rejected,
         })
@@ -159,7 +172,16 @@ impl SoundFiles {
 
     pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
         let path = self.root.join(&self.files[index].path);
-        self.reader.read(&path, self.keys[index].as_ref())
+        let key = self.origins[index]
+            .1
+            .get_or_init(|| self.reader.key(&path).unwrap_or(None));
+        self.reader.read(&path, key.as_ref())
+    }
+
+    /// What was found, for a later look.
+    pub(crate) fn index(&self) -> SoundIndex {
+        let stamps = self.origins.iter().map(|origin| origin.0);
+        SoundIndex::new(&self.root, self.files.iter().zip(stamps))
     }
 }
 

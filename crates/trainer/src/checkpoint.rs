@@ -12,6 +12,7 @@ use stft_data::Normalization;
 
 use crate::error::TrainerError;
 use crate::experiment::Experiment;
+use crate::heard::Heard;
 use crate::json_file::read_json;
 use crate::origin::Origin;
 
@@ -70,7 +71,7 @@ struct State {
 
 /// A checkpoint on disk.
 ///
-/// A directory of `model.bpk` (Burn's format), `state.json`, and, where training can go on
+/// A directory of `model.bpk` (Burn's format), `state.json`, `heard.json`, and, where training can go on
 /// from it, `optimizer.bpk`.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -102,6 +103,14 @@ impl Checkpoint {
             progress: state.progress,
             context: state.context,
         })
+    }
+
+    /// Which sounds the weights know.
+    ///
+    /// # Errors
+    /// It doesn't say, or what it says can't be read.
+    pub fn heard(&self) -> Result<Heard, TrainerError> {
+        Heard::read(&self.directory)
     }
 
     /// Its directory.
@@ -139,10 +148,10 @@ impl Checkpoint {
         model: &M,
         optimizer: &ModuleOptimizer,
         progress: Progress,
-        context: &Context,
+        meaning: (&Context, &Heard),
     ) -> Result<(), TrainerError> {
         replace(directory, |directory| {
-            write_model(directory, model, progress, context)?;
+            write_model(directory, model, progress, meaning)?;
             let path = directory.join(OPTIMIZER_FILE);
             optimizer.save(&path).map_err(unwritable(&path))
         })
@@ -153,10 +162,10 @@ impl Checkpoint {
         directory: &Path,
         model: &M,
         progress: Progress,
-        context: &Context,
+        meaning: (&Context, &Heard),
     ) -> Result<(), TrainerError> {
         replace(directory, |directory| {
-            write_model(directory, model, progress, context)
+            write_model(directory, model, progress, meaning)
         })
     }
 }
@@ -165,8 +174,9 @@ fn write_model<M: Module>(
     directory: &Path,
     model: &M,
     progress: Progress,
-    context: &Context,
+    (context, heard): (&Context, &Heard),
 ) -> Result<(), TrainerError> {
+    heard.write(directory)?;
     let path = directory.join(MODEL_FILE);
     let record = model.clone().into_record();
     record.save(&path).map_err(unwritable(&path))?;

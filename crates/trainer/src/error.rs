@@ -245,6 +245,20 @@ pub enum TrainerError {
         /// What it was given.
         here: String,
     },
+    /// A stage would begin with weights that know sounds which are held out from it.
+    #[error("{stage} can't begin with {path}: those weights have heard {known} of the {held_out} sounds that are held out here, {first} among them, and a test on those would tell too much; train both on the same sounds, opened by the same --data and with the same data.split, or on sounds that have none in common", path = path.display())]
+    StartHeard {
+        /// The stage.
+        stage: &'static str,
+        /// The checkpoint with the weights.
+        path: PathBuf,
+        /// How many held-out sounds they know.
+        known: usize,
+        /// How many there are.
+        held_out: usize,
+        /// One that they know.
+        first: String,
+    },
     /// There is no model to use.
     #[error("there is no {wanted} at {path}; {advice}", path = path.display())]
     NoModel {

@@ -15,6 +15,7 @@ use crate::draws::keyed_draws;
 use crate::error::TrainerError;
 use crate::evaluate::Evaluation;
 use crate::experiment::Training;
+use crate::heard::Heard;
 use crate::observe::{Event, Observer};
 use crate::optimizer::{accumulate, clip_global_norm};
 use crate::run_dir::StageDir;
@@ -35,6 +36,8 @@ pub struct Fit<'a> {
     pub started: Instant,
     /// What goes into checkpoints beside the weights; its seed is that of weights and dropout.
     pub context: Context,
+    /// Which sounds the weights will have learned from: those of this data set, and those that they knew at the start.
+    pub heard: Heard,
 }
 
 /// A trained model, and how training went.
@@ -122,7 +125,7 @@ impl Fit<'_> {
                 if let Some(directory) = directory {
                     let last = directory.last();
                     progress.seconds = seconds();
-                    Checkpoint::save(&last, &model, &optimizer, progress, &self.context)?;
+                    Checkpoint::save(&last, &model, &optimizer, progress, self.meaning())?;
                 }
             }
         }
@@ -203,7 +206,7 @@ impl Fit<'_> {
         let best = progress.note(loss);
         tracing::info!(step = progress.step, loss, best, "validated");
         if let (true, Some(directory)) = (best, directory) {
-            Checkpoint::save_model(&directory.best(), &model, *progress, &self.context)?;
+            Checkpoint::save_model(&directory.best(), &model, *progress, self.meaning())?;
         }
         let scalars: Vec<_> = scores
             .iter()
@@ -218,6 +221,10 @@ impl Fit<'_> {
         };
         notify(observers, &event)?;
         Ok(scores)
+    }
+
+    fn meaning(&self) -> (&Context, &Heard) {
+        (&self.context, &self.heard)
     }
 
     fn seed(&self) -> u64 {

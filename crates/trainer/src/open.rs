@@ -12,9 +12,10 @@ use crate::checkpoint::{Checkpoint, Context};
 use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::examination::Examination;
-use crate::experiment::{Experiment, SoundSource};
+use crate::experiment::Experiment;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
+use crate::heard::{Heard, Names};
 use crate::job::Job;
 use crate::labels::labelled;
 use crate::linear_source::LinearSource;
@@ -25,7 +26,7 @@ use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
 use crate::run_dir::{RunDir, RunLock, StageState};
 use crate::settings::first_difference;
-use crate::sounds::SoundSet;
+use crate::sounds::{Findings, SoundSet};
 use crate::source::OpenedSource;
 use crate::stage::Stage;
 use crate::tasks::{
@@ -66,17 +67,18 @@ pub struct OpenExperiment {
 }
 
 impl OpenExperiment {
-    /// Opens the data of `experiment`. The training split is measured, unless its `statistics` are known
-    /// from an earlier call. Decoded sound files are kept in the folder `cache`, if one is given.
+    /// Opens the data of `experiment`. All files are looked at and the training split is measured, but for what is known from an
+    /// earlier call. Decoded sound files are kept in the folder `cache`, if one is given.
     ///
     /// # Errors
     /// The data can't be used.
     pub fn open(
         experiment: Experiment,
         cache: Option<&Path>,
-        statistics: Option<TrainStatistics>,
+        known: Findings,
     ) -> Result<Self, TrainerError> {
-        let OpenedSource { source, files } = OpenedSource::open(&experiment, cache)?;
+        let Findings { statistics, index } = known;
+        let OpenedSource { source, files } = OpenedSource::open(&experiment, cache, index)?;
         Self::with_files(source, files, experiment, statistics)
     }
 
@@ -142,14 +144,17 @@ impl OpenExperiment {
         self.dataset.source().spec()
     }
 
-    /// Takes `run` for this process, and has it keep the settings, what was measured of the training split, and which sounds
-    /// these are.
+    /// Takes `run` for this process, and has it keep the settings, what was measured of the training split, which sounds
+    /// these are, and what was found of their files.
     ///
     /// # Errors
     /// As [`RunDir::begin`].
     pub fn begin(&self, run: &RunDir) -> Result<RunLock, TrainerError> {
         let lock = run.begin(&self.experiment, self.dataset.statistics())?;
         run.keep_sounds(&self.sounds)?;
+        if let Some(files) = &self.files {
+            run.keep_index(&files.index())?;
+        }
         Ok(lock)
     }
 
@@ -198,11 +203,48 @@ impl OpenExperiment {
         }
     }
 
+    /// Which sounds the weights that `stage` leaves will know, where they grow from those of `start`.
+    ///
+    /// # Errors
+    /// [`TrainerError::StartHeard`], or `start` doesn't say what it knows.
+    fn heard(&self, stage: Stage, start: Option<&Checkpoint>) -> Result<Heard, TrainerError> {
+        let source = self.dataset.source();
+        let names = Names::of(&**source, self.files.as_deref());
+        let mut heard = Heard::default();
+        for split in [Split::Train, Split::Valid] {
+            for &index in self.dataset.indices(split) {
+                heard.add(names.sound(index));
+            }
+        }
+        let Some(start) = start else {
+            return Ok(heard);
+        };
+        let earlier = start.heard()?;
+        let held_out = self.dataset.indices(Split::Test);
+        // Presets that sound the same may be apart here, and are the data's own affair.
+        let is_known = |&&index: &&usize| {
+            let mut names = names.sound(index);
+            names.any(|name| earlier.has(name) && !heard.has(name))
+        };
+        let known: Vec<usize> = held_out.iter().filter(is_known).copied().collect();
+        if let Some(&first) = known.first() {
+            return Err(TrainerError::StartHeard {
+                stage: stage.name(),
+                path: start.path().to_owned(),
+                known: known.len(),
+                held_out: held_out.len(),
+                first: source.name(first),
+            });
+        }
+        heard.join(earlier);
+        Ok(heard)
+    }
+
     /// A stage, with the weights that it starts from looked up.
     ///
     /// # Errors
-    /// As [`check`](Self::check); [`TrainerError::NoStart`] and [`TrainerError::StartDiffers`], if what it starts from isn't
-    /// there or belongs to other settings.
+    /// As [`check`](Self::check); [`TrainerError::NoStart`], [`TrainerError::StartDiffers`] and [`TrainerError::StartHeard`], if
+    /// what it starts from isn't there, belongs to other settings, or knows sounds that are held out here.
     pub fn stage(&self, stage: Stage, starts: StartsIn) -> Result<PreparedStage<'_>, TrainerError> {
         let stages = &self.experiment.stages;
         self.check(stage)?;
@@ -219,30 +261,34 @@ impl OpenExperiment {
         if let Some(share) = stages.label_fraction(stage) {
             dataset = dataset.with_training(&labelled(&dataset, share));
         }
-        // The scale that the weights know.
-        let beginning = if let StartsIn::Itself(run) = starts {
+        // What the weights come from tells their scale, and which sounds they know.
+        let (beginning, begun_with) = if let StartsIn::Itself(run) = starts {
             let last = Checkpoint::open(&run.stage(stage.name()).last())?;
-            dataset = dataset.with_normalization(last.context.normalization);
-            Beginning::Earlier(last.context.origin)
+            (Beginning::Earlier(last.context.origin.clone()), Some(last))
         } else if let Some(start) = &start {
-            dataset = dataset.with_normalization(start.context.normalization);
             let named = match starts {
                 StartsIn::Path(path) => path,
                 _ => start.path(),
             };
-            Beginning::Of {
+            let beginning = Beginning::Of {
                 path: named.to_owned(),
                 checkpoint: Box::new(start.clone()),
-            }
+            };
+            (beginning, Some(start.clone()))
         } else {
-            Beginning::New
+            (Beginning::New, None)
         };
+        let heard = self.heard(stage, begun_with.as_ref())?;
+        if let Some(checkpoint) = begun_with {
+            dataset = dataset.with_normalization(checkpoint.context.normalization);
+        }
         Ok(PreparedStage {
             stage,
             job: self.job(stage, &dataset, start)?,
             opened: self,
             dataset: Arc::new(dataset),
             beginning,
+            heard,
         })
     }
 
@@ -533,9 +579,8 @@ fn start(
         return Err(differs("stage", left_by.clone(), needs.name().to_owned()));
     }
     let bands = format!("stages.{stage}.bands");
-    let same = |key: &str| {
-        decides(stage, experiment, theirs, key) || needs == stage && key.starts_with(&bands)
-    };
+    let same =
+        |key: &str| decides(stage, experiment, key) || needs == stage && key.starts_with(&bands);
     match first_difference(theirs, experiment, same) {
         Some((key, there, here)) => Err(differs(&key, there, here)),
         None => Ok(Some(checkpoint)),
@@ -543,10 +588,8 @@ fn start(
 }
 
 /// Whether the setting `key` decides on the shape or the meaning of the inputs and weights that `stage` takes
-/// over from `theirs`, or on which sounds they may have learned from: what a sound is for follows from its content and the shares of the
-/// split, so that with equal shares no sound is held out here that was learned from there. An embedded voice makes none of the
-/// sounds that anything else does.
-fn decides(stage: Stage, experiment: &Experiment, theirs: &Experiment, key: &str) -> bool {
+/// over.
+fn decides(stage: Stage, experiment: &Experiment, key: &str) -> bool {
     let weights = match stage {
         Stage::TrainAutoencoderNomaskFinetune
         | Stage::TestAutoencoder
@@ -562,11 +605,8 @@ fn decides(stage: Stage, experiment: &Experiment, theirs: &Experiment, key: &str
     let of_weights = weights.iter().any(|table| key.starts_with(table))
         && !key.ends_with(".dropout")
         && (learned || key != "transformer.encoder.max_frames");
-    let may_share_sounds = !matches!(theirs.source.path, SoundSource::Synth(_))
-        || theirs.source.path == experiment.source.path;
-    let of_sounds = may_share_sounds && key.starts_with("data.split.");
     let of_data = key.starts_with("data.stft.") || key == "data.clip.sample_rate_hz";
-    of_weights || of_sounds || of_data
+    of_weights || of_data
 }
 
 /// The same mask with nothing under it.

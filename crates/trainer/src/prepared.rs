@@ -10,6 +10,7 @@ use crate::devices::Devices;
 use crate::error::TrainerError;
 use crate::experiment::Training;
 use crate::fit::Fit;
+use crate::heard::Heard;
 use crate::job::Job;
 use crate::observe::Observer;
 use crate::open::OpenExperiment;
@@ -26,6 +27,7 @@ pub struct PreparedStage<'a> {
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) job: Box<dyn Job>,
     pub(crate) beginning: Beginning,
+    pub(crate) heard: Heard,
 }
 
 impl PreparedStage<'_> {
@@ -91,6 +93,7 @@ impl PreparedStage<'_> {
                     .cloned(),
                 origin: None,
             },
+            heard: self.heard.clone(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use stft_data::TrainStatistics;
+use stft_data::{SoundIndex, TrainStatistics};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
@@ -13,7 +13,7 @@ use crate::experiment::Experiment;
 use crate::json_file::read_json;
 use crate::origin::Origin;
 use crate::settings::first_difference;
-use crate::sounds::SoundSet;
+use crate::sounds::{Findings, SoundSet};
 use crate::statistics;
 use crate::whole_file::write_whole;
 
@@ -32,6 +32,9 @@ pub const STATISTICS_FILE: &str = "statistics.safetensors";
 
 /// Which sounds the run is made of, in its directory.
 const SOUNDS_FILE: &str = "sounds.json";
+
+/// What was found of their files, in the run's directory.
+const INDEX_FILE: &str = "sound_files.json";
 
 /// Held by the process that works on a run, in its directory.
 const LOCK_FILE: &str = ".lock";
@@ -217,6 +220,32 @@ impl RunDir {
         }
         let text = serde_json::to_string_pretty(sounds).expect("plain fields serialise");
         write_whole(&path, text + "\n").map_err(TrainerError::write(&path))
+    }
+
+    /// Takes note of what was found of the sound files that the run begins with, unless it has.
+    ///
+    /// # Errors
+    /// The note can't be written.
+    pub fn keep_index(&self, index: &SoundIndex) -> Result<(), TrainerError> {
+        let path = self.path.join(INDEX_FILE);
+        if path.is_file() {
+            return Ok(());
+        }
+        let text = serde_json::to_string(index).expect("all paths in it are Unicode");
+        write_whole(&path, text).map_err(TrainerError::write(&path))
+    }
+
+    /// What an earlier call has found out about the sounds.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn findings(&self) -> Result<Findings, TrainerError> {
+        let path = self.path.join(INDEX_FILE);
+        let index = path.is_file().then(|| read_json(&path)).transpose()?;
+        Ok(Findings {
+            statistics: self.statistics()?,
+            index,
+        })
     }
 
     /// The settings of the run.

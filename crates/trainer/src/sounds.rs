@@ -1,13 +1,22 @@
-//! Which sounds a run is made of, in two figures.
+//! Which sounds a run is made of, and what is known of them.
 
 use params::ParamSpec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stft_data::{FileSource, Source};
+use stft_data::{FileSource, SoundIndex, Source, TrainStatistics};
 
 use crate::weights::hexadecimal;
 
-/// Which sounds a run is made of: equal for the same sounds with the same labels in the same order, wherever they lie and
+/// What an earlier call has found out about the sounds of a run, as its directory has it.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Of the training split.
+    pub statistics: Option<TrainStatistics>,
+    /// Of the files: those that are as they were then aren't opened to see what is in them.
+    pub index: Option<SoundIndex>,
+}
+
+/// Which sounds a run is made of, in two figures: equal for the same sounds with the same labels in the same order, wherever they lie and
 /// whatever they are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SoundSet {

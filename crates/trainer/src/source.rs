@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use params::{ParamSpec, ParamVector};
 use stft_data::{
-    Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundCache, SoundReader, Source,
+    Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundCache, SoundIndex, SoundReader,
+    Source,
 };
 use synth::Voice;
 
@@ -23,11 +24,15 @@ pub(crate) struct OpenedSource {
 
 impl OpenedSource {
     /// Opens the source of `experiment`; decoded files are kept in `cache` if one is given and the
-    /// experiment leaves it space.
+    /// experiment leaves it space, and what `index` says of them is believed.
     ///
     /// # Errors
     /// The directory can't be read, or nothing in it can be used.
-    pub fn open(experiment: &Experiment, cache: Option<&Path>) -> Result<Self, TrainerError> {
+    pub fn open(
+        experiment: &Experiment,
+        cache: Option<&Path>,
+        index: Option<SoundIndex>,
+    ) -> Result<Self, TrainerError> {
         match &experiment.source.path {
             SoundSource::Synth(voice) => Ok(Self {
                 source: Arc::new(SynthSource {
@@ -46,6 +51,9 @@ impl OpenedSource {
                 {
                     let cache = SoundCache::open(folder, limit_bytes)?;
                     reader = reader.with_cache(cache);
+                }
+                if let Some(index) = index {
+                    reader = reader.with_index(index);
                 }
                 let files = Arc::new(FileSource::open(path, &reader)?);
                 Ok(Self {

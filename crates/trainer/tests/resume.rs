@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, Observer, OpenExperiment,
-    Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport, StartsIn,
-    TrainerError, Training, weights_sha256,
+    Checkpoint, Context, Devices, Event, Experiment, Findings, Fit, Fitted, Heard, Observer,
+    OpenExperiment, Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport,
+    StartsIn, TrainerError, Training, weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -35,7 +35,7 @@ impl Bench {
         let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
         let experiment = Experiment::load(None, &settings).unwrap();
         Self {
-            opened: OpenExperiment::open(experiment, None, None).unwrap(),
+            opened: OpenExperiment::open(experiment, None, Findings::default()).unwrap(),
             out: tempfile::tempdir().unwrap(),
         }
     }
@@ -77,6 +77,7 @@ impl Bench {
                 parameters: None,
                 origin: None,
             },
+            heard: Heard::default(),
         };
         let task = SpectrogramAutoencoder {
             model: experiment.unet.clone(),

@@ -13,8 +13,8 @@ use start::Start;
 use stft_data::{Split, TrainStatistics};
 use time_left::TimeLeft;
 use trainer::{
-    Devices, Experiment, OpenExperiment, ParameterErrors, RunDir, SoundSource, Stage, StageState,
-    StartsIn, Summary, TrainerError, Training, check_start,
+    Devices, Experiment, Findings, OpenExperiment, ParameterErrors, RunDir, SoundSource, Stage,
+    StageState, StartsIn, Summary, TrainerError, Training, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -170,7 +170,12 @@ impl Study<'_> {
         statistics: Option<TrainStatistics>,
     ) -> anyhow::Result<OpenExperiment> {
         let cache = RunDir::sound_cache(&self.arguments.out);
-        let opened = OpenExperiment::open(experiment, Some(&cache), statistics)?;
+        // All files are looked at again: they are trained on.
+        let known = Findings {
+            statistics,
+            index: None,
+        };
+        let opened = OpenExperiment::open(experiment, Some(&cache), known)?;
         if opened.parameters().is_none() {
             bail!(
                 "the parameters of these sounds aren't known; a manifest.jsonl beside a params.json tells them"

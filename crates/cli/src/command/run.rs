@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use report::write_report;
-use stft_data::{TrainStatistics, shown};
+use stft_data::shown;
 use trainer::{
-    Devices, Experiment, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport, StageState,
-    Stages, StartsIn, Summary, TrainerError, check_start,
+    Devices, Experiment, Findings, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport,
+    StageState, Stages, StartsIn, Summary, TrainerError, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -169,16 +169,17 @@ impl RunArguments {
     }
 }
 
-/// What is known of the training split without a look at it: from an earlier call of the same run, or, where
-/// nothing is trained, from the run that is tested, or whose checkpoint is.
+/// What is known of the sounds without a look at them: of the training split as a whole from an earlier call of the same run. Where
+/// nothing is trained, it is also taken from the run that is tested, or whose checkpoint is, and so is what is in each file, so that a
+/// file of the training split isn't opened.
 ///
 /// # Errors
 /// Nothing is trained, and nothing is known: a test listens to no sound of the training split.
-fn known_statistics(
+fn known_sounds(
     arguments: &RunArguments,
     plan: &Plan,
     named: Option<&RunDir>,
-) -> anyhow::Result<Option<TrainStatistics>> {
+) -> anyhow::Result<Findings> {
     /// A run, its stage, `checkpoints`, and one of them.
     const LEVELS: usize = 4;
     let from = arguments.from.as_deref().filter(|_| plan.only_tests());
@@ -186,8 +187,10 @@ fn known_statistics(
         .into_iter()
         .flat_map(|path| path.ancestors().take(LEVELS));
     for run in named.cloned().into_iter().chain(tested.map(RunDir::at)) {
-        if let Some(statistics) = run.statistics()? {
-            return Ok(Some(statistics));
+        let found = run.findings()?;
+        if found.statistics.is_some() {
+            let index = found.index.filter(|_| plan.only_tests());
+            return Ok(Findings { index, ..found });
         }
     }
     // A dry run tests new weights, which tells nothing but sizes and speed.
@@ -203,7 +206,7 @@ fn known_statistics(
              to beside the weights"
         );
     }
-    Ok(None)
+    Ok(Findings::default())
 }
 
 /// The last run of this kind without a name of its own that has the same settings, was interrupted, and is no other
@@ -248,11 +251,11 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         run.check_settings(&experiment)?;
         arguments.check_from(&plan, &experiment, run, &devices)?;
     }
-    let statistics = known_statistics(arguments, &plan, named.as_ref())?;
+    let known = known_sounds(arguments, &plan, named.as_ref())?;
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
-    let opened = OpenExperiment::open(experiment, cache.as_deref(), statistics)?;
+    let opened = OpenExperiment::open(experiment, cache.as_deref(), known)?;
     report_data(&opened);
     let sounds = opened.sounds();
     if let Some(run) = &named {
