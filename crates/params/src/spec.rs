@@ -79,13 +79,13 @@ impl ParamSpec {
     ///
     /// Ranges are not compared: a position that is called the same may mean another value.
     pub fn outputs_alike(&self, other: &Self) -> Vec<Option<usize>> {
-        let theirs = other.output_names();
+        let theirs: Vec<_> = other.output_names().collect();
         let find = |name| theirs.iter().position(|theirs| *theirs == name);
-        self.output_names().into_iter().map(find).collect()
+        self.output_names().map(find).collect()
     }
 
-    /// A parameter's name for a position, a parameter's and a class' for a class.
-    fn output_names(&self) -> Vec<(&str, Option<&str>)> {
+    /// What each output of an estimate is called: a parameter's name for a position, a parameter's and a class' for a class.
+    pub fn output_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let positions = self.continuous().map(|param| (param.name.as_str(), None));
         let classes = self.params.iter().flat_map(|param| match &param.kind {
             ParamKind::Continuous { .. } => vec![],
@@ -97,7 +97,7 @@ impl ParamSpec {
                     .collect()
             }
         });
-        positions.chain(classes).collect()
+        positions.chain(classes)
     }
 
     /// A patch as positions and class indices: the inverse of [`ParamSpec::decode`].

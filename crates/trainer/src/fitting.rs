@@ -64,6 +64,9 @@ impl<T: Task> Job for Fitting<T> {
         let mut fit = prepared.fit(training, devices);
         fit.started = started;
         fit.context.origin = prepared.beginning.origin(&devices.host)?;
+        if let Some(origin) = &mut fit.context.origin {
+            origin.heads = self.0.taken_over().cloned();
+        }
         let baseline = fit.evaluation().baseline(&self.0)?;
         let baseline_loss = loss(&baseline);
         let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];

@@ -48,6 +48,7 @@ mod sounds;
 mod source;
 mod stage;
 mod statistics;
+mod taken_over;
 mod task;
 mod tasks;
 mod tensorboard;
@@ -91,6 +92,7 @@ pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, STATISTICS_FILE, StageDir, S
 pub use schedule::LrSchedule;
 pub use sounds::{Findings, SoundSet};
 pub use stage::Stage;
+pub use taken_over::TakenOver;
 pub use task::{HeldOut, ScoreName, Scores, Task};
 pub use tasks::{
     ContrastivePretraining, ParameterEstimation, PatchReconstruction, Scored, SpectralObjective,

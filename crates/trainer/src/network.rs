@@ -12,6 +12,7 @@ use stft_data::Normalization;
 use crate::experiment::Experiment;
 use crate::feature_encoder::FeatureEncoder;
 use crate::magnitude::magnitude_before_padding;
+use crate::taken_over::TakenOver;
 
 /// Magnitudes well below this sound like silence to what reads the spectrogram beside an encoder: between a logarithm, which makes
 /// much of noise, and log1p, which hears loud partials alone.
@@ -87,6 +88,41 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
             linear: (self.linear_share > 0.0)
                 .then(|| LinearMap::init(self.bins, continuous, &classes, device)),
         }
+    }
+
+    /// What an estimator of this network goes on from, where it begins with the weights of `giver`'s; and the output of `giver`'s
+    /// that each of its outputs goes on from.
+    pub fn takes_over(&self, giver: &Self) -> (TakenOver, Vec<Option<usize>>) {
+        let differing = if self.pooling != giver.pooling {
+            Some("segments")
+        } else if self.bands.is_empty() != giver.bands.is_empty() {
+            Some("what is read beside the encoder (nothing beside a frozen one)")
+        } else if self.heads.hidden != giver.heads.hidden {
+            Some("heads.hidden")
+        } else {
+            None
+        };
+        let mut sources = self.spec.outputs_alike(&giver.spec);
+        if differing.is_some() {
+            sources.fill(None);
+        }
+        let mut anew: Vec<String> = self
+            .spec
+            .output_names()
+            .map(|(name, _)| name.into())
+            .zip(&sources)
+            .filter(|(_, source)| source.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        anew.dedup();
+        let taken = TakenOver {
+            bands: !self.bands.is_empty() && !giver.bands.is_empty(),
+            outputs: sources.iter().flatten().count(),
+            of: sources.len(),
+            anew,
+            differing: differing.map(str::to_owned),
+        };
+        (taken, sources)
     }
 
     /// What `model` says of normalised spectrograms, `[batch, bins, frames]`: the mean of what heads and linear map say.

@@ -20,7 +20,6 @@ use crate::job::Job;
 use crate::labels::labelled;
 use crate::linear_source::LinearSource;
 use crate::network::ParameterNetwork;
-use crate::optimizer::LrScale;
 use crate::origin::{Beginning, Origin, places};
 use crate::parameter_test::{Average, truths};
 use crate::prepared::PreparedStage;
@@ -282,9 +281,13 @@ impl OpenExperiment {
         if let Some(checkpoint) = begun_with {
             dataset = dataset.with_normalization(checkpoint.context.normalization);
         }
+        let earlier = match &beginning {
+            Beginning::Earlier(origin) => origin.as_ref(),
+            Beginning::New | Beginning::Of { .. } => None,
+        };
         Ok(PreparedStage {
             stage,
-            job: self.job(stage, &dataset, start)?,
+            job: self.job(stage, &dataset, start, earlier)?,
             opened: self,
             dataset: Arc::new(dataset),
             beginning,
@@ -327,6 +330,7 @@ impl OpenExperiment {
         stage: Stage,
         dataset: &Dataset,
         start: Option<Checkpoint>,
+        earlier: Option<&Origin>,
     ) -> Result<Box<dyn Job>, TrainerError> {
         let Experiment {
             seed,
@@ -375,19 +379,19 @@ impl OpenExperiment {
                 tested: start,
             }),
             Stage::FinetuneParametersAutoencoder => Box::new(Fitting(
-                self.estimation::<UNetFeatures>(stage, start, dataset),
+                self.estimation::<UNetFeatures>(start, earlier, dataset),
             )),
             Stage::FinetuneParametersTransformer => Box::new(Fitting(
-                self.estimation::<TransformerFeatures>(stage, start, dataset),
+                self.estimation::<TransformerFeatures>(start, earlier, dataset),
             )),
         })
     }
 
-    /// The task of learning the parameters of labelled sounds.
+    /// The task of learning the parameters of labelled sounds, from `start` or, where it was begun, with weights of `earlier`.
     fn estimation<E: FeatureEncoder>(
         &self,
-        stage: Stage,
         start: Option<Checkpoint>,
+        earlier: Option<&Origin>,
         dataset: &Dataset,
     ) -> ParameterEstimation<E> {
         let settings = E::heads_stage(&self.experiment.stages);
@@ -401,23 +405,18 @@ impl OpenExperiment {
                 theirs.normalization,
             ))
         });
-        // Bands of a giver know as much as its encoder.
-        let has_giver = stage.starts_from(&self.experiment.stages) == Some(stage);
-        let learned_before: &[_] = if has_giver {
-            &["encoder", "bands"]
-        } else {
-            &["encoder"]
-        };
         let labels = truths(dataset, dataset.indices(Split::Train));
+        let network = ParameterNetwork::new(&self.experiment, spec, dataset.normalization());
         ParameterEstimation {
-            network: ParameterNetwork::new(&self.experiment, spec, dataset.normalization()),
+            taken_over: match &giver {
+                Some(giver) => Some(network.takes_over(giver).0),
+                None => earlier.and_then(|origin| origin.heads.clone()),
+            },
+            network,
             shift_frames: settings.shift_frames,
             seed: self.experiment.seed,
             training: settings.encoder,
-            lr_scale: LrScale {
-                parts: learned_before,
-                factor: settings.encoder_lr,
-            },
+            encoder_lr: settings.encoder_lr,
             loss: settings.loss,
             average: Average::of(&labels, spec),
             start,

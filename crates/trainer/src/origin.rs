@@ -10,6 +10,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
 use crate::exported::checkpoint_sha256;
 use crate::run_dir::RunDir;
+use crate::taken_over::TakenOver;
 
 /// Where the weights came from that a stage began with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Origin {
     pub step: u64,
     /// Hash over the sorted names and bytes of all weights of the checkpoint.
     pub weights_sha256: String,
+    /// What parameter heads go on from, where the checkpoint has heads too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads: Option<TakenOver>,
 }
 
 impl Origin {
@@ -39,6 +43,7 @@ impl Origin {
             stage: checkpoint.context.stage.clone(),
             step: checkpoint.progress.step,
             weights_sha256: checkpoint_sha256(checkpoint, device)?,
+            heads: None,
         })
     }
 
@@ -81,7 +86,11 @@ impl fmt::Display for Origin {
             out,
             "{stage} after step {step}, {} ({hash})",
             path.display()
-        )
+        )?;
+        match &self.heads {
+            Some(heads) => write!(out, ": {heads}"),
+            None => Ok(()),
+        }
     }
 }
 

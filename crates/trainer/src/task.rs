@@ -11,6 +11,7 @@ use crate::evaluate::Evaluation;
 use crate::illustration::Illustration;
 use crate::optimizer::LrScale;
 use crate::parameter_test::ParameterTest;
+use crate::taken_over::TakenOver;
 
 /// A model, and how a batch scores it.
 ///
@@ -63,6 +64,11 @@ pub trait Task {
     ) -> Result<Option<HeldOut>, TrainerError> {
         let _ = (best, held_out, shown);
         Ok(None)
+    }
+
+    /// What parameter heads go on from; none where there are no heads, or those weights come without.
+    fn taken_over(&self) -> Option<&TakenOver> {
+        None
     }
 
     /// What of the model learns at another rate than the rest.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use burn::module::{Module, ModuleVisitor, Param as Weights};
 use burn::tensor::{Device, Tensor};
 use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
@@ -10,7 +11,7 @@ use trainer::{
     Average, Checkpoint, Devices, EXAMPLE_NOTE, Event, ExampleNote, Experiment, Exported,
     FeatureEncoder, Findings, Observer, OpenExperiment, ParameterErrors, ParameterNetwork,
     ParameterPredictor, Renderer, RunDir, Setting, Stage, StageReport, StartsIn, Summary,
-    TrainerError, UNetFeatures, export, weights_sha256,
+    TakenOver, TrainerError, UNetFeatures, export, weights_sha256,
 };
 
 const SETTINGS: [&str; 16] = [
@@ -137,6 +138,19 @@ fn open(source: Tones, more: &[&str]) -> OpenExperiment {
     let settings = SETTINGS.iter().chain(more).map(|text| text.to_string());
     let experiment = Experiment::load(None, &settings.collect::<Vec<_>>()).unwrap();
     OpenExperiment::over(Arc::new(source), experiment, None).unwrap()
+}
+
+/// All weights of `model`, one after the other.
+fn weights<M: Module>(model: &M) -> Vec<f32> {
+    struct Collector(Vec<f32>);
+    impl ModuleVisitor for Collector {
+        fn visit_float<const D: usize>(&mut self, param: &Weights<Tensor<D>>) {
+            self.0.extend(param.val().to_data().iter::<f32>());
+        }
+    }
+    let mut collector = Collector(vec![]);
+    model.visit(&mut collector);
+    collector.0
 }
 
 /// What the weights of `checkpoint` belong to.
@@ -829,6 +843,100 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
         "{message}"
     );
     assert!(message.contains("data.split"), "{message}");
+}
+
+#[test]
+fn what_goes_on_of_heads_is_kept_and_heads_that_read_something_else_are_said_to_begin_anew() {
+    let key = "stages.finetune_parameters_autoencoder";
+    let taught = |more: &[&str]| {
+        let scratch = format!("{key}.start=scratch");
+        let teacher = Bench::new(&[&[&*scratch], more].concat());
+        let run = teacher.run_dir("teacher");
+        teacher
+            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .unwrap();
+        (teacher, run)
+    };
+    let (_teacher, finetuned) = taught(&[]);
+    let frozen = format!("{key}.encoder=frozen");
+    let (_other_teacher, frozen) = taught(&[&frozen]);
+
+    /// What is told, and the weights of the encoder and of what hears beside it.
+    struct Heir {
+        heads: TakenOver,
+        weights: [Vec<f32>; 2],
+    }
+    let stop = |after| Plug { after };
+    let heir = |from: &RunDir, levels: &[&str], more: &[&str], unplugged: Option<u64>| {
+        let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
+        let settings = [&[&*from_heads], more].concat();
+        let opened = open(Tones::labelled(), &settings);
+        let source = Arc::new(Tones::with_levels(levels));
+        let bench = Bench {
+            opened: OpenExperiment::over(source, opened.experiment().clone(), None).unwrap(),
+            out: tempfile::tempdir().unwrap(),
+        };
+        let run = bench.run_dir("run");
+        let mut starts = StartsIn::Path(from.path());
+        if let Some(step) = unplugged {
+            let pulled = bench.stage(&run, STAGE, starts, &mut stop(step));
+            assert!(pulled.is_err());
+            // Event files are named by second and process, and this is still the same process.
+            std::fs::remove_dir_all(run.stage(STAGE.name()).tensorboard()).unwrap();
+            starts = StartsIn::Itself(&run);
+        }
+        let summary = bench.stage(&run, STAGE, starts, &mut { NEVER }).unwrap();
+        let best = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
+        let spec = bench.opened.parameters().unwrap();
+        let network = network(bench.opened.experiment(), spec, &best);
+        let model = best.load_model(network.init(&Device::flex())).unwrap();
+        let origin = summary.origin.unwrap();
+        let heads = origin.heads.clone().unwrap();
+        assert!(origin.to_string().ends_with(&format!(": {heads}")));
+        assert_eq!(best.context.origin, Some(origin));
+        Heir {
+            heads,
+            weights: [weights(&model.encoder), weights(&model.bands)],
+        }
+    };
+
+    let levels = ["soft", "middle", "loud"];
+    let all = heir(&finetuned, &["soft", "loud"], &[], None);
+    assert_eq!(all.heads.to_string(), "3 of 3 outputs of the heads go on");
+    let most = heir(&finetuned, &levels, &[], None);
+    let said = "3 of 4 outputs of the heads go on, anew: level";
+    assert_eq!(most.heads.to_string(), said);
+    // The same after an interruption, the rate of what was taken over included.
+    let still = format!("{key}.encoder_lr=1e-30");
+    let whole = heir(&finetuned, &levels, &[&still], None);
+    let killed = heir(&finetuned, &levels, &[&still], Some(3));
+    assert_eq!(killed.heads, most.heads);
+    assert_eq!(killed.weights, whole.weights);
+
+    let none = heir(&finetuned, &["piano", "forte"], &[], None);
+    assert_eq!((none.heads.outputs, none.heads.of), (1, 3));
+    let hidden = format!("{key}.heads.hidden=5");
+    let hidden = heir(&finetuned, &levels, &[&hidden], None);
+    let said = "the heads begin anew, since heads.hidden is another there";
+    assert_eq!(hidden.heads.to_string(), said);
+    assert_eq!(hidden.heads.outputs, 0);
+    assert_eq!(hidden.heads.anew, ["pitch_hz", "level"]);
+
+    // Nothing is read beside a frozen encoder, so that what is read now is new and learns at the rate of the heads.
+    let learning = heir(&frozen, &levels, &[&still], None);
+    let rates = ["lr", "min_lr"].map(|name| format!("{key}.training.{name}=1e-30"));
+    let rates = rates.each_ref().map(String::as_str);
+    let resting = heir(&frozen, &levels, &rates, None);
+    assert!(!learning.heads.bands);
+    assert!(whole.heads.bands);
+    let said = learning.heads.to_string();
+    assert!(said.contains("beside the encoder"), "{said}");
+    let moved = |part: usize| {
+        let pairs = learning.weights[part].iter().zip(&resting.weights[part]);
+        pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(moved(0) < 1e-20, "{}", moved(0));
+    assert!(moved(1) > 1e-5, "{}", moved(1));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::optimizer::LrScale;
 use crate::parameter_test::{Average, ParameterTest};
 use crate::rendering::Renderer;
 use crate::shift::shifted;
+use crate::taken_over::TakenOver;
 use crate::task::{HeldOut, Scores, Task};
 
 /// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
@@ -32,8 +33,8 @@ pub struct ParameterEstimation<E> {
     pub network: ParameterNetwork<E>,
     /// What becomes of the encoder.
     pub training: EncoderTraining,
-    /// What learns at another rate than the heads.
-    pub lr_scale: LrScale,
+    /// The rate of what was learned before, as a multiple of that of the heads.
+    pub encoder_lr: f64,
     /// The objective.
     pub loss: ParameterLoss,
     /// Frames by which a sound may begin earlier or later in training.
@@ -46,6 +47,8 @@ pub struct ParameterEstimation<E> {
     pub start: Option<Checkpoint>,
     /// The network whose weights those are, where it had heads too.
     pub giver: Option<ParameterNetwork<E>>,
+    /// What goes on of those heads, also where training goes on after an interruption.
+    pub taken_over: Option<TakenOver>,
     /// What the linear map is solved from, where there is one.
     pub linear: LinearSource,
 }
@@ -65,19 +68,15 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             },
             (Some(checkpoint), Some(giver)) => {
                 let given = checkpoint.load_model(giver.init(device))?;
-                let both_read_bands = !given.bands.is_empty() && !model.bands.is_empty();
-                let sources = self.network.spec.outputs_alike(&giver.spec);
-                let known = sources.iter().flatten().count();
-                if known > 0 && model.heads.reads_like(&given.heads) {
-                    tracing::info!(
-                        "heads go on where names are the same: {known} of {} outputs",
-                        sources.len()
-                    );
+                let (taken, sources) = self.network.takes_over(giver);
+                match taken.outputs {
+                    0 => tracing::warn!("{taken}"),
+                    _ => tracing::info!("{taken}"),
                 }
                 ParameterEstimator {
                     heads: model.heads.inherit(&given.heads, &sources),
                     encoder: given.encoder,
-                    bands: if both_read_bands {
+                    bands: if taken.bands {
                         given.bands
                     } else {
                         model.bands
@@ -107,8 +106,19 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         }
     }
 
+    fn taken_over(&self) -> Option<&TakenOver> {
+        self.taken_over.as_ref()
+    }
+
     fn lr_scale(&self) -> LrScale {
-        self.lr_scale
+        LrScale {
+            // Bands from there know as much as the encoder.
+            parts: match &self.taken_over {
+                Some(taken) if taken.bands => &["encoder", "bands"],
+                _ => &["encoder"],
+            },
+            factor: self.encoder_lr,
+        }
     }
 
     fn scores(&self, model: &Self::Model, batch: &TensorBatch) -> Scores {
