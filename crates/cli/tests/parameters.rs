@@ -290,3 +290,65 @@ fn sounds_without_labels_train_no_heads_and_all_says_so() {
     assert!(stderr(&all).contains("parameter stages are left out"));
     assert!(!stdout(&all).contains("model of finetune_parameters"));
 }
+
+#[test]
+fn the_fm_voice_is_rendered_taught_and_taken_over_by_heads_of_sounds_with_the_same_parameters() {
+    let desk = Desk::empty();
+    fs::write(desk.path("tiny.toml"), TINY).unwrap();
+    let train = |data, name, more: &[&str]| {
+        let base = ["run", "--config", "tiny.toml", "--stage", STAGE];
+        let mut arguments = base.to_vec();
+        arguments.extend(["--data", data, "--name", name]);
+        arguments.extend(more);
+        desk.inversynth(&arguments)
+    };
+    let start = |of: &str| format!("stages.{STAGE}.start={of}");
+    let scratch = start("scratch");
+    // Another seed's patches than those that are rendered.
+    let taught = train(
+        "synth:fm",
+        "teacher",
+        &["--set", &scratch, "--set", "seed=1"],
+    );
+    let said = stderr(&taught);
+    assert!(taught.status.success(), "{said}");
+    assert!(
+        said.contains("40 patches of the embedded synthesizer's fm voice"),
+        "{said}"
+    );
+
+    let render = "synth render --voice fm --count 20 --seconds 0.3 --out fm";
+    desk.says(&render.split(' ').collect::<Vec<_>>());
+    let described = fs::read_to_string(desk.path("fm/params.json")).unwrap();
+    let described: Value = serde_json::from_str(&described).unwrap();
+    assert_eq!(described["params"].as_array().unwrap().len(), 19);
+    let heirs = start("finetune_parameters_autoencoder");
+    let grown = train(
+        "fm",
+        "heir",
+        &["--set", &heirs, "--from", "runs/teacher", "--set", "seed=1"],
+    );
+    assert!(grown.status.success(), "{}", stderr(&grown));
+    let said = stdout(&grown);
+    assert!(
+        said.contains("44 of 44 outputs of the heads go on"),
+        "{said}"
+    );
+    let report = fs::read_to_string(desk.path("runs/heir/report.html")).unwrap();
+    assert!(report.contains("44 of 44 outputs of the heads go on"));
+
+    let ask = "predict --run runs/heir --render played --json fm/audio/00003.wav";
+    let told = lines(&desk.says(&ask.split(' ').collect::<Vec<_>>()));
+    assert!(told[0]["cat"]["algorithm"].is_u64(), "{told:?}");
+    let played = fs::read_dir(desk.path("played")).unwrap().count();
+    assert_eq!(played, 1);
+
+    let unknown = ["run", "--data", "synth:pm", "--config", "tiny.toml"];
+    let said = ["no voice `pm`", "subtractive or fm", "./synth:pm"];
+    desk.refuses(&unknown, &said);
+    let render = "synth render --voice pm --count 1 --out pm";
+    desk.refuses(
+        &render.split(' ').collect::<Vec<_>>(),
+        &["subtractive or fm"],
+    );
+}

@@ -22,10 +22,12 @@ pub const MIN_SAMPLE_RATE_HZ: u32 = 4_000;
 pub enum Voice {
     /// Two band-limited oscillators (the first phase-modulated), noise, a state-variable filter, an amplifier and a
     /// low-frequency oscillator; 21 parameters.
-    Subtractive,
+    // A voice's number is part of the key that its patches are drawn by.
+    Subtractive = 0,
     /// Six sine operators that modulate each other's phase (Chowning 1973) in one of eight ways, with the controls of a Yamaha
-    /// DX7 (1983) that matter most; 19 parameters.
-    Fm,
+    /// DX7 (1983) that matter most; 19 parameters. Its partials beyond half the sample rate are mirrored, so that bright patches
+    /// sound otherwise at another rate: teach it at the rate at which what is to be matched was rendered.
+    Fm = 1,
 }
 
 impl Voice {

@@ -73,15 +73,20 @@ pub enum SoundSource {
 }
 
 impl TryFrom<PathBuf> for SoundSource {
-    type Error = UnknownVoice;
+    type Error = String;
 
-    fn try_from(path: PathBuf) -> Result<Self, UnknownVoice> {
+    fn try_from(path: PathBuf) -> Result<Self, String> {
         // Not `Path::eq`, which takes `synth/`, a directory, for the same.
-        match path.to_str().map(|path| path.strip_prefix("synth")) {
-            Some(Some("")) => Ok(Self::Synth(Voice::Subtractive)),
-            Some(Some(rest)) if rest.starts_with(':') => Ok(Self::Synth(rest[1..].parse()?)),
-            _ => Ok(Self::Files(path)),
-        }
+        let voice = match path.to_str().map(|path| path.strip_prefix("synth")) {
+            Some(Some("")) => Ok(Voice::Subtractive),
+            Some(Some(rest)) if rest.starts_with(':') => rest[1..].parse(),
+            _ => return Ok(Self::Files(path)),
+        };
+        let or_path = |error: UnknownVoice| {
+            let path = path.display();
+            format!("{error}; if `{path}` is a folder, call it `./{path}`")
+        };
+        voice.map(Self::Synth).map_err(or_path)
     }
 }
 

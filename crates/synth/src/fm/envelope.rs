@@ -1,4 +1,5 @@
-//! Envelopes in decibels, as functions of the time since the note began.
+//! Envelopes in decibels, as functions of the time since the note began. Rates double by steps and levels are in decibels, as on a
+//! DX7; the constants were fitted to renders of one.
 
 /// How long the note is held, in s.
 pub(crate) const NOTE_S: f32 = 0.9;

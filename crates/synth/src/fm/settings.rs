@@ -16,7 +16,7 @@ settings! {
     op4_ratio: Ratio = choice::<Ratio>(),
     /// Shape of the low-frequency oscillator.
     lfo_wave: Shape = choice::<Shape>(),
-    /// How much of an operator's output goes back into a phase.
+    /// How much of an operator's output goes back into a phase, from 1/256 of a period at full level to half of one.
     feedback: f32 = unit(),
     /// Level of the second operator; the first is at full level.
     op2_level: f32 = unit(),

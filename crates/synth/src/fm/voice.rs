@@ -20,7 +20,7 @@ const VIBRATO_OCTAVES: f32 = 0.122;
 /// How far the LFO takes carriers down at full depth, in dB.
 const TREMOLO_DB: f32 = 5.0;
 
-/// Level of one carrier: three are loud, and six together reach the limiter.
+/// Level of one carrier: three at full level just reach the limiter.
 const LEVEL: f32 = 0.29;
 
 /// Gains below this are none.
@@ -34,11 +34,16 @@ const SILENT_DB: f32 = -95.0;
 ///
 /// p_i    phase, in periods: the note's frequency, times the operator's ratio, moved by the LFO
 /// g_i    gain: level and envelope in dB; of carriers the LFO takes some away
-/// f      2^(7 feedback - 8), and 0 but for the operator that feedback goes to; y_k is whose output goes there
+/// f      2^(7 feedback - 8), which is little but not none where feedback is 0, and 0 but for the operator that feedback goes to;
+///        y_k is whose output goes there
 /// ```
 ///
 /// Phase modulation of sines (Chowning 1973, "The synthesis of complex audio spectra by means of frequency modulation"). Sidebands beyond half the
-/// sample rate come back as aliases, as they do in digital instruments of this kind.
+/// sample rate come back as aliases, as they do in digital instruments of this kind: a patch with much modulation has another colour at
+/// another rate.
+///
+/// The form of the equations is that of such instruments. Their constants, but for the index of modulation, were fitted by eye and by
+/// numbers to renders of a DX7.
 pub(crate) struct FmVoice {
     settings: Settings,
     sample_rate_hz: f32,
