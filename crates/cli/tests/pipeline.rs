@@ -539,6 +539,74 @@ fn a_test_of_weights_that_lie_alone_listens_to_no_training_sound_to_measure_it()
     );
 }
 
+#[test]
+fn a_call_without_a_name_goes_on_only_with_a_run_that_began_with_the_same_weights() {
+    let desk = desk();
+    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+    let other_seed = ["--stage", CONTRASTIVE, "--set", "seed=5"];
+    desk.says(&arguments("stage", "second", &other_seed));
+    let decoder = "train_transformer_decoder";
+    let steps = "stages.train_transformer_decoder.training.steps=40";
+    let base = ["run", "--config", "tiny.toml", "--stage", decoder];
+    let from = |path| [&base[..], &["--set", steps, "--from", path]].concat();
+    let checkpoint =
+        stage(&desk, &format!("{decoder}-001"), decoder).join("checkpoints/last/state.json");
+    desk.kill_when(&from("runs/first"), || checkpoint.exists());
+
+    desk.says(&from("runs/second"));
+    let began_with = |number| {
+        let run = format!("{decoder}-00{number}");
+        summary(&desk, &run, decoder)["origin"]["path"].clone()
+    };
+    assert_eq!(began_with(2), "runs/second");
+    let output = desk.inversynth(&from("runs/first"));
+    let said = stderr(&output);
+    assert!(
+        said.contains("going on with train_transformer_decoder-001"),
+        "{said}"
+    );
+    assert_eq!(began_with(1), "runs/first");
+}
+
+#[test]
+fn weights_that_are_unfinished_or_made_anew_since_are_told() {
+    let desk = desk();
+    let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
+    let contrastive = ["--stage", CONTRASTIVE, "--set", steps];
+    kill_in_training(&desk, "mine", CONTRASTIVE, &contrastive);
+    let decoder = ["--stage", "train_transformer_decoder"];
+    let elsewhere = [&decoder[..], &["--from", "runs/mine"]].concat();
+    let output = desk.inversynth(&arguments("stage", "other", &elsewhere));
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    let warned = "runs/mine/pretrain_transformer_contrastive is not finished";
+    assert!(said.contains(warned), "{said}");
+
+    desk.says(&arguments("stage", "mine", &contrastive));
+    let grown = || {
+        let more = [&decoder[..], &["--set", steps]].concat();
+        let output = desk.inversynth(&arguments("stage", "mine", &more));
+        assert!(output.status.success(), "{}", stderr(&output));
+        stderr(&output)
+    };
+    assert!(!grown().contains("warning"));
+    assert!(!grown().contains("warning"));
+    // The stage before it is done again, and comes to something else.
+    fs::remove_dir_all(stage(&desk, "mine", CONTRASTIVE)).unwrap();
+    let lr = "stages.pretrain_transformer_contrastive.training.lr=1e-2";
+    let anew = ["--stage", CONTRASTIVE, "--set", lr];
+    desk.says(&arguments("stage", "mine", &anew));
+    let more = [&decoder[..], &["--set", lr]].concat();
+    let output = desk.inversynth(&arguments("stage", "mine", &more));
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("warning: train_transformer_decoder began with"),
+        "{said}"
+    );
+    assert!(said.contains("to have the stage done again"), "{said}");
+}
+
 /// Bytes that are no sound in place of those of `path`, whose length and date stay.
 fn spoil(path: &Path) {
     let facts = fs::metadata(path).unwrap();

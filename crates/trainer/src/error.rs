@@ -259,6 +259,18 @@ pub enum TrainerError {
         /// One that they know.
         first: String,
     },
+    /// A finished stage began with weights in whose place there are others now.
+    #[error("{stage} began with {there}, in whose place there is {here} now; remove {path} to have the stage done again", path = path.display())]
+    Outgrown {
+        /// The stage.
+        stage: &'static str,
+        /// What it began with.
+        there: String,
+        /// What is there now.
+        here: String,
+        /// The stage's directory.
+        path: PathBuf,
+    },
     /// There is no model to use.
     #[error("there is no {wanted} at {path}; {advice}", path = path.display())]
     NoModel {

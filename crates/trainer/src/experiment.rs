@@ -457,6 +457,19 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_settings_here_is_an_experiment() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let loaded = Experiment::load(Some(&path), &[]);
+            assert!(loaded.is_ok(), "{}: {loaded:?}", path.display());
+            files += 1;
+        }
+        assert!(files >= 6, "{files}");
+    }
+
+    #[test]
     fn overrides_win_and_their_mistakes_name_them() {
         let set = |text: &str| Experiment::load(None, &[text.to_string()]);
         assert_eq!(set("data.stft.n_fft=600").unwrap().unet.in_channels, 301);

@@ -77,7 +77,7 @@ pub use listening::{ComparedParameter, Setting};
 pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use network::{ParameterEstimator, ParameterNetwork};
 pub use observe::{Event, Metric, MetricsFile, Observer};
-pub use open::{OpenExperiment, StartsIn, check_start};
+pub use open::{OpenExperiment, StartsIn, check_finished, check_start};
 pub use optimizer::{LrScale, OptimizerConfig};
 pub use origin::Origin;
 pub use parameter_test::{

@@ -1,9 +1,15 @@
 //! How much memory a stage takes: measured, and estimated before it starts.
 
-/// Largest resident set of this process so far, in bytes; `None` where the system doesn't
+/// Largest resident set of this process since it began, or since [`forget_peak_rss`], in bytes; `None` where the system doesn't
 /// say (it is read from `/proc/self/status`, which only Linux has).
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
+}
+
+/// Begins to look for the largest resident set anew, so that a stage isn't charged with what an earlier one held. Where the
+/// system can't (Linux can, see proc(5), `clear_refs`), the peak stays that of the process.
+pub(crate) fn forget_peak_rss() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Resident set of this process now, in bytes, where the system says.
@@ -59,5 +65,10 @@ mod tests {
         let after = peak_rss_bytes().unwrap();
         assert!(block.iter().all(|byte| *byte == 1));
         assert!(after >= before.max(300 << 20), "{before} to {after}");
+        drop(block);
+        forget_peak_rss();
+        let anew = peak_rss_bytes().unwrap();
+        // Tests beside this one hold less than that.
+        assert!(anew + (200 << 20) < after, "{after} to {anew}");
     }
 }

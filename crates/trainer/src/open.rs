@@ -529,6 +529,37 @@ pub fn check_start(
     }
 }
 
+/// Compares the weights with which `stage` of `run`, which is finished, has begun with those that the stage before it has left in the
+/// same run by now. What began elsewhere is not compared.
+///
+/// # Errors
+/// [`TrainerError::Outgrown`] where they are others, or they can't be read.
+pub fn check_finished(
+    experiment: &Experiment,
+    stage: Stage,
+    run: &RunDir,
+    devices: &Devices,
+) -> Result<(), TrainerError> {
+    let needs = stage.starts_from(&experiment.stages);
+    let (Some(needs), Some(there)) = (needs, run.stage(stage.name()).origin()?) else {
+        return Ok(());
+    };
+    let best = run.stage(needs.name()).best();
+    if there.path != best || !Checkpoint::is_at(&best) {
+        return Ok(());
+    }
+    let here = Origin::of(&Checkpoint::open(&best)?, &best, &devices.host)?;
+    match here.weights_sha256 == there.weights_sha256 {
+        true => Ok(()),
+        false => Err(TrainerError::Outgrown {
+            stage: stage.name(),
+            there: there.to_string(),
+            here: here.to_string(),
+            path: run.stage(stage.name()).path().to_owned(),
+        }),
+    }
+}
+
 /// The weights that `stage` begins with, which `needs` has left.
 fn start(
     experiment: &Experiment,
@@ -563,6 +594,12 @@ fn start(
         path: candidates[0].clone(),
     })?;
     let checkpoint = Checkpoint::open(path)?;
+    if let Some(left_in) = unfinished_stage_of(path) {
+        tracing::warn!(
+            "{} is not finished: {stage} begins with its best weights so far",
+            left_in.display()
+        );
+    }
     let Context {
         stage: left_by,
         experiment: theirs,
@@ -584,6 +621,17 @@ fn start(
         Some((key, there, here)) => Err(differs(&key, there, here)),
         None => Ok(Some(checkpoint)),
     }
+}
+
+/// The directory of the stage that has left the checkpoint at `path`, if it lies in one that isn't finished.
+fn unfinished_stage_of(path: &Path) -> Option<&Path> {
+    let checkpoints = path
+        .parent()
+        .filter(|parent| parent.ends_with("checkpoints"))?;
+    let directory = checkpoints.parent()?;
+    let run = RunDir::at(directory.parent()?);
+    let stage = run.stage(directory.file_name()?.to_str()?);
+    (stage.state() == StageState::Interrupted).then_some(directory)
 }
 
 /// Whether the setting `key` decides on the shape or the meaning of the inputs and weights that `stage` takes

@@ -12,6 +12,7 @@ use crate::experiment::Training;
 use crate::fit::Fit;
 use crate::heard::Heard;
 use crate::job::Job;
+use crate::memory::forget_peak_rss;
 use crate::observe::Observer;
 use crate::open::OpenExperiment;
 use crate::origin::Beginning;
@@ -52,6 +53,7 @@ impl PreparedStage<'_> {
         devices: &Devices,
         progress: &mut dyn Observer,
     ) -> Result<StageReport, TrainerError> {
+        forget_peak_rss();
         self.job.run(self, run, devices, progress)
     }
 
@@ -66,6 +68,7 @@ impl PreparedStage<'_> {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn dry_run(&self, devices: &Devices) -> Result<DryRun, TrainerError> {
+        forget_peak_rss();
         self.job.dry_run(self, devices)
     }
 

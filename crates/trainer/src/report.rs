@@ -78,7 +78,7 @@ pub struct Summary {
     pub measures: BTreeMap<String, f64>,
     /// Numbers that the model learns.
     pub parameters: usize,
-    /// Largest resident set of the process, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system tells.
     pub peak_rss_bytes: Option<u64>,
     /// Hash over the sorted names and bytes of the final weights.
     pub weights_sha256: String,
@@ -192,7 +192,7 @@ pub struct TestSummary {
     pub rows: Vec<TestRow>,
     /// Numbers that the model learned.
     pub parameters: usize,
-    /// Largest resident set of the process, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system tells.
     pub peak_rss_bytes: Option<u64>,
     /// Hash over the sorted names and bytes of the weights.
     pub weights_sha256: String,
@@ -347,7 +347,7 @@ pub struct DryRun {
     pub baseline_loss: f64,
     /// Seconds for one step and a validation.
     pub seconds: f64,
-    /// Largest resident set of the process, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system tells.
     pub peak_rss_bytes: Option<u64>,
 }
 

@@ -8,7 +8,7 @@ use report::write_report;
 use stft_data::shown;
 use trainer::{
     Devices, Experiment, Findings, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport,
-    StageState, Stages, StartsIn, Summary, TrainerError, check_start,
+    StageState, Stages, StartsIn, Summary, TrainerError, check_finished, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -141,8 +141,28 @@ impl RunArguments {
         StartsIn::of(run, stage, from)
     }
 
-    /// That what --from names is what the stages began with that were begun with it; one that is finished stays
-    /// as it is, whatever is named now.
+    /// Each stage of `run` that was begun with other weights than those that --from names, with an error that says so.
+    fn begun_otherwise(
+        &self,
+        plan: &Plan,
+        experiment: &Experiment,
+        run: &RunDir,
+        devices: &Devices,
+    ) -> Vec<(Stage, TrainerError)> {
+        let begun = plan.stages.iter().copied().filter(|&stage| {
+            let state = run.stage(stage.name()).state();
+            state != StageState::Fresh && !plan.leaves_start_of(stage, &experiment.stages)
+        });
+        let otherwise = begun.filter_map(|stage| {
+            let from = self.from.as_deref()?;
+            let checked = check_start(experiment, stage, run, from, devices);
+            checked.err().map(|error| (stage, error))
+        });
+        otherwise.collect()
+    }
+
+    /// That the stages of a run that was named were begun with what --from names; one that is finished stays as it is,
+    /// whatever is named now.
     fn check_from(
         &self,
         plan: &Plan,
@@ -150,20 +170,11 @@ impl RunArguments {
         run: &RunDir,
         devices: &Devices,
     ) -> anyhow::Result<()> {
-        let Some(from) = &self.from else {
-            return Ok(());
-        };
-        for &stage in &plan.stages {
-            let state = run.stage(stage.name()).state();
-            if state == StageState::Fresh || plan.leaves_start_of(stage, &experiment.stages) {
-                continue;
+        for (stage, error) in self.begun_otherwise(plan, experiment, run, devices) {
+            if run.stage(stage.name()).state() != StageState::Finished {
+                return Err(error.into());
             }
-            match check_start(experiment, stage, run, from, devices) {
-                Err(error) if state == StageState::Finished => {
-                    eprintln!("note: {stage} is finished, and isn't done again: {error}");
-                }
-                checked => checked?,
-            }
+            eprintln!("note: {stage} is finished, and isn't done again: {error}");
         }
         Ok(())
     }
@@ -209,9 +220,14 @@ fn known_sounds(
     Ok(Findings::default())
 }
 
-/// The last run of this kind without a name of its own that has the same settings, was interrupted, and is no other
-/// process's: calling the same once more goes on with it.
-fn unfinished(arguments: &RunArguments, plan: &Plan, experiment: &Experiment) -> Option<RunDir> {
+/// The last run of this kind without a name of its own that has the same settings, began with the same weights, was
+/// interrupted, and is no other process's: calling the same once more goes on with it.
+fn unfinished(
+    arguments: &RunArguments,
+    plan: &Plan,
+    experiment: &Experiment,
+    devices: &Devices,
+) -> Option<RunDir> {
     let is_unfinished = |run: &RunDir| {
         // A call ends with the report. Parameter stages may have been left out.
         let has_report = run.path().join("report.html").is_file();
@@ -224,7 +240,13 @@ fn unfinished(arguments: &RunArguments, plan: &Plan, experiment: &Experiment) ->
     };
     let run = RunDir::unnamed(&arguments.out, plan.label)
         .into_iter()
-        .find(|run| is_unfinished(run) && run.is_open_to(experiment))?;
+        .find(|run| {
+            let is_same = |run: &RunDir| {
+                let otherwise = arguments.begun_otherwise(plan, experiment, run, devices);
+                otherwise.is_empty()
+            };
+            is_unfinished(run) && run.is_open_to(experiment) && is_same(run)
+        })?;
     if !arguments.dry_run {
         eprintln!(
             "going on with {}, which was interrupted; --name starts another",
@@ -244,7 +266,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
     let named = match &arguments.name {
         Some(name) => Some(RunDir::at(&arguments.out.join(name))),
-        None => unfinished(arguments, &plan, &experiment),
+        None => unfinished(arguments, &plan, &experiment, &devices),
     };
     if let Some(run) = &named {
         // What can't go on is refused before its sounds are read.
@@ -319,6 +341,10 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
                     "{stage} is finished already: {}",
                     directory.summary().display()
                 ))?;
+                match check_finished(opened.experiment(), stage, &run, &devices) {
+                    Err(error @ TrainerError::Outgrown { .. }) => eprintln!("warning: {error}"),
+                    checked => checked?,
+                }
                 continue;
             }
             StageState::Interrupted => eprintln!("{stage} was interrupted, and goes on"),

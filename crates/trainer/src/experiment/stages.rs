@@ -282,7 +282,7 @@ pub enum AutoencoderStart {
     /// From [`Stage::TrainAutoencoderNomaskFinetune`].
     TrainAutoencoderNomaskFinetune,
     /// From [`Stage::FinetuneParametersAutoencoder`] of another run, on another synthesizer's sounds for example: what
-    /// hears is taken over, and what tells is new.
+    /// hears is taken over, and of what tells those outputs whose parameter and class are called the same there.
     FinetuneParametersAutoencoder,
 }
 
@@ -308,7 +308,8 @@ pub enum TransformerStart {
     PretrainTransformerContrastive,
     /// From [`Stage::TrainFullTransformer`].
     TrainFullTransformer,
-    /// From [`Stage::FinetuneParametersTransformer`] of another run: what hears is taken over, and what tells is new.
+    /// From [`Stage::FinetuneParametersTransformer`] of another run: what hears is taken over, and of what tells those outputs
+    /// whose parameter and class are called the same there.
     FinetuneParametersTransformer,
 }
 
