@@ -47,6 +47,7 @@ mod shift;
 mod sounds;
 mod source;
 mod stage;
+mod start;
 mod statistics;
 mod taken_over;
 mod task;
@@ -77,7 +78,7 @@ pub use listening::{ComparedParameter, Setting};
 pub use memory::{MemoryEstimate, peak_rss_bytes};
 pub use network::{ParameterEstimator, ParameterNetwork};
 pub use observe::{Event, Metric, MetricsFile, Observer};
-pub use open::{OpenExperiment, StartsIn, check_finished, check_start};
+pub use open::OpenExperiment;
 pub use optimizer::{LrScale, OptimizerConfig};
 pub use origin::Origin;
 pub use parameter_test::{
@@ -92,6 +93,7 @@ pub use run_dir::{EXPERIMENT_FILE, RunDir, RunLock, STATISTICS_FILE, StageDir, S
 pub use schedule::LrSchedule;
 pub use sounds::{Findings, SoundSet};
 pub use stage::Stage;
+pub use start::{StartsIn, check_finished, check_start};
 pub use taken_over::TakenOver;
 pub use task::{HeldOut, ScoreName, Scores, Task};
 pub use tasks::{
