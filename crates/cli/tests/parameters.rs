@@ -352,3 +352,56 @@ fn the_fm_voice_is_rendered_taught_and_taken_over_by_heads_of_sounds_with_the_sa
         &["subtractive or fm"],
     );
 }
+
+#[test]
+fn heads_are_tested_on_labelled_sounds_that_they_have_not_heard() {
+    let desk = desk();
+    // Patches 0 to 39 of seed 0 were split; those of seed 9 are new.
+    let test = |data| desk.says(&["predict", "--run", "runs/mine", "--test", data]);
+    let fresh = test("sounds");
+    let said = "parameters of 3 sounds, none of which was learned from";
+    assert!(fresh.contains(said), "{fresh}");
+    assert!(fresh.contains("mean squared error"), "{fresh}");
+    let render = "synth render --count 40 --seconds 0.25 --sample-rate-hz 8000 --out known";
+    desk.says(&render.split(' ').collect::<Vec<_>>());
+    let known = test("known");
+    let summary = desk.path(format!("runs/mine/{STAGE}/summary.json"));
+    let summary: Value = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
+    let held_out = summary["parameter_test"]["test_examples"].as_u64().unwrap();
+    let said = format!(
+        "parameters of {held_out} sounds; {} more were learned from, and are left out",
+        40 - held_out
+    );
+    assert!(known.contains(&said), "{known}");
+    // What is left are the held-out patches, so that the heads are right as often as in their own test, but for 16 bits.
+    let ask = "predict --run runs/mine --test known --json";
+    let told: Value =
+        serde_json::from_str(&desk.says(&ask.split(' ').collect::<Vec<_>>())).unwrap();
+    let error = |test: &Value| test["estimates"][0]["cont_mse"].as_f64().unwrap();
+    let off = (error(&told) - error(&summary["parameter_test"])).abs();
+    assert!(off < 1e-3, "{off}");
+
+    let exported = ["export", "runs/mine", "--out", "mine.safetensors"];
+    desk.says(&exported);
+    let test = ["predict", "--run", "mine.safetensors", "--test"];
+    let of_file = desk.says(&[&test[..], &["sounds"]].concat());
+    assert!(of_file.contains("isn't known here"), "{of_file}");
+    desk.refuses(&[&test[..], &["sounds/audio"]].concat(), &["no labels"]);
+    let render = "synth render --voice fm --count 2 --out fm";
+    desk.says(&render.split(' ').collect::<Vec<_>>());
+    desk.refuses(&[&test[..], &["fm"]].concat(), &["labels are not of"]);
+    // Of single patches most were learned from.
+    let rows = fs::read_to_string(desk.path("known/manifest.jsonl")).unwrap();
+    let of_one = |row: &str| {
+        fs::write(desk.path("known/manifest.jsonl"), row).unwrap();
+        desk.inversynth(&["predict", "--run", "runs/mine", "--test", "known"])
+    };
+    let outputs = rows.lines().take(6).map(of_one);
+    let refused: Vec<_> = outputs
+        .filter(|output| !output.status.success())
+        .map(|output| stderr(&output))
+        .collect();
+    assert!(refused.len() > 2, "{refused:?}");
+    assert!(refused[0].contains("learned from each"), "{refused:?}");
+    desk.refuses(&["predict", "--run", "runs/mine"], &["FILE"]);
+}

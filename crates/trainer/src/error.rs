@@ -271,6 +271,19 @@ pub enum TrainerError {
         /// The stage's directory.
         path: PathBuf,
     },
+    /// Labels that heads can't be tested on.
+    #[error(
+        "these sounds have no labels, or their labels are not of the parameters that the heads tell: names, ranges and classes have to be those of the sounds that they learned from"
+    )]
+    OtherLabels,
+    /// There is nothing to test on.
+    #[error(
+        "the weights have learned from each of these sounds ({sounds}), or were chosen by them; test them on others"
+    )]
+    AllHeard {
+        /// How many.
+        sounds: usize,
+    },
     /// There is no model to use.
     #[error("there is no {wanted} at {path}; {advice}", path = path.display())]
     NoModel {

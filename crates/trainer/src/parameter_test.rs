@@ -191,54 +191,64 @@ impl ParameterTest {
 
 impl fmt::Display for ParameterTest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.estimates.first() else {
-            return Ok(());
-        };
         write!(
             out,
-            "  parameters of {} held-out sounds, learned from {} labels\n    {:<34}",
-            self.test_examples, self.labelled_examples, ""
+            "  parameters of {} held-out sounds, learned from {} labels",
+            self.test_examples, self.labelled_examples
         )?;
-        for errors in &self.estimates {
-            write!(out, " {:>18}", errors.estimator)?;
+        write_table(out, &self.estimates)?;
+        match &self.not_rendered {
+            Some(reason) => write!(out, "\n    not rendered: {reason}"),
+            None => Ok(()),
         }
-        let mut row = |name: &str, value: &dyn Fn(&ParameterErrors) -> Option<f64>| {
-            write!(out, "\n    {name:<34}")?;
-            for errors in &self.estimates {
-                match value(errors) {
-                    Some(value) => write!(out, " {value:>18.4}")?,
-                    None => write!(out, " {:>18}", "")?,
-                }
+    }
+}
+
+/// A line for each parameter and each mean, with a column for each of `estimates`; nothing where there are none.
+pub(crate) fn write_table(
+    out: &mut fmt::Formatter<'_>,
+    estimates: &[ParameterErrors],
+) -> fmt::Result {
+    let Some(first) = estimates.first() else {
+        return Ok(());
+    };
+    write!(out, "\n    {:<34}", "")?;
+    for errors in estimates {
+        write!(out, " {:>18}", errors.estimator)?;
+    }
+    let mut row = |name: &str, value: &dyn Fn(&ParameterErrors) -> Option<f64>| {
+        write!(out, "\n    {name:<34}")?;
+        for errors in estimates {
+            match value(errors) {
+                Some(value) => write!(out, " {value:>18.4}")?,
+                None => write!(out, " {:>18}", "")?,
             }
-            Ok(())
-        };
-        for (place, error) in first.categorical.iter().enumerate() {
-            row(&format!("{}, accuracy", error.name), &|errors| {
-                Some(errors.categorical[place].accuracy)
-            })?;
-        }
-        if first.cat_acc_mean.is_some() {
-            row("mean accuracy", &|errors| errors.cat_acc_mean)?;
-        }
-        for (place, error) in first.continuous.iter().enumerate() {
-            row(&format!("{}, squared error", error.name), &|errors| {
-                Some(errors.continuous[place].mse)
-            })?;
-        }
-        if first.cont_mse.is_some() {
-            row("mean squared error", &|errors| errors.cont_mse)?;
-            row("mean absolute error", &|errors| errors.cont_mae)?;
-        }
-        for name in first.distances.keys() {
-            row(&format!("rendered, {name}"), &|errors| {
-                errors.distances.get(name).copied()
-            })?;
-        }
-        if let Some(reason) = &self.not_rendered {
-            write!(out, "\n    not rendered: {reason}")?;
         }
         Ok(())
+    };
+    for (place, error) in first.categorical.iter().enumerate() {
+        row(&format!("{}, accuracy", error.name), &|errors| {
+            Some(errors.categorical[place].accuracy)
+        })?;
     }
+    if first.cat_acc_mean.is_some() {
+        row("mean accuracy", &|errors| errors.cat_acc_mean)?;
+    }
+    for (place, error) in first.continuous.iter().enumerate() {
+        row(&format!("{}, squared error", error.name), &|errors| {
+            Some(errors.continuous[place].mse)
+        })?;
+    }
+    if first.cont_mse.is_some() {
+        row("mean squared error", &|errors| errors.cont_mse)?;
+        row("mean absolute error", &|errors| errors.cont_mae)?;
+    }
+    for name in first.distances.keys() {
+        row(&format!("rendered, {name}"), &|errors| {
+            errors.distances.get(name).copied()
+        })?;
+    }
+    Ok(())
 }
 
 /// What labels say without a sound.

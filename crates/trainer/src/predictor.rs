@@ -13,6 +13,7 @@ use crate::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
 use crate::exported::Exported;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
+use crate::heard::Heard;
 use crate::network::{ParameterNetwork, vectors};
 use crate::one_sound::spectrogram_of;
 use crate::run_dir::{RunDir, StageState};
@@ -109,6 +110,14 @@ impl Weights {
         }
     }
 
+    /// Which sounds they know, where that is said.
+    fn heard(&self) -> Option<Heard> {
+        match self {
+            Self::Checkpoint(checkpoint) => checkpoint.heard().ok(),
+            Self::Exported(_) => None,
+        }
+    }
+
     fn load<M: Module>(&self, model: M, device: &Device) -> Result<M, TrainerError> {
         match self {
             Self::Checkpoint(checkpoint) => checkpoint.load_model(model),
@@ -121,6 +130,7 @@ impl Weights {
 pub struct ParameterPredictor {
     context: Context,
     spec: ParamSpec,
+    heard: Option<Heard>,
     device: Device,
     estimate: Box<Estimate>,
 }
@@ -154,6 +164,7 @@ impl ParameterPredictor {
         };
         Ok(Self {
             spec,
+            heard: weights.heard(),
             device: device.clone(),
             estimate,
             context,
@@ -168,6 +179,11 @@ impl ParameterPredictor {
     /// What is estimated.
     pub fn spec(&self) -> &ParamSpec {
         &self.spec
+    }
+
+    /// Which sounds the weights know; none where they don't say, as in an exported file.
+    pub fn heard(&self) -> Option<&Heard> {
+        self.heard.as_ref()
     }
 
     /// The parameters of a sound at any rate. Of one that is longer than the clips of training, its beginning is heard.

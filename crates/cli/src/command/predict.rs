@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
-use stft_data::{Audio, decode_file};
+use stft_data::{Audio, FileSource, SoundReader, decode_file, shown};
 use synth::Voice;
-use trainer::{Distances, ParameterPredictor, Renderer, Stage, wav_file};
+use trainer::{Distances, LabelledTest, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
 use crate::explain;
@@ -28,9 +28,13 @@ pub struct PredictArguments {
     stage: Option<String>,
     /// Sound files; of one that is longer than a clip of training the beginning is heard, as in validation and test of the
     /// heads, and how much that is is said
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "test", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print one JSON object a line: `path`, and like a manifest's row `cont`, positions in 0..1, and `cat`, class indices
+    /// Labelled sounds, a folder with a list as `--data` of `run` takes it: tells how far the parameters are off of those
+    /// that weren't learned from
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "render"])]
+    test: Option<PathBuf>,
+    /// Print one JSON object for all of --test, or one a line for each file: `path`, and like a manifest's row `cont`, positions in 0..1, and `cat`, class indices
     #[arg(long)]
     json: bool,
     /// Directory for what the embedded synthesizer makes of the parameters, as WAV files under the sounds' names, numbered
@@ -69,6 +73,9 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let devices = device.open()?;
     let predictor = ParameterPredictor::open(&arguments.run, stage, &devices.compute)?;
     eprintln!("parameters by {}", predictor.context().stage);
+    if let Some(labelled) = &arguments.test {
+        return test(&predictor, labelled, arguments.json);
+    }
     let voice = Voice::of(predictor.spec());
     if let Some(folder) = &arguments.render {
         if voice.is_none() {
@@ -123,6 +130,20 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     match faults[..] {
         [] => Ok(()),
         _ => bail!(faults.join(", ")),
+    }
+}
+
+/// Compares what is found of labelled sounds with their labels.
+fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::Result<()> {
+    let reader = SoundReader::new(&predictor.context().experiment.data);
+    let source = FileSource::open(labelled, &reader)?;
+    for rejected in source.rejected() {
+        eprintln!("  rejected {}: {}", shown(&rejected.path), rejected.reason);
+    }
+    let test = LabelledTest::new(predictor, &source)?;
+    match json {
+        true => print(serde_json::to_string(&test)?),
+        false => print(test),
     }
 }
 
