@@ -330,12 +330,9 @@ fn the_fm_voice_is_rendered_taught_and_taken_over_by_heads_of_sounds_with_the_sa
     );
     assert!(grown.status.success(), "{}", stderr(&grown));
     let said = stdout(&grown);
-    assert!(
-        said.contains("44 of 44 outputs of the heads go on"),
-        "{said}"
-    );
+    assert!(said.contains("44 of 44 outputs go on"), "{said}");
     let report = fs::read_to_string(desk.path("runs/heir/report.html")).unwrap();
-    assert!(report.contains("44 of 44 outputs of the heads go on"));
+    assert!(report.contains("44 of 44 outputs go on"));
 
     let ask = "predict --run runs/heir --render played --json fm/audio/00003.wav";
     let told = lines(&desk.says(&ask.split(' ').collect::<Vec<_>>()));
@@ -359,7 +356,7 @@ fn heads_are_tested_on_labelled_sounds_that_they_have_not_heard() {
     // Patches 0 to 39 of seed 0 were split; those of seed 9 are new.
     let test = |data| desk.says(&["predict", "--run", "runs/mine", "--test", data]);
     let fresh = test("sounds");
-    let said = "parameters of 3 sounds, none of which was learned from";
+    let said = "parameters of 3 sounds, none of which was there in training";
     assert!(fresh.contains(said), "{fresh}");
     assert!(fresh.contains("mean squared error"), "{fresh}");
     let render = "synth render --count 40 --seconds 0.25 --sample-rate-hz 8000 --out known";
@@ -369,7 +366,7 @@ fn heads_are_tested_on_labelled_sounds_that_they_have_not_heard() {
     let summary: Value = serde_json::from_str(&fs::read_to_string(summary).unwrap()).unwrap();
     let held_out = summary["parameter_test"]["test_examples"].as_u64().unwrap();
     let said = format!(
-        "parameters of {held_out} sounds; {} more were learned from, and are left out",
+        "parameters of {held_out} sounds; {} more were there in training, and are left out",
         40 - held_out
     );
     assert!(known.contains(&said), "{known}");

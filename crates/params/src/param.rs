@@ -77,6 +77,17 @@ pub enum ParamKind {
     },
 }
 
+impl Param {
+    /// The same parameter, of which the unit isn't told.
+    pub(crate) fn without_unit(&self) -> Self {
+        let mut plain = self.clone();
+        if let ParamKind::Continuous { unit, .. } = &mut plain.kind {
+            unit.clear();
+        }
+        plain
+    }
+}
+
 /// How the position `u` in 0..1 of a continuous parameter maps to its value `v` in `min..max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

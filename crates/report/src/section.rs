@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use trainer::{ComparedParameter, Experiment, Origin, Setting, Stage};
+use trainer::{ComparedParameter, Experiment, Origin, Setting, Stage, TakenOver};
 
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
@@ -87,6 +87,10 @@ fn facts(stage: &StageReport) -> Markup {
         true => "Weights of",
         false => "Began with",
     };
+    let heads = outcome
+        .origin
+        .as_ref()
+        .and_then(|origin| origin.heads.as_ref());
     let facts = [
         ("Validation loss", loss),
         ("Lowest on the way", lowest.map(figure)),
@@ -99,6 +103,7 @@ fn facts(stage: &StageReport) -> Markup {
         ("Sounds", (!sounds.is_empty()).then(|| sounds.join(", "))),
         ("Parameters", count(outcome.parameters)),
         (began_with, outcome.origin.as_ref().map(Origin::to_string)),
+        ("Of its heads", heads.map(TakenOver::to_string)),
         ("Time", outcome.seconds.map(duration)),
         ("Peak memory", outcome.peak_rss_bytes.map(gibibytes)),
     ];

@@ -48,6 +48,12 @@ pub enum DataError {
         /// The path asked for.
         path: PathBuf,
     },
+    /// A file is another than when it was looked at, though its length and date are the same.
+    #[error("{path} holds another sound than when it was looked at first, with the same length and date; touch it, so that it is looked at again", path = shown(path))]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder could not be listed.
     #[error("{}: can't list this folder: {}", shown(path), shown_text(&cause.to_string()))]
     Walk {

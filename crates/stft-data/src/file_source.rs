@@ -104,6 +104,15 @@ impl FileSource {
         }
     }
 
+    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
+    pub fn opened(&self) -> usize {
+        match self {
+            FileSource::Folder(folder) => folder.opened(),
+            FileSource::Manifest(manifest) => manifest.opened(),
+            FileSource::List(list) => list.opened(),
+        }
+    }
+
     /// Number of files passed over as no sounds; a list names every one of its sounds, so none there.
     pub fn skipped(&self) -> usize {
         match self {

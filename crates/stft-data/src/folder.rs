@@ -73,6 +73,11 @@ impl FolderSource {
         self.sounds.index()
     }
 
+    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
+    pub fn opened(&self) -> usize {
+        self.sounds.opened()
+    }
+
     /// Number of files (pipes, sockets and devices included) that are no sounds and don't claim to be.
     pub fn skipped(&self) -> usize {
         self.skipped

@@ -150,6 +150,7 @@ pub use shown::shown;
 pub use sound_cache::SoundCache;
 pub use sound_files::{Rejected, SoundFile};
 pub use sound_index::SoundIndex;
+pub use sound_key::SOUND_VERSION;
 pub use source::{Fingerprint, Source};
 pub use spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
 pub use split::{Split, SplitConfig};

@@ -52,6 +52,11 @@ impl ListSource {
         self.sounds.index()
     }
 
+    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
+    pub fn opened(&self) -> usize {
+        self.sounds.opened()
+    }
+
     pub(crate) fn open_nsynth(list: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
         /// What tells NSynth's layout from any other object of objects.
         #[derive(Deserialize)]

@@ -87,6 +87,11 @@ impl ManifestSource {
         self.sounds.index()
     }
 
+    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
+    pub fn opened(&self) -> usize {
+        self.sounds.opened()
+    }
+
     /// Which synthesizer made the sounds, and how it was played.
     pub fn description(&self) -> &SynthDescription {
         &self.description

@@ -13,6 +13,7 @@ use crate::sound_entry::Entry;
 use crate::sound_files::SoundFile;
 use crate::sound_index::SoundIndex;
 use crate::sound_key::Key;
+use crate::source::Fingerprint;
 use crate::unusable::Unusable;
 
 /// How sound files become samples: within which limits, and whether the result is kept on disk.
@@ -64,7 +65,7 @@ impl SoundReader {
     }
 
     /// Believes `index` of files that have the length and date that they had when it was made: they aren't opened before they are
-    /// loaded. It says nothing of files in another folder.
+    /// loaded, and have to be what it says then. It says nothing of files in another folder, or under other limits.
     pub fn with_index(self, index: SoundIndex) -> SoundReader {
         SoundReader {
             index: Some(Arc::new(index)),
@@ -74,7 +75,9 @@ impl SoundReader {
 
     /// What is known of the files below `root`.
     pub(crate) fn index_of(&self, root: &Path) -> Option<&SoundIndex> {
-        self.index.as_deref().filter(|index| index.is_of(root))
+        self.index
+            .as_deref()
+            .filter(|index| index.is_of(root, &self.limits))
     }
 
     pub(crate) fn validate(&self) -> Result<(), DataError> {
@@ -98,24 +101,46 @@ impl SoundReader {
         Ok((file, Some(key)))
     }
 
-    /// The sound of a file that was inspected: at the clips' rate if it is kept, or else as recorded.
-    pub(crate) fn read(&self, path: &Path, key: Option<&Key>) -> Result<Audio, DataError> {
+    /// The sound of a file that was inspected, at the clips' rate if it is kept, or else as recorded; of one that an index knows
+    /// instead, `expected` is what it has to be.
+    pub(crate) fn read(
+        &self,
+        path: &Path,
+        key: Option<&Key>,
+        expected: Option<&Fingerprint>,
+    ) -> Result<Audio, DataError> {
         let decode = || decode_with_facts(path, &self.limits);
-        let audio = match (&self.cache, key) {
+        let found = match (&self.cache, key) {
             (Some(cache), Some(key)) => match cache.entry(key) {
                 Some(entry) if entry.audio.sample_rate_hz == self.clip.sample_rate_hz => {
-                    Ok(entry.audio)
+                    Ok((Some(entry.file.fingerprint), entry.audio))
                 }
                 _ => self
                     .decode_and_keep(path, cache, key, decode)
-                    .map(|kept| kept.1),
+                    .map(|(file, audio)| (Some(file.fingerprint), audio)),
             },
-            _ => decode().map(|decoded| decoded.audio),
+            _ => decode().map(|decoded| {
+                let fingerprint = expected.map(|_| SoundFile::of(&decoded).fingerprint);
+                (fingerprint, decoded.audio)
+            }),
         };
-        audio.map_err(|reason| DataError::Unusable {
-            path: path.to_owned(),
-            reason,
-        })
+        match found {
+            Ok((found, _)) if expected.is_some_and(|expected| found != Some(*expected)) => {
+                Err(DataError::Changed {
+                    path: path.to_owned(),
+                })
+            }
+            Ok((_, audio)) => Ok(audio),
+            Err(reason) => Err(DataError::Unusable {
+                path: path.to_owned(),
+                reason,
+            }),
+        }
+    }
+
+    /// What files may hold.
+    pub(crate) fn limits(&self) -> DecodeLimits {
+        self.limits
     }
 
     /// Where the sound of a file is kept, or would be; none where there is no cache, or it isn't kept.
@@ -165,7 +190,7 @@ fn at_rate(recorded: Audio, rate_hz: u32) -> Result<Audio, Audio> {
 mod tests {
     use super::*;
     use crate::folder::FolderSource;
-    use crate::sound_key::VERSION;
+    use crate::sound_key::SOUND_VERSION;
     use crate::source::Source;
     use serde::Deserialize;
     use std::fs;
@@ -274,7 +299,7 @@ mod tests {
         let path = fixtures().join("stereo_16bit.wav");
         let (_, key) = reader.inspect(&path).unwrap();
         let plain = decode_with_facts(&path, &config.decode).unwrap().audio;
-        assert!(reader.read(&path, key.as_ref()).unwrap() == plain);
+        assert!(reader.read(&path, key.as_ref(), None).unwrap() == plain);
         assert_eq!(kept(&folder), 1);
     }
 
@@ -288,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_is_decoded_changes_only_with_the_version_of_the_cache() {
-        // If this turns red because samples are meant to change, raise VERSION in sound_key.rs, so that no
+        // If this turns red because samples are meant to change, raise SOUND_VERSION in sound_key.rs, so that no
         // entry of the old kind is ever used again, and put what is printed into the file.
         let pinned: Pinned =
             serde_json::from_str(include_str!("../tests/golden/kept_sounds.json")).unwrap();
@@ -323,9 +348,9 @@ mod tests {
             got.push((name, probes));
         }
         assert!(
-            differing.is_empty() && pinned.version == VERSION,
+            differing.is_empty() && pinned.version == SOUND_VERSION,
             "{differing:?}\n{}",
-            serde_json::json!({"version": VERSION, "stride": pinned.stride, "sounds": got})
+            serde_json::json!({"version": SOUND_VERSION, "stride": pinned.stride, "sounds": got})
         );
         assert!(checked > 150, "{checked}");
         assert_eq!(got.len(), pinned.sounds.len());

@@ -103,11 +103,21 @@ pub struct Rejected {
 pub(crate) struct SoundFiles {
     root: PathBuf,
     reader: SoundReader,
-    /// Of each usable file, how it was before it was looked at, and where its sound is kept; the latter is known once the file
-    /// was opened.
-    origins: Vec<(Option<Stamp>, OnceLock<Option<Key>>)>,
+    /// One for each usable file.
+    origins: Vec<FileOrigin>,
     pub(crate) files: Vec<SoundFile>,
     pub(crate) rejected: Vec<Rejected>,
+}
+
+/// How a usable file was looked at.
+#[derive(Debug)]
+struct FileOrigin {
+    /// How it was before.
+    stamp: Option<Stamp>,
+    /// It was not opened: an index knows it.
+    is_indexed: bool,
+    /// Where its sound is kept, once it was opened.
+    key: OnceLock<Option<Key>>,
 }
 
 impl SoundFiles {
@@ -128,13 +138,16 @@ impl SoundFiles {
             .map(|path| {
                 let place = root.join(&path);
                 let stamp = Stamp::of(&place);
+                let origin = |is_indexed, key| FileOrigin {
+                    stamp,
+                    is_indexed,
+                    key,
+                };
                 if let Some(file) = stamp.and_then(|stamp| index?.facts(&path, stamp)) {
-                    return Ok((file, (stamp, OnceLock::new())));
+                    return Ok((file, origin(true, OnceLock::new())));
                 }
                 match reader.inspect(&place) {
-                    Ok((file, key)) => {
-                        Ok((SoundFile { path, ..file }, (stamp, OnceLock::from(key))))
-                    }
+                    Ok((file, key)) => Ok((SoundFile { path, ..file }, origin(false, key.into()))),
                     Err(reason) => Err(Rejected { path, reason }),
                 }
             })
@@ -172,16 +185,25 @@ impl SoundFiles {
 
     pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
         let path = self.root.join(&self.files[index].path);
-        let key = self.origins[index]
-            .1
-            .get_or_init(|| self.reader.key(&path).unwrap_or(None));
-        self.reader.read(&path, key.as_ref())
+        let FileOrigin {
+            is_indexed, key, ..
+        } = &self.origins[index];
+        let key = key.get_or_init(|| self.reader.key(&path).unwrap_or(None));
+        let expected = is_indexed.then_some(&self.files[index].fingerprint);
+        self.reader.read(&path, key.as_ref(), expected)
     }
 
     /// What was found, for a later look.
     pub(crate) fn index(&self) -> SoundIndex {
-        let stamps = self.origins.iter().map(|origin| origin.0);
-        SoundIndex::new(&self.root, self.files.iter().zip(stamps))
+        let stamps = self.origins.iter().map(|origin| origin.stamp);
+        let files = self.files.iter().zip(stamps);
+        SoundIndex::new(&self.root, self.reader.limits(), files)
+    }
+
+    /// How many of the usable files were opened to see what is in them.
+    pub(crate) fn opened(&self) -> usize {
+        let opened = self.origins.iter().filter(|origin| !origin.is_indexed);
+        opened.count()
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decode_limits::DecodeLimits;
 use crate::sound_entry::KeptFacts;
 use crate::sound_files::SoundFile;
+use crate::sound_key::SOUND_VERSION;
 
 /// What an earlier look at sound files has found. Files of the same length and date as then need not be opened to know what is in
 /// them: see [`SoundReader::with_index`](crate::SoundReader::with_index).
@@ -14,6 +16,10 @@ use crate::sound_files::SoundFile;
 /// Serialises as a map. Files whose names aren't Unicode are left out, and so are those dated before 1970.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SoundIndex {
+    /// [`SOUND_VERSION`](crate::SOUND_VERSION) of what has looked.
+    version: u32,
+    /// What was refused then.
+    limits: DecodeLimits,
     /// Where the paths begin, with links resolved: files of the same name elsewhere are others.
     root: PathBuf,
     files: BTreeMap<PathBuf, IndexedFile>,
@@ -50,6 +56,7 @@ impl SoundIndex {
     /// That of `files` below `root`, each with its stamp from before it was looked at.
     pub(crate) fn new<'a>(
         root: &Path,
+        limits: DecodeLimits,
         files: impl Iterator<Item = (&'a SoundFile, Option<Stamp>)>,
     ) -> SoundIndex {
         let root = fs::canonicalize(root).unwrap_or_default();
@@ -67,14 +74,17 @@ impl SoundIndex {
         };
         let files = files.filter_map(|file| Some((file.0.path.clone(), indexed(file)?)));
         SoundIndex {
+            version: SOUND_VERSION,
+            limits,
             root,
             files: files.collect(),
         }
     }
 
-    /// Whether it is about files below `root`.
-    pub(crate) fn is_of(&self, root: &Path) -> bool {
-        fs::canonicalize(root).is_ok_and(|real| real == self.root)
+    /// Whether it is about files below `root`, and what would be found of them today.
+    pub(crate) fn is_of(&self, root: &Path, limits: &DecodeLimits) -> bool {
+        let is_alike = self.version == SOUND_VERSION && self.limits == *limits;
+        is_alike && fs::canonicalize(root).is_ok_and(|real| real == self.root)
     }
 
     /// What was found of the file at `path`, if it is as it was then.
@@ -186,8 +196,49 @@ mod tests {
         };
         let used = source.files().iter().map(|file| &file.path).collect();
         assert_eq!(names(used), ["c.wav", "new.wav"]);
+        assert_eq!(source.opened(), 1);
         let rejected = source.rejected().iter().map(|file| &file.path).collect();
         assert_eq!(names(rejected), ["a.wav", "b.wav"]);
+    }
+
+    #[test]
+    fn a_sound_that_is_another_under_the_same_length_and_date_is_found_out_when_it_is_loaded() {
+        let folder = ramps(&["a.wav", "b.wav"]);
+        let known = index(&folder);
+        write_ramp(&folder, "a.wav", 9);
+        let kept = tempfile::tempdir().unwrap();
+        for cached in [false, true] {
+            let mut reader = SoundReader::default().with_index(known.clone());
+            if cached {
+                reader = reader.with_cache(SoundCache::open(kept.path(), 1 << 20).unwrap());
+            }
+            let source = FolderSource::open(folder.path(), &reader).unwrap();
+            assert_eq!(source.opened(), 0);
+            // The second time it comes from the cache.
+            for _ in 0..2 {
+                let message = source.load(0).unwrap_err().to_string();
+                assert!(message.contains("another sound"), "{message}");
+                assert!(message.contains("a.wav"), "{message}");
+                assert!(source.load(1).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_of_other_limits_or_another_version_is_not_believed() {
+        let folder = ramps(&["a.wav"]);
+        let known = index(&folder);
+        let other = SoundIndex {
+            version: SOUND_VERSION + 1,
+            ..known.clone()
+        };
+        assert_eq!(open(&folder, known.clone()).opened(), 0);
+        assert_eq!(open(&folder, other).opened(), 1);
+        let mut config = crate::DataConfig::default();
+        config.decode.max_seconds = 0.01;
+        let reader = SoundReader::new(&config).with_index(known);
+        // It is longer than that.
+        assert!(FolderSource::open(folder.path(), &reader).is_err());
     }
 
     #[test]

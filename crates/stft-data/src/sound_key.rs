@@ -7,9 +7,10 @@ use sha2::{Digest, Sha256};
 use crate::decode_limits::DecodeLimits;
 use crate::unusable::Unusable;
 
-/// Raised whenever decoding or resampling gives other samples than before, or other facts are kept: no
-/// older entry is found after that. A test holds it and the samples together.
-pub(crate) const VERSION: u32 = 3;
+/// Version of how files become sounds: raised whenever decoding or resampling gives other samples than before, and with them other
+/// fingerprints, or other facts are kept. No older entry of a cache or an index is found after that. A test holds it and the
+/// samples together.
+pub const SOUND_VERSION: u32 = 3;
 
 /// Larger files are decoded each time: to know whether an entry is theirs they would have to be read
 /// to their end first, and a header may be followed by a terabyte of holes.
@@ -43,7 +44,7 @@ impl Key {
             max_channels,
         } = limits;
         let mut hash = Sha256::new();
-        hash.update(VERSION.to_le_bytes());
+        hash.update(SOUND_VERSION.to_le_bytes());
         hash.update(max_seconds.to_le_bytes());
         hash.update((*max_samples as u64).to_le_bytes());
         hash.update(max_channels.to_le_bytes());

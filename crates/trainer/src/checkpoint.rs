@@ -108,9 +108,12 @@ impl Checkpoint {
     /// Which sounds the weights know.
     ///
     /// # Errors
-    /// It doesn't say, or what it says can't be read.
+    /// [`TrainerError::HeardUnknown`], or what it says of them can't be read.
     pub fn heard(&self) -> Result<Heard, TrainerError> {
-        Heard::read(&self.directory)
+        let unknown = || TrainerError::HeardUnknown {
+            path: self.directory.clone(),
+        };
+        Heard::read(&self.directory)?.ok_or_else(unknown)
     }
 
     /// Its directory.

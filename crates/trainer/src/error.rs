@@ -245,6 +245,12 @@ pub enum TrainerError {
         /// What it was given.
         here: String,
     },
+    /// A checkpoint doesn't tell which sounds its weights have heard, in words that this program understands.
+    #[error("{path} doesn't tell which sounds its weights have heard: it lacks heard.json, or another version has written it, and no test of what grows from such weights could be trusted; copy the file from where the weights come from, or train them again", path = path.display())]
+    HeardUnknown {
+        /// The checkpoint.
+        path: PathBuf,
+    },
     /// A stage would begin with weights that know sounds which are held out from it.
     #[error("{stage} can't begin with {path}: those weights have heard {known} of the {held_out} sounds that are held out here, {first} among them, and a test on those would tell too much; train both on the same sounds, opened by the same --data and with the same data.split, or on sounds that have none in common", path = path.display())]
     StartHeard {

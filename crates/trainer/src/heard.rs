@@ -4,36 +4,46 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use params::ParamSpec;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use stft_data::{FileSource, Fingerprint, Source};
+use stft_data::{FileSource, Fingerprint, SOUND_VERSION, Source};
 
 use crate::error::TrainerError;
-use crate::json_file::parse_json;
+use crate::json_file::read_json;
 
 const HEARD_FILE: &str = "heard.json";
 
 /// The sounds that weights have learned from or were chosen by, those of the weights before them included, as numbers: the
 /// first eight bytes of what a sound [is known by](Names).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Heard(BTreeSet<u64>);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// [`SOUND_VERSION`] of what has named them.
+    version: u32,
+    sounds: BTreeSet<u64>,
+}
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self {
+            version: SOUND_VERSION,
+            sounds: BTreeSet::new(),
+        }
+    }
+}
 
 impl Heard {
     /// A sound of these `names` was learned from.
     pub(crate) fn add(&mut self, names: impl IntoIterator<Item = Fingerprint>) {
-        self.0.extend(names.into_iter().map(|name| name.id()));
+        self.sounds.extend(names.into_iter().map(|name| name.id()));
     }
 
     /// So were those of `earlier`.
     pub(crate) fn join(&mut self, earlier: Self) {
-        self.0.extend(earlier.0);
+        self.sounds.extend(earlier.sounds);
     }
 
     /// Whether a sound that is known by `name` was learned from.
     pub(crate) fn has(&self, name: Fingerprint) -> bool {
-        self.0.contains(&name.id())
+        self.sounds.contains(&name.id())
     }
 
     /// Into the checkpoint that is made in `directory`.
@@ -43,20 +53,22 @@ impl Heard {
         fs::write(&path, text).map_err(TrainerError::write(&path))
     }
 
-    /// That of the checkpoint in `directory`.
+    /// That of the checkpoint in `directory`; none if it doesn't say.
     ///
     /// # Errors
-    /// It doesn't say, or what it says can't be read.
-    pub(crate) fn read(directory: &Path) -> Result<Self, TrainerError> {
+    /// It can't be read, or names sounds in another way than this program.
+    pub(crate) fn read(directory: &Path) -> Result<Option<Self>, TrainerError> {
         let path = directory.join(HEARD_FILE);
-        let text = fs::read_to_string(&path).map_err(|error| TrainerError::Checkpoint {
-            path: path.clone(),
-            reason: format!(
-                "{error}: it tells which sounds the weights have heard, without which no test of what grows from them can be \
-                 trusted; copy it from where the weights come from, or train them again"
-            ),
-        })?;
-        parse_json(&path, &text)
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let heard: Self = read_json(&path)?;
+        match heard.version == SOUND_VERSION {
+            true => Ok(Some(heard)),
+            false => Err(TrainerError::HeardUnknown {
+                path: directory.to_owned(),
+            }),
+        }
     }
 }
 
@@ -65,38 +77,27 @@ impl Heard {
 pub(crate) struct Names<'a> {
     source: &'a dyn Source,
     files: Option<&'a FileSource>,
-    /// What the presets are of.
-    spec: Option<Fingerprint>,
 }
 
 impl<'a> Names<'a> {
     /// Those of `source`, whose sounds are `files` if they are any.
     pub(crate) fn of(source: &'a dyn Source, files: Option<&'a FileSource>) -> Self {
-        let digest = |spec: &ParamSpec| {
-            let text = serde_json::to_vec(spec).expect("a specification is plain");
-            Fingerprint(Sha256::digest(text).into())
-        };
-        Self {
-            source,
-            files,
-            spec: source.spec().map(digest),
-        }
+        Self { source, files }
     }
 
-    /// What stands for sound `index`.
+    /// What stands for sound `index`. Silence stands for nothing.
     pub(crate) fn sound(&self, index: usize) -> impl Iterator<Item = Fingerprint> + use<> {
-        let content = match self.files {
-            Some(files) => files.files()[index].fingerprint,
-            None => self.source.fingerprint(index),
+        let content = match self.files.map(|files| &files.files()[index]) {
+            Some(file) => (!file.silent).then_some(file.fingerprint),
+            None => Some(self.source.fingerprint(index)),
         };
-        [Some(content), self.preset(index)].into_iter().flatten()
+        [content, self.preset(index)].into_iter().flatten()
     }
 
-    /// The preset of a labelled sound. Equal values for another synthesizer's parameters are another preset.
+    /// The preset of a labelled sound.
     fn preset(&self, index: usize) -> Option<Fingerprint> {
-        let mut hash = Sha256::new();
-        hash.update(self.spec?.0);
-        hash.update(Fingerprint::of_preset(&self.source.truth(index)?).0);
-        Some(Fingerprint(hash.finalize().into()))
+        let (spec, truth) = (self.source.spec()?, self.source.truth(index)?);
+        let preset = spec.preset_sha256(&truth);
+        Some(Fingerprint(preset.expect("a truth fits its parameters")))
     }
 }

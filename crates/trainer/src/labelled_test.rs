@@ -31,16 +31,19 @@ impl LabelledTest {
     /// [`TrainerError::AllHeard`] if it knows all, or a sound can't be read.
     pub fn new(predictor: &ParameterPredictor, source: &FileSource) -> Result<Self, TrainerError> {
         let spec = predictor.spec();
-        if source.spec() != Some(spec) {
+        if !source
+            .spec()
+            .is_some_and(|labels| labels.means_the_same(spec))
+        {
             return Err(TrainerError::OtherLabels);
         }
+        let known = predictor.heard()?;
         let names = Names::of(source, Some(source));
         let is_heard = |index: &usize| {
-            let heard = predictor.heard()?;
-            Some(names.sound(*index).any(|name| heard.has(name)))
+            let has = |name| known.as_ref().is_some_and(|known| known.has(name));
+            names.sound(*index).any(has)
         };
-        let (heard, fresh): (Vec<usize>, Vec<usize>) =
-            (0..source.len()).partition(|index| is_heard(index).unwrap_or(false));
+        let (heard, fresh): (Vec<usize>, Vec<usize>) = (0..source.len()).partition(is_heard);
         if fresh.is_empty() {
             return Err(TrainerError::AllHeard {
                 sounds: source.len(),
@@ -55,7 +58,7 @@ impl LabelledTest {
         let averages = vec![Average::of(&truths, spec).vector; truths.len()];
         Ok(Self {
             test_examples: truths.len(),
-            heard_examples: predictor.heard().map(|_| heard.len()),
+            heard_examples: known.map(|_| heard.len()),
             estimates: [
                 ParameterErrors::new("heads", spec, &estimates, &truths),
                 ParameterErrors::new("average of these", spec, &averages, &truths),
@@ -68,9 +71,12 @@ impl fmt::Display for LabelledTest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "  parameters of {} sounds", self.test_examples)?;
         match self.heard_examples {
-            Some(0) => write!(out, ", none of which was learned from"),
-            Some(heard) => write!(out, "; {heard} more were learned from, and are left out"),
-            None => write!(out, "; whether any was learned from isn't known here"),
+            Some(0) => write!(out, ", none of which was there in training"),
+            Some(heard) => write!(
+                out,
+                "; {heard} more were there in training, and are left out"
+            ),
+            None => write!(out, "; whether any was there in training isn't known here"),
         }?;
         write_table(out, &self.estimates)
     }

@@ -96,7 +96,7 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         let differing = if self.pooling != giver.pooling {
             Some("segments")
         } else if self.bands.is_empty() != giver.bands.is_empty() {
-            Some("what is read beside the encoder (nothing beside a frozen one)")
+            Some("what is read beside the encoder")
         } else if self.heads.hidden != giver.heads.hidden {
             Some("heads.hidden")
         } else {

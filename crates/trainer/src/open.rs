@@ -102,6 +102,11 @@ impl OpenExperiment {
         self.files.as_ref().map_or(0, |files| files.files().len())
     }
 
+    /// How many of them were opened to see what they are; the others are as an earlier call has left them.
+    pub fn files_opened(&self) -> usize {
+        self.files.as_ref().map_or(0, |files| files.opened())
+    }
+
     /// Which sounds these are.
     pub fn sounds(&self) -> &SoundSet {
         &self.sounds

@@ -86,11 +86,7 @@ impl fmt::Display for Origin {
             out,
             "{stage} after step {step}, {} ({hash})",
             path.display()
-        )?;
-        match &self.heads {
-            Some(heads) => write!(out, ": {heads}"),
-            None => Ok(()),
-        }
+        )
     }
 }
 

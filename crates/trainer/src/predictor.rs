@@ -1,6 +1,6 @@
 //! Parameters of any sound, from a trained model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -110,10 +110,10 @@ impl Weights {
         }
     }
 
-    /// Which sounds they know, where that is said.
-    fn heard(&self) -> Option<Heard> {
+    /// Where it is said which sounds they know.
+    fn directory(&self) -> Option<&Path> {
         match self {
-            Self::Checkpoint(checkpoint) => checkpoint.heard().ok(),
+            Self::Checkpoint(checkpoint) => Some(checkpoint.path()),
             Self::Exported(_) => None,
         }
     }
@@ -130,7 +130,8 @@ impl Weights {
 pub struct ParameterPredictor {
     context: Context,
     spec: ParamSpec,
-    heard: Option<Heard>,
+    /// That of the checkpoint, if it is one.
+    directory: Option<PathBuf>,
     device: Device,
     estimate: Box<Estimate>,
 }
@@ -164,7 +165,7 @@ impl ParameterPredictor {
         };
         Ok(Self {
             spec,
-            heard: weights.heard(),
+            directory: weights.directory().map(Path::to_owned),
             device: device.clone(),
             estimate,
             context,
@@ -182,8 +183,14 @@ impl ParameterPredictor {
     }
 
     /// Which sounds the weights know; none where they don't say, as in an exported file.
-    pub fn heard(&self) -> Option<&Heard> {
-        self.heard.as_ref()
+    ///
+    /// # Errors
+    /// As [`Checkpoint::heard`], but for a checkpoint that doesn't say.
+    pub fn heard(&self) -> Result<Option<Heard>, TrainerError> {
+        match &self.directory {
+            Some(directory) => Heard::read(directory),
+            None => Ok(None),
+        }
     }
 
     /// The parameters of a sound at any rate. Of one that is longer than the clips of training, its beginning is heard.

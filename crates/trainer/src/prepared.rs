@@ -19,6 +19,7 @@ use crate::origin::Beginning;
 use crate::report::{DryRun, Plan, StageReport};
 use crate::run_dir::RunDir;
 use crate::stage::Stage;
+use crate::start::unfinished_stage_of;
 
 /// A stage that is ready to run: everything that a user can get wrong has been checked, and
 /// nothing has been written.
@@ -54,6 +55,15 @@ impl PreparedStage<'_> {
         progress: &mut dyn Observer,
     ) -> Result<StageReport, TrainerError> {
         forget_peak_rss();
+        if let Beginning::Of { checkpoint, .. } = &self.beginning
+            && let Some(left_in) = unfinished_stage_of(checkpoint.path())
+        {
+            tracing::warn!(
+                "{} is not finished: {} begins with its best weights so far",
+                left_in.display(),
+                self.stage
+            );
+        }
         self.job.run(self, run, devices, progress)
     }
 

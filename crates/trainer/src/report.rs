@@ -131,6 +131,9 @@ impl fmt::Display for Summary {
         )?;
         if let Some(origin) = &self.origin {
             writeln!(out, "  began with        {origin}")?;
+            if let Some(heads) = &origin.heads {
+                writeln!(out, "  of its heads      {heads}")?;
+            }
         }
         writeln!(
             out,

@@ -13,7 +13,7 @@ use crate::experiment::Experiment;
 use crate::json_file::read_json;
 use crate::origin::Origin;
 use crate::settings::first_difference;
-use crate::sounds::{Findings, SoundSet};
+use crate::sounds::SoundSet;
 use crate::statistics;
 use crate::whole_file::write_whole;
 
@@ -222,30 +222,25 @@ impl RunDir {
         write_whole(&path, text + "\n").map_err(TrainerError::write(&path))
     }
 
-    /// Takes note of what was found of the sound files that the run begins with, unless it has.
+    /// Takes note of what was found of the sound files now.
     ///
     /// # Errors
     /// The note can't be written.
     pub fn keep_index(&self, index: &SoundIndex) -> Result<(), TrainerError> {
         let path = self.path.join(INDEX_FILE);
-        if path.is_file() {
-            return Ok(());
-        }
         let text = serde_json::to_string(index).expect("all paths in it are Unicode");
         write_whole(&path, text).map_err(TrainerError::write(&path))
     }
 
-    /// What an earlier call has found out about the sounds.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn findings(&self) -> Result<Findings, TrainerError> {
+    /// What an earlier call has found of the sound files; none if it can't be read, since they can be looked at again.
+    pub fn index(&self) -> Option<SoundIndex> {
         let path = self.path.join(INDEX_FILE);
-        let index = path.is_file().then(|| read_json(&path)).transpose()?;
-        Ok(Findings {
-            statistics: self.statistics()?,
-            index,
-        })
+        if !path.is_file() {
+            return None;
+        }
+        read_json(&path)
+            .inspect_err(|error| tracing::warn!("{error}; looking at all files again"))
+            .ok()
     }
 
     /// The settings of the run.

@@ -106,7 +106,8 @@ pub fn check_finished(
         return Ok(());
     };
     let best = run.stage(needs.name()).best();
-    if there.path != best || !Checkpoint::is_at(&best) {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    if real(&there.path).is_none() || real(&there.path) != real(&best) {
         return Ok(());
     }
     let here = Origin::of(&Checkpoint::open(&best)?, &best, &devices.host)?;
@@ -155,12 +156,6 @@ pub(crate) fn start(
         path: candidates[0].clone(),
     })?;
     let checkpoint = Checkpoint::open(path)?;
-    if let Some(left_in) = unfinished_stage_of(path) {
-        tracing::warn!(
-            "{} is not finished: {stage} begins with its best weights so far",
-            left_in.display()
-        );
-    }
     let Context {
         stage: left_by,
         experiment: theirs,
@@ -185,7 +180,7 @@ pub(crate) fn start(
 }
 
 /// The directory of the stage that has left the checkpoint at `path`, if it lies in one that isn't finished.
-fn unfinished_stage_of(path: &Path) -> Option<&Path> {
+pub(crate) fn unfinished_stage_of(path: &Path) -> Option<&Path> {
     let checkpoints = path
         .parent()
         .filter(|parent| parent.ends_with("checkpoints"))?;

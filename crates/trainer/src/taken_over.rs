@@ -20,22 +20,19 @@ pub struct TakenOver {
     pub differing: Option<String>,
 }
 
-/// `38 of 42 outputs of the heads go on, anew: cutoff`.
+/// What of the heads goes on: `38 of 42 outputs go on, anew: cutoff`.
 impl fmt::Display for TakenOver {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             outputs, of, anew, ..
         } = self;
         match &self.differing {
-            Some(setting) => write!(
-                out,
-                "the heads begin anew, since {setting} is another there"
-            ),
+            Some(setting) => write!(out, "none goes on, since {setting} is another there"),
             None if *outputs == 0 => {
-                out.write_str("the heads begin anew, since no parameter is called the same there")
+                out.write_str("none goes on, since no parameter is called the same there")
             }
             None => {
-                write!(out, "{outputs} of {of} outputs of the heads go on")?;
+                write!(out, "{outputs} of {of} outputs go on")?;
                 match anew.is_empty() {
                     true => Ok(()),
                     false => write!(out, ", anew: {}", anew.join(", ")),

@@ -198,10 +198,13 @@ fn known_sounds(
         .into_iter()
         .flat_map(|path| path.ancestors().take(LEVELS));
     for run in named.cloned().into_iter().chain(tested.map(RunDir::at)) {
-        let found = run.findings()?;
-        if found.statistics.is_some() {
-            let index = found.index.filter(|_| plan.only_tests());
-            return Ok(Findings { index, ..found });
+        if let Some(statistics) = run.statistics()? {
+            // Training looks at every file.
+            let index = plan.only_tests().then(|| run.index()).flatten();
+            return Ok(Findings {
+                statistics: Some(statistics),
+                index,
+            });
         }
     }
     // A dry run tests new weights, which tells nothing but sizes and speed.
@@ -220,8 +223,8 @@ fn known_sounds(
     Ok(Findings::default())
 }
 
-/// The last run of this kind without a name of its own that has the same settings, began with the same weights, was
-/// interrupted, and is no other process's: calling the same once more goes on with it.
+/// The last run of this kind without a name of its own that has the same settings, began with the weights that are named, if
+/// any are, was interrupted, and is no other process's: calling the same once more goes on with it.
 fn unfinished(
     arguments: &RunArguments,
     plan: &Plan,
@@ -279,6 +282,12 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
     let opened = OpenExperiment::open(experiment, cache.as_deref(), known)?;
     report_data(&opened);
+    if plan.only_tests() && opened.files_opened() > 0 {
+        eprintln!(
+            "{} of them are not as an earlier call has left them, and were opened to see what they are",
+            opened.files_opened()
+        );
+    }
     let sounds = opened.sounds();
     if let Some(run) = &named {
         match run.check_sounds(sounds) {
@@ -341,9 +350,9 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
                     "{stage} is finished already: {}",
                     directory.summary().display()
                 ))?;
-                match check_finished(opened.experiment(), stage, &run, &devices) {
-                    Err(error @ TrainerError::Outgrown { .. }) => eprintln!("warning: {error}"),
-                    checked => checked?,
+                // Nothing is done again, so that nothing is refused either.
+                if let Err(error) = check_finished(opened.experiment(), stage, &run, &devices) {
+                    eprintln!("warning: {error}");
                 }
                 continue;
             }

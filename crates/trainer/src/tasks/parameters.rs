@@ -70,8 +70,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
                 let given = checkpoint.load_model(giver.init(device))?;
                 let (taken, sources) = self.network.takes_over(giver);
                 match taken.outputs {
-                    0 => tracing::warn!("{taken}"),
-                    _ => tracing::info!("{taken}"),
+                    0 => tracing::warn!("of the heads there {taken}"),
+                    _ => tracing::info!("of the heads there {taken}"),
                 }
                 ParameterEstimator {
                     heads: model.heads.inherit(&given.heads, &sources),
