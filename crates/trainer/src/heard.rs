@@ -13,7 +13,7 @@ use crate::json_file::read_json;
 const HEARD_FILE: &str = "heard.json";
 
 /// The sounds that weights have learned from or were chosen by, those of the weights before them included, as numbers: the
-/// first eight bytes of what a sound [is known by](Names).
+/// first eight bytes of what stands for the samples of a file, and for the preset of a labelled sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// [`SOUND_VERSION`] of what has named them.

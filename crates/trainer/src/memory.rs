@@ -1,6 +1,6 @@
 //! How much memory a stage takes: measured, and estimated before it starts.
 
-/// Largest resident set of this process since it began, or since [`forget_peak_rss`], in bytes; `None` where the system doesn't
+/// Largest resident set of this process since the stage at hand began, or else since it began itself, in bytes; `None` where the system doesn't
 /// say (it is read from `/proc/self/status`, which only Linux has).
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
