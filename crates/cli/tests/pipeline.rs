@@ -302,6 +302,19 @@ fn a_run_goes_on_only_with_its_own_settings() {
         &["--stage", CONTRASTIVE, "--set", steps],
     ));
     assert_eq!(summary(&desk, "mine", CONTRASTIVE)["steps"], 3);
+
+    // Where none are told they are those that it began with, sounds included.
+    let bare = ["run", "--name", "mine", "--run", "train"];
+    desk.says(&bare);
+    assert_eq!(summary(&desk, "mine", "train_full_transformer")["steps"], 6);
+    let said = ["runs/mine began with `seed` = 0, not 4"];
+    desk.refuses(&[&bare[..], &["--set", "seed=4"]].concat(), &said);
+    let said = ["runs/mine began with `source.path` = \"synth\", not \"elsewhere\""];
+    desk.refuses(&[&bare[..], &["--data", "elsewhere"]].concat(), &said);
+    // A file is taken for what it says, as ever.
+    fs::write(desk.path("other.toml"), "seed = 4").unwrap();
+    let file = [&bare[..], &["--config", "other.toml"]].concat();
+    desk.refuses(&file, &["runs/mine began with `"]);
 }
 
 #[test]

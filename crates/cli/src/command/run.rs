@@ -33,7 +33,8 @@ pub struct RunArguments {
     /// Directory that runs are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the run: of a new one, or of one to go on with [default: what is run and the next free number]
+    /// Name of the run: of a new one, or of one to go on with, whose settings then need not be told again [default: what is
+    /// run and the next free number]
     #[arg(long)]
     name: Option<String>,
     /// Run, or directory of a checkpoint, with the weights to start from [default: those of the same run]
@@ -263,8 +264,12 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Everything that can be wrong is looked at before a run is made.
     let mut plan = arguments.plan()?;
     let device_name: DeviceName = arguments.device.parse()?;
-    let experiment = arguments.experiment.load(arguments.data.as_deref())?;
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
+    let (settings, data) = (&arguments.experiment, arguments.data.as_deref());
+    let experiment = match &arguments.name {
+        Some(name) => settings.load_of(&RunDir::at(&arguments.out.join(name)), data)?,
+        None => settings.load(data)?,
+    };
     let devices = device_name.open()?;
 
     let named = match &arguments.name {
