@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use report::ReportError;
+use stft_data::{Rejected, shown};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
@@ -110,6 +111,13 @@ fn print(text: impl fmt::Display) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Says on standard error which sound files can't be used, and why.
+fn tell_rejected(files: &[Rejected]) {
+    for Rejected { path, reason } in files {
+        eprintln!("  rejected {}: {reason}", shown(path));
     }
 }
 

@@ -10,13 +10,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
-use stft_data::{Audio, FileSource, SoundReader, decode_file, shown};
+use stft_data::{Audio, FileSource, SoundReader, decode_file};
 use synth::Voice;
 use trainer::{Distances, LabelledTest, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
-use crate::explain;
-use crate::print;
+use crate::{explain, print, tell_rejected};
 
 #[derive(Args)]
 pub struct PredictArguments {
@@ -137,9 +136,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
 fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::Result<()> {
     let reader = SoundReader::new(&predictor.context().experiment.data);
     let source = FileSource::open(labelled, &reader)?;
-    for rejected in source.rejected() {
-        eprintln!("  rejected {}: {}", shown(&rejected.path), rejected.reason);
-    }
+    tell_rejected(source.rejected());
     let test = LabelledTest::new(predictor, &source)?;
     match json {
         true => print(serde_json::to_string(&test)?),

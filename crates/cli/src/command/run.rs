@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use report::write_report;
-use stft_data::shown;
 use trainer::{
     Devices, Experiment, Findings, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport,
     StageState, Stages, StartsIn, Summary, TrainerError, check_finished, check_start,
@@ -14,8 +13,8 @@ use trainer::{
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
 use crate::pipeline_eta::PipelineEta;
-use crate::print;
 use crate::progress::Progress;
+use crate::{print, tell_rejected};
 
 #[derive(Args)]
 pub struct RunArguments {
@@ -412,9 +411,7 @@ fn report_data(prepared: &OpenExperiment) {
             prepared.rejected().len()
         );
     }
-    for rejected in prepared.rejected() {
-        eprintln!("  rejected {}: {}", shown(&rejected.path), rejected.reason);
-    }
+    tell_rejected(prepared.rejected());
     let count = |split| prepared.dataset().indices(split).len();
     eprintln!(
         "{} examples to train, {} to validate, {} held out for testing",
