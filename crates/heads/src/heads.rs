@@ -89,7 +89,7 @@ impl ParameterHeads {
     }
 
     /// Whether these heads can go on from those of `giver`: whether they read as many features by layers of the same widths.
-    pub fn reads_like(&self, giver: &Self) -> bool {
+    fn reads_like(&self, giver: &Self) -> bool {
         let widths = |heads: &Self| {
             let [inner, _] = heads.output.weight.dims();
             (heads.norm.gamma.dims(), heads.hidden.is_some(), inner)

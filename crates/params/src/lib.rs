@@ -39,6 +39,7 @@ mod keyed;
 mod manifest;
 mod param;
 mod patch;
+mod preset;
 mod spec;
 mod vector;
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{Curve, Param, ParamError, ParamKind, ParamVector, Patch};
 
@@ -73,56 +72,6 @@ impl ParamSpec {
     /// How many classes each categorical parameter has, in order.
     pub fn class_counts(&self) -> Vec<usize> {
         self.choices().map(|(_, classes)| classes).collect()
-    }
-
-    /// Whether a vector means the same here and in `other`: equal names, ranges, curves and classes in the same order. Units are
-    /// for people.
-    pub fn means_the_same(&self, other: &Self) -> bool {
-        let plain = |spec: &Self| {
-            spec.params
-                .iter()
-                .map(Param::without_unit)
-                .collect::<Vec<_>>()
-        };
-        plain(self) == plain(other)
-    }
-
-    /// What stands for a preset wherever it is met: SHA-256 of the name, the range and the position of each continuous parameter, and
-    /// of the name and the class of each categorical one, whatever their order and units.
-    ///
-    /// # Errors
-    /// If the vector doesn't fit.
-    pub fn preset_sha256(&self, vector: &ParamVector) -> Result<[u8; 32], ParamError> {
-        self.check(vector)?;
-        let (mut positions, mut classes) = (vector.cont.iter(), vector.cat.iter());
-        let mut values: Vec<(&str, Vec<u8>)> = Vec::with_capacity(self.params.len());
-        for Param { name, kind } in &self.params {
-            let value = match kind {
-                ParamKind::Continuous {
-                    min, max, curve, ..
-                } => {
-                    let position = positions.next().expect("the vector fits");
-                    // Adding zero turns -0 into 0, which is the same position.
-                    let numbers = [*min, *max, position + 0.0].map(f32::to_le_bytes);
-                    [&[b'c', *curve as u8], numbers.as_flattened()].concat()
-                }
-                ParamKind::Categorical { classes: names } => {
-                    let class = *classes.next().expect("the vector fits");
-                    [b"k", names[class].as_bytes()].concat()
-                }
-            };
-            values.push((name, value));
-        }
-        values.sort_unstable();
-        let mut hash = Sha256::new();
-        for part in values
-            .iter()
-            .flat_map(|(name, value)| [name.as_bytes(), value])
-        {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Ok(hash.finalize().into())
     }
 
     /// For each output of an estimate (positions of continuous parameters, then the classes of each categorical one), the output
@@ -369,11 +318,11 @@ fn lookup<V: Copy>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn continuous(name: &str, min: f32, max: f32, curve: Curve) -> Param {
+    pub(crate) fn continuous(name: &str, min: f32, max: f32, curve: Curve) -> Param {
         let kind = ParamKind::Continuous {
             min,
             max,
@@ -658,50 +607,5 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("parameter `c` lists `x` twice"), "{error}");
-    }
-
-    #[test]
-    fn a_preset_is_the_same_in_any_order_and_with_any_unit_and_nothing_else() {
-        let wave = |classes: &[&str]| Param {
-            name: "wave".into(),
-            kind: ParamKind::Categorical {
-                classes: classes.iter().map(|&class| class.into()).collect(),
-            },
-        };
-        let cutoff = |max| continuous("cutoff", 20.0, max, Curve::Exponential);
-        let level = || continuous("level", 0.0, 1.0, Curve::Linear);
-        let spec = |params: Vec<Param>| ParamSpec::new(params).unwrap();
-        let preset = |spec: &ParamSpec, cont: &[f32], class| {
-            let (cont, cat) = (cont.to_vec(), vec![class]);
-            spec.preset_sha256(&ParamVector { cont, cat }).unwrap()
-        };
-        let first = spec(vec![cutoff(2e4), level(), wave(&["saw", "sine"])]);
-        let known = preset(&first, &[0.25, 0.0], 1);
-        assert_eq!(preset(&first, &[0.25, -0.0], 1), known);
-        let turned = spec(vec![wave(&["sine", "saw"]), level(), cutoff(2e4)]);
-        assert_eq!(preset(&turned, &[0.0, 0.25], 0), known);
-        assert!(!first.means_the_same(&turned));
-        let mut hertz = cutoff(2e4);
-        if let ParamKind::Continuous { unit, .. } = &mut hertz.kind {
-            *unit = "hertz".into();
-        }
-        let named = spec(vec![hertz, level(), wave(&["saw", "sine"])]);
-        assert_ne!(named, first);
-        assert!(named.means_the_same(&first));
-        assert_eq!(preset(&named, &[0.25, 0.0], 1), known);
-
-        let wider = spec(vec![cutoff(1e4), level(), wave(&["saw", "sine"])]);
-        assert!(!wider.means_the_same(&first));
-        let others = [
-            preset(&first, &[0.25, 0.0], 0),
-            preset(&first, &[0.0, 0.25], 1),
-            preset(&wider, &[0.25, 0.0], 1),
-        ];
-        assert!(!others.contains(&known));
-        let short = ParamVector {
-            cont: vec![0.5],
-            cat: vec![0],
-        };
-        assert!(first.preset_sha256(&short).is_err());
     }
 }

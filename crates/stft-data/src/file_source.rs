@@ -12,7 +12,7 @@ use crate::json::folder_of;
 use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
 use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
 use crate::reader::SoundReader;
-use crate::sound_files::{Rejected, SoundFile};
+use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
@@ -79,38 +79,22 @@ impl FileSource {
 
     /// The usable sounds.
     pub fn files(&self) -> &[SoundFile] {
-        match self {
-            FileSource::Folder(folder) => folder.files(),
-            FileSource::Manifest(manifest) => manifest.files(),
-            FileSource::List(list) => list.files(),
-        }
+        &self.sounds().files
     }
 
     /// The sounds that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
-        match self {
-            FileSource::Folder(folder) => folder.rejected(),
-            FileSource::Manifest(manifest) => manifest.rejected(),
-            FileSource::List(list) => list.rejected(),
-        }
+        &self.sounds().rejected
     }
 
     /// What was found of the usable sounds, for a later look at them.
     pub fn index(&self) -> SoundIndex {
-        match self {
-            FileSource::Folder(folder) => folder.index(),
-            FileSource::Manifest(manifest) => manifest.index(),
-            FileSource::List(list) => list.index(),
-        }
+        self.sounds().index()
     }
 
     /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
     pub fn opened(&self) -> usize {
-        match self {
-            FileSource::Folder(folder) => folder.opened(),
-            FileSource::Manifest(manifest) => manifest.opened(),
-            FileSource::List(list) => list.opened(),
-        }
+        self.sounds().opened()
     }
 
     /// Number of files passed over as no sounds; a list names every one of its sounds, so none there.
@@ -118,6 +102,14 @@ impl FileSource {
         match self {
             FileSource::Folder(folder) => folder.skipped(),
             FileSource::Manifest(_) | FileSource::List(_) => 0,
+        }
+    }
+
+    fn sounds(&self) -> &SoundFiles {
+        match self {
+            FileSource::Folder(folder) => &folder.sounds,
+            FileSource::Manifest(manifest) => &manifest.sounds,
+            FileSource::List(list) => &list.sounds,
         }
     }
 

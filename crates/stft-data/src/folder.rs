@@ -10,7 +10,7 @@ use crate::audio::Audio;
 use crate::error::DataError;
 use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
-use crate::sound_index::{SoundIndex, Stamp};
+use crate::sound_index::Stamp;
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
 
@@ -23,7 +23,7 @@ const SOUND_EXTENSIONS: [&str; 9] = [
 /// The sound files of a folder and of all folders below it.
 #[derive(Debug)]
 pub struct FolderSource {
-    sounds: SoundFiles,
+    pub(crate) sounds: SoundFiles,
     skipped: usize,
 }
 
@@ -66,16 +66,6 @@ impl FolderSource {
     /// The sound files that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
-    }
-
-    /// What was found, for a later look at the same files.
-    pub fn index(&self) -> SoundIndex {
-        self.sounds.index()
-    }
-
-    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
-    pub fn opened(&self) -> usize {
-        self.sounds.opened()
     }
 
     /// Number of files (pipes, sockets and devices included) that are no sounds and don't claim to be.
@@ -140,9 +130,9 @@ fn search(root: &Path, reader: &SoundReader) -> Result<Found, DataError> {
     };
     let index = reader.index_of(root);
     let known = |path: &Path| index?.facts(&relative(path), Stamp::of(path)?);
-    let is_sound = |path: &Path| match known(path) {
-        Some(_) => Ok(true),
-        None => claims_sound(path),
+    let is_sound = |path: &Path| match named_like_sound(path) || known(path).is_some() {
+        true => Ok(true),
+        false => begins_like_sound(path),
     };
     let mut searched = HashSet::new();
     // Links to folders that hold links to folders multiply. One that can't be told apart is searched, and

@@ -13,7 +13,6 @@ use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_ro
 use crate::reader::SoundReader;
 use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
-use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 
 /// The list in a folder of NSynth's layout.
@@ -33,7 +32,7 @@ pub(crate) const NSYNTH_SOUNDS: &str = "audio";
 /// not used, since every sound is heard once in an epoch.
 #[derive(Debug)]
 pub struct ListSource {
-    sounds: SoundFiles,
+    pub(crate) sounds: SoundFiles,
 }
 
 impl ListSource {
@@ -45,16 +44,6 @@ impl ListSource {
     /// The sounds that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
-    }
-
-    /// What was found, for a later look at the same files.
-    pub fn index(&self) -> SoundIndex {
-        self.sounds.index()
-    }
-
-    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
-    pub fn opened(&self) -> usize {
-        self.sounds.opened()
     }
 
     pub(crate) fn open_nsynth(list: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {

@@ -12,7 +12,6 @@ use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_ro
 use crate::reader::SoundReader;
 use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
-use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 
 /// The list in a labelled folder.
@@ -27,7 +26,7 @@ pub(crate) const DESCRIPTION: &str = "params.json";
 /// at whatever note, are in one split.
 #[derive(Debug)]
 pub struct ManifestSource {
-    sounds: SoundFiles,
+    pub(crate) sounds: SoundFiles,
     description: SynthDescription,
     /// One for each usable sound.
     truths: Vec<ParamVector>,
@@ -80,16 +79,6 @@ impl ManifestSource {
     /// The sounds that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
-    }
-
-    /// What was found, for a later look at the same files.
-    pub fn index(&self) -> SoundIndex {
-        self.sounds.index()
-    }
-
-    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
-    pub fn opened(&self) -> usize {
-        self.sounds.opened()
     }
 
     /// Which synthesizer made the sounds, and how it was played.

@@ -88,10 +88,7 @@ impl SoundReader {
     /// What can be said of a file, but its path, and where its sound is kept, if it is to be kept.
     pub(crate) fn inspect(&self, path: &Path) -> Result<(SoundFile, Option<Key>), Unusable> {
         let decode = || decode_with_facts(path, &self.limits);
-        let Some(cache) = &self.cache else {
-            return Ok((SoundFile::of(&decode()?), None));
-        };
-        let Some(key) = self.key(path)? else {
+        let (Some(cache), Some(key)) = (&self.cache, self.key(path)?) else {
             return Ok((SoundFile::of(&decode()?), None));
         };
         let file = match cache.facts(&key) {

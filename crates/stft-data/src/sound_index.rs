@@ -149,9 +149,9 @@ mod tests {
 
     fn index(folder: &TempDir) -> SoundIndex {
         let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
-        let json = serde_json::to_vec(&source.index()).unwrap();
+        let json = serde_json::to_vec(&source.sounds.index()).unwrap();
         let read: SoundIndex = serde_json::from_slice(&json).unwrap();
-        assert_eq!(read, source.index());
+        assert_eq!(read, source.sounds.index());
         read
     }
 
@@ -196,7 +196,7 @@ mod tests {
         };
         let used = source.files().iter().map(|file| &file.path).collect();
         assert_eq!(names(used), ["c.wav", "new.wav"]);
-        assert_eq!(source.opened(), 1);
+        assert_eq!(source.sounds.opened(), 1);
         let rejected = source.rejected().iter().map(|file| &file.path).collect();
         assert_eq!(names(rejected), ["a.wav", "b.wav"]);
     }
@@ -213,7 +213,7 @@ mod tests {
                 reader = reader.with_cache(SoundCache::open(kept.path(), 1 << 20).unwrap());
             }
             let source = FolderSource::open(folder.path(), &reader).unwrap();
-            assert_eq!(source.opened(), 0);
+            assert_eq!(source.sounds.opened(), 0);
             // The second time it comes from the cache.
             for _ in 0..2 {
                 let message = source.load(0).unwrap_err().to_string();
@@ -232,8 +232,8 @@ mod tests {
             version: SOUND_VERSION + 1,
             ..known.clone()
         };
-        assert_eq!(open(&folder, known.clone()).opened(), 0);
-        assert_eq!(open(&folder, other).opened(), 1);
+        assert_eq!(open(&folder, known.clone()).sounds.opened(), 0);
+        assert_eq!(open(&folder, other).sounds.opened(), 1);
         let mut config = crate::DataConfig::default();
         config.decode.max_seconds = 0.01;
         let reader = SoundReader::new(&config).with_index(known);

@@ -1,5 +1,6 @@
 //! What is true of every sound that is drawn.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use params::{Patch, sha256_pcm};
@@ -25,6 +26,22 @@ fn sound_of(voice: Voice, patch: &Patch, sample_rate_hz: u32, n_samples: usize) 
 
 fn rms(samples: &[f32]) -> f32 {
     (samples.iter().map(|x| x * x).sum::<f32>() / samples.len() as f32).sqrt()
+}
+
+/// How far a sound is off from `high`, the same at twice its rate, over its own level.
+fn difference_at_twice_the_rate(low: &[f32], high: &[f32]) -> f32 {
+    let pairs = low.iter().zip(high.iter().step_by(2));
+    let difference: Vec<f32> = pairs.map(|(a, b)| a - b).collect();
+    rms(&difference) / rms(low)
+}
+
+/// Gives parameters of a patch, which has them all, other values.
+fn set<T: Copy>(values: &mut BTreeMap<String, T>, others: &[(&str, T)]) {
+    for &(name, value) in others {
+        values
+            .insert(name.into(), value)
+            .expect("a parameter of the voice");
+    }
 }
 
 #[test]
@@ -114,14 +131,7 @@ fn the_first_sounds_are_pinned() {
 fn after_the_release_there_is_silence_and_not_before() {
     for index in 0..20 {
         let mut patch = draw(3, index);
-        patch
-            .cont
-            .insert("sustain".into(), 0.9)
-            .expect("a parameter of the voice");
-        patch
-            .cont
-            .insert("noise_level".into(), 0.5)
-            .expect("a parameter of the voice");
+        set(&mut patch.cont, &[("sustain", 0.9), ("noise_level", 0.5)]);
         let end_s = Voice::Subtractive.describe(RATE_HZ).note_s + patch.cont["release_s"];
         let end = (end_s * RATE_HZ as f32) as usize;
         let out = sound(&patch, RATE_HZ, 2 * RATE_HZ as usize);
@@ -147,22 +157,15 @@ fn plain(wave: usize, fm_ratio: usize, fm_index: f32) -> Patch {
         ("sustain", 1.0),
         ("lfo_depth", 0.0),
     ];
-    for (name, value) in cont {
-        patch
-            .cont
-            .insert(name.into(), value)
-            .expect("a parameter of the voice");
-    }
-    for (name, class) in [
-        ("osc1_wave", wave),
-        ("fm_ratio", fm_ratio),
-        ("filter_type", 2),
-    ] {
-        patch
-            .cat
-            .insert(name.into(), class)
-            .expect("a parameter of the voice");
-    }
+    set(&mut patch.cont, &cont);
+    set(
+        &mut patch.cat,
+        &[
+            ("osc1_wave", wave),
+            ("fm_ratio", fm_ratio),
+            ("filter_type", 2),
+        ],
+    );
     patch
 }
 
@@ -171,12 +174,7 @@ fn a_sound_hardly_depends_on_the_sample_rate() {
     for wave in 0..2 {
         let low = sound(&plain(wave, 1, 0.5), 22_050, 16_000);
         let high = sound(&plain(wave, 1, 0.5), 44_100, 32_000);
-        let difference: Vec<f32> = low
-            .iter()
-            .zip(high.iter().step_by(2))
-            .map(|(a, b)| a - b)
-            .collect();
-        let relative = rms(&difference) / rms(&low);
+        let relative = difference_at_twice_the_rate(&low, &high);
         println!("wave {wave}: {relative}");
         assert!(relative < 0.02, "wave {wave}: {relative}");
     }
@@ -185,21 +183,10 @@ fn a_sound_hardly_depends_on_the_sample_rate() {
 #[test]
 fn a_full_tremolo_does_not_stop_the_voice_behind_it() {
     let mut patch = plain(2, 1, 0.5);
-    for (name, class) in [("lfo_target", 2), ("lfo_shape", 4)] {
-        patch
-            .cat
-            .insert(name.into(), class)
-            .expect("a parameter of the voice");
-    }
-    patch
-        .cont
-        .insert("lfo_rate_hz".into(), 2.0)
-        .expect("a parameter of the voice");
+    set(&mut patch.cat, &[("lfo_target", 2), ("lfo_shape", 4)]);
+    set(&mut patch.cont, &[("lfo_rate_hz", 2.0)]);
     let steady = sound(&patch, RATE_HZ, 12_288);
-    patch
-        .cont
-        .insert("lfo_depth".into(), 1.0)
-        .expect("a parameter of the voice");
+    set(&mut patch.cont, &[("lfo_depth", 1.0)]);
     let gated = sound(&patch, RATE_HZ, 12_288);
     // On for the first and third quarter of a second, off for the second; a block for each ramp.
     let first_difference = |range: std::ops::Range<usize>| {
@@ -247,20 +234,10 @@ fn an_fm_note_is_released_after_its_end_and_a_still_patch_hardly_depends_on_the_
         ("lfo_pitch_depth", 0.0),
         ("lfo_amp_depth", 0.0),
     ];
-    for (name, value) in cont {
-        patch
-            .cont
-            .insert(name.into(), value)
-            .expect("a parameter of the voice");
-    }
+    set(&mut patch.cont, &cont);
     let of = |rate_hz: u32| sound_of(Voice::Fm, &patch, rate_hz, 3 * rate_hz as usize / 2);
     let (low, high) = (of(22_050), of(44_100));
-    let difference: Vec<f32> = low
-        .iter()
-        .zip(high.iter().step_by(2))
-        .map(|(a, b)| a - b)
-        .collect();
-    let relative = rms(&difference) / rms(&low);
+    let relative = difference_at_twice_the_rate(&low, &high);
     assert!(relative < 0.02, "{relative}");
 
     let end = (Voice::Fm.describe(22_050).note_s * 22_050.0) as usize;

@@ -36,9 +36,9 @@ impl Heard {
         self.sounds.extend(names.into_iter().map(|name| name.id()));
     }
 
-    /// So were those of `earlier`.
-    pub(crate) fn join(&mut self, earlier: Self) {
-        self.sounds.extend(earlier.sounds);
+    /// So were those of `others`.
+    pub(crate) fn join(&mut self, others: &Self) {
+        self.sounds.extend(&others.sounds);
     }
 
     /// Whether a sound that is known by `name` was learned from.
@@ -72,32 +72,21 @@ impl Heard {
     }
 }
 
-/// What sounds are known by, wherever they come from: a file by its samples, whatever its name, and a labelled sound by its
-/// preset, whether it is in a file or made anew.
-pub(crate) struct Names<'a> {
-    source: &'a dyn Source,
-    files: Option<&'a FileSource>,
-}
-
-impl<'a> Names<'a> {
-    /// Those of `source`, whose sounds are `files` if they are any.
-    pub(crate) fn of(source: &'a dyn Source, files: Option<&'a FileSource>) -> Self {
-        Self { source, files }
-    }
-
-    /// What stands for sound `index`. Silence stands for nothing.
-    pub(crate) fn sound(&self, index: usize) -> impl Iterator<Item = Fingerprint> + use<> {
-        let content = match self.files.map(|files| &files.files()[index]) {
-            Some(file) => (!file.silent).then_some(file.fingerprint),
-            None => Some(self.source.fingerprint(index)),
-        };
-        [content, self.preset(index)].into_iter().flatten()
-    }
-
-    /// The preset of a labelled sound.
-    fn preset(&self, index: usize) -> Option<Fingerprint> {
-        let (spec, truth) = (self.source.spec()?, self.source.truth(index)?);
+/// What sound `index` of `source`, whose sounds are `files` if they are any, is known by, wherever it comes from: a file by its
+/// samples, whatever its name, and a labelled sound by its preset, whether it is in a file or made anew. Silence is known by
+/// its preset alone.
+pub(crate) fn names(
+    source: &dyn Source,
+    files: Option<&FileSource>,
+    index: usize,
+) -> impl Iterator<Item = Fingerprint> + use<> {
+    let content = match files.map(|files| &files.files()[index]) {
+        Some(file) => (!file.silent).then_some(file.fingerprint),
+        None => Some(source.fingerprint(index)),
+    };
+    let preset = source.spec().zip(source.truth(index)).map(|(spec, truth)| {
         let preset = spec.preset_sha256(&truth);
-        Some(Fingerprint(preset.expect("a truth fits its parameters")))
-    }
+        Fingerprint(preset.expect("a truth fits its parameters"))
+    });
+    [content, preset].into_iter().flatten()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use stft_data::{FileSource, Source};
 
 use crate::error::TrainerError;
-use crate::heard::Names;
+use crate::heard::names;
 use crate::parameter_test::{Average, ParameterErrors, write_table};
 use crate::predictor::ParameterPredictor;
 
@@ -38,10 +38,9 @@ impl LabelledTest {
             return Err(TrainerError::OtherLabels);
         }
         let known = predictor.heard()?;
-        let names = Names::of(source, Some(source));
         let is_heard = |index: &usize| {
             let has = |name| known.as_ref().is_some_and(|known| known.has(name));
-            names.sound(*index).any(has)
+            names(source, Some(source), *index).any(has)
         };
         let (heard, fresh): (Vec<usize>, Vec<usize>) = (0..source.len()).partition(is_heard);
         if fresh.is_empty() {

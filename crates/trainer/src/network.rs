@@ -106,14 +106,9 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         if differing.is_some() {
             sources.fill(None);
         }
-        let mut anew: Vec<String> = self
-            .spec
-            .output_names()
-            .map(|(name, _)| name.into())
-            .zip(&sources)
-            .filter(|(_, source)| source.is_none())
-            .map(|(name, _)| name)
-            .collect();
+        let outputs = self.spec.output_names().zip(&sources);
+        let anew = outputs.filter(|(_, source)| source.is_none());
+        let mut anew: Vec<String> = anew.map(|((name, _), _)| name.to_owned()).collect();
         anew.dedup();
         let taken = TakenOver {
             bands: !self.bands.is_empty() && !giver.bands.is_empty(),

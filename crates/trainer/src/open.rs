@@ -1,11 +1,13 @@
 //! An experiment whose sounds are open, and how a stage is prepared on it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use losses::{CompositeConfig, Domain};
 use params::ParamSpec;
-use stft_data::{Dataset, FileSource, MaskConfig, Rejected, Source, Split, TrainStatistics};
+use stft_data::{
+    Dataset, FileSource, Fingerprint, MaskConfig, Rejected, Source, Split, TrainStatistics,
+};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::TrainerError;
@@ -13,7 +15,7 @@ use crate::examination::Examination;
 use crate::experiment::Experiment;
 use crate::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
 use crate::fitting::Fitting;
-use crate::heard::{Heard, Names};
+use crate::heard::{Heard, names};
 use crate::job::Job;
 use crate::labels::labelled;
 use crate::linear_source::LinearSource;
@@ -37,6 +39,7 @@ pub struct OpenExperiment {
     dataset: Dataset,
     files: Option<Arc<FileSource>>,
     sounds: SoundSet,
+    learned: OnceLock<Heard>,
 }
 
 impl OpenExperiment {
@@ -84,6 +87,7 @@ impl OpenExperiment {
             dataset,
             files,
             sounds,
+            learned: OnceLock::new(),
         })
     }
 
@@ -181,28 +185,38 @@ impl OpenExperiment {
         }
     }
 
+    /// The sounds that stages learn from here, or are chosen by.
+    fn learned(&self) -> &Heard {
+        self.learned.get_or_init(|| {
+            let mut learned = Heard::default();
+            for split in [Split::Train, Split::Valid] {
+                for &index in self.dataset.indices(split) {
+                    learned.add(self.names(index));
+                }
+            }
+            learned
+        })
+    }
+
+    fn names(&self, index: usize) -> impl Iterator<Item = Fingerprint> + use<> {
+        names(&**self.dataset.source(), self.files.as_deref(), index)
+    }
+
     /// Which sounds the weights that `stage` leaves will know, where they grow from those of `start`.
     ///
     /// # Errors
     /// [`TrainerError::StartHeard`], or `start` doesn't say what it knows.
     fn heard(&self, stage: Stage, start: Option<&Checkpoint>) -> Result<Heard, TrainerError> {
-        let source = self.dataset.source();
-        let names = Names::of(&**source, self.files.as_deref());
-        let mut heard = Heard::default();
-        for split in [Split::Train, Split::Valid] {
-            for &index in self.dataset.indices(split) {
-                heard.add(names.sound(index));
-            }
-        }
+        let learned = self.learned();
         let Some(start) = start else {
-            return Ok(heard);
+            return Ok(learned.clone());
         };
-        let earlier = start.heard()?;
+        let mut heard = start.heard()?;
         let held_out = self.dataset.indices(Split::Test);
         // Presets that sound the same may be apart here, and are the data's own affair.
         let is_known = |&&index: &&usize| {
-            let mut names = names.sound(index);
-            names.any(|name| earlier.has(name) && !heard.has(name))
+            self.names(index)
+                .any(|name| heard.has(name) && !learned.has(name))
         };
         let known: Vec<usize> = held_out.iter().filter(is_known).copied().collect();
         if let Some(&first) = known.first() {
@@ -211,10 +225,10 @@ impl OpenExperiment {
                 path: start.path().to_owned(),
                 known: known.len(),
                 held_out: held_out.len(),
-                first: source.name(first),
+                first: self.dataset.source().name(first),
             });
         }
-        heard.join(earlier);
+        heard.join(learned);
         Ok(heard)
     }
 
@@ -239,34 +253,28 @@ impl OpenExperiment {
         if let Some(share) = stages.label_fraction(stage) {
             dataset = dataset.with_training(&labelled(&dataset, share));
         }
-        // What the weights come from tells their scale, and which sounds they know.
-        let (beginning, begun_with) = if let StartsIn::Itself(run) = starts {
-            let last = Checkpoint::open(&run.stage(stage.name()).last())?;
-            (Beginning::Earlier(last.context.origin.clone()), Some(last))
-        } else if let Some(start) = &start {
-            let named = match starts {
-                StartsIn::Path(path) => path,
-                _ => start.path(),
-            };
-            let beginning = Beginning::Of {
-                path: named.to_owned(),
+        let beginning = match (starts, &start) {
+            (StartsIn::Itself(run), _) => {
+                let last = Checkpoint::open(&run.stage(stage.name()).last())?;
+                Beginning::Last(Box::new(last))
+            }
+            (_, None) => Beginning::New,
+            (starts, Some(start)) => Beginning::Of {
+                path: match starts {
+                    StartsIn::Path(path) => path.to_owned(),
+                    _ => start.path().to_owned(),
+                },
                 checkpoint: Box::new(start.clone()),
-            };
-            (beginning, Some(start.clone()))
-        } else {
-            (Beginning::New, None)
+            },
         };
-        let heard = self.heard(stage, begun_with.as_ref())?;
-        if let Some(checkpoint) = begun_with {
+        // The scale that the weights know, and the sounds.
+        if let Some(checkpoint) = beginning.checkpoint() {
             dataset = dataset.with_normalization(checkpoint.context.normalization);
         }
-        let earlier = match &beginning {
-            Beginning::Earlier(origin) => origin.as_ref(),
-            Beginning::New | Beginning::Of { .. } => None,
-        };
+        let heard = self.heard(stage, beginning.checkpoint())?;
         Ok(PreparedStage {
             stage,
-            job: self.job(stage, &dataset, start, earlier)?,
+            job: self.job(stage, &dataset, start, beginning.earlier())?,
             opened: self,
             dataset: Arc::new(dataset),
             beginning,

@@ -101,16 +101,31 @@ pub(crate) enum Beginning {
         /// What was found there.
         checkpoint: Box<Checkpoint>,
     },
-    /// It goes on, and began with these once.
-    Earlier(Option<Origin>),
+    /// It goes on from its own last checkpoint.
+    Last(Box<Checkpoint>),
 }
 
 impl Beginning {
+    /// The weights at hand.
+    pub(crate) fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self {
+            Self::New => None,
+            Self::Of { checkpoint, .. } | Self::Last(checkpoint) => Some(checkpoint),
+        }
+    }
+
+    /// What a stage that goes on began with once.
+    pub(crate) fn earlier(&self) -> Option<&Origin> {
+        match self {
+            Self::Last(last) => last.context.origin.as_ref(),
+            Self::New | Self::Of { .. } => None,
+        }
+    }
+
     pub(crate) fn origin(&self, device: &Device) -> Result<Option<Origin>, TrainerError> {
         match self {
-            Self::New => Ok(None),
             Self::Of { path, checkpoint } => Origin::of(checkpoint, path, device).map(Some),
-            Self::Earlier(origin) => Ok(origin.clone()),
+            Self::New | Self::Last(_) => Ok(self.earlier().cloned()),
         }
     }
 }

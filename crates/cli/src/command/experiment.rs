@@ -1,6 +1,6 @@
 //! The arguments that settle an experiment, for every command that needs settings.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use stft_data::DataConfig;
@@ -18,30 +18,28 @@ pub struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
-    /// The experiment, with `data` in place of its source where given.
-    pub fn load(&self, data: Option<&str>) -> Result<Experiment, TrainerError> {
-        self.load_over(None, data)
-    }
-
-    /// That of `run`, if it was begun and no file of settings is named, so that a call that goes on need not repeat what it began
-    /// with; else that of [`load`](Self::load).
-    pub fn load_of(&self, run: &RunDir, data: Option<&str>) -> Result<Experiment, TrainerError> {
-        let settings = run.path().join(EXPERIMENT_FILE);
-        let begun = self.config.is_none() && settings.is_file();
-        self.load_over(begun.then_some(&*settings), data)
-    }
-
-    fn load_over(
+    /// The experiment, with `data` in place of its source where given. Where no file is named it is that of `run`, if it was
+    /// begun, so that a call that goes on need not repeat what it began with.
+    pub fn load(
         &self,
-        begun_with: Option<&Path>,
+        run: Option<&RunDir>,
         data: Option<&str>,
     ) -> Result<Experiment, TrainerError> {
+        let begun_with = run
+            .map(|run| run.path().join(EXPERIMENT_FILE))
+            .filter(|path| path.is_file());
         let mut overrides = self.overrides.clone();
         if let Some(data) = data {
             // A TOML string literal, so that no path is taken for anything else.
             overrides.push(format!("source.path={}", toml::Value::from(data)));
         }
-        Experiment::load(begun_with.or(self.config.as_deref()), &overrides)
+        Experiment::load(
+            self.config
+                .as_ref()
+                .or(begun_with.as_ref())
+                .map(PathBuf::as_path),
+            &overrides,
+        )
     }
 
     /// What it says of data, and its seed, for commands that train nothing.

@@ -159,7 +159,7 @@ impl Study<'_> {
     /// The settings of pretraining, and of finetuning but for what a cell sets.
     fn experiment(&self, seed: u64) -> Result<Experiment, TrainerError> {
         let arguments = &self.arguments;
-        let mut experiment = arguments.experiment.load(arguments.data.as_deref())?;
+        let mut experiment = arguments.experiment.load(None, arguments.data.as_deref())?;
         experiment.seed = seed;
         Ok(experiment)
     }

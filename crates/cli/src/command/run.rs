@@ -244,11 +244,8 @@ fn unfinished(
     let run = RunDir::unnamed(&arguments.out, plan.label)
         .into_iter()
         .find(|run| {
-            let is_same = |run: &RunDir| {
-                let otherwise = arguments.begun_otherwise(plan, experiment, run, devices);
-                otherwise.is_empty()
-            };
-            is_unfinished(run) && run.is_open_to(experiment) && is_same(run)
+            let begun_otherwise = || arguments.begun_otherwise(plan, experiment, run, devices);
+            is_unfinished(run) && run.is_open_to(experiment) && begun_otherwise().is_empty()
         })?;
     if !arguments.dry_run {
         eprintln!(
@@ -264,22 +261,21 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let mut plan = arguments.plan()?;
     let device_name: DeviceName = arguments.device.parse()?;
     RunDir::check(&arguments.out, arguments.name.as_deref())?;
+    let named = arguments.name.as_ref();
+    let named = named.map(|name| RunDir::at(&arguments.out.join(name)));
     let (settings, data) = (&arguments.experiment, arguments.data.as_deref());
-    let experiment = match &arguments.name {
-        Some(name) => settings.load_of(&RunDir::at(&arguments.out.join(name)), data)?,
-        None => settings.load(data)?,
-    };
+    let experiment = settings.load(named.as_ref(), data)?;
     let devices = device_name.open()?;
 
-    let named = match &arguments.name {
-        Some(name) => Some(RunDir::at(&arguments.out.join(name))),
+    let named = match named {
+        Some(run) => {
+            // What can't go on is refused before its sounds are read.
+            run.check_settings(&experiment)?;
+            arguments.check_from(&plan, &experiment, &run, &devices)?;
+            Some(run)
+        }
         None => unfinished(arguments, &plan, &experiment, &devices),
     };
-    if let Some(run) = &named {
-        // What can't go on is refused before its sounds are read.
-        run.check_settings(&experiment)?;
-        arguments.check_from(&plan, &experiment, run, &devices)?;
-    }
     let known = known_sounds(arguments, &plan, named.as_ref())?;
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
