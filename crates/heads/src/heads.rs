@@ -100,7 +100,7 @@ impl ParameterHeads {
     /// The same heads, going on from those of `giver`: with its norm and hidden layer, and with its outputs where `sources` names one.
     /// Outputs are positions of continuous parameters first, then classes; those without a source stay as they are.
     ///
-    /// Heads that don't [read alike](Self::reads_like) can't be gone on from, and are not; nor are those that no source names.
+    /// Heads that read another number of features, or by layers of other widths, can't be gone on from, and are not; nor are those that no source names.
     ///
     /// # Panics
     /// If there isn't a place in `sources` for each output, or one names an output that `giver` doesn't have.
