@@ -141,7 +141,7 @@ class Model:
         positions, *logits = np.split(outputs, np.cumsum(counts)[:-1])
         positions = sigmoid(positions)
         if by_map is not None:
-            share = settings["linear_share"]
+            share = settings["probe_share"]
             their_positions, *theirs = np.split(by_map, np.cumsum(counts)[:-1])
             positions = (1.0 - share) * positions + share * np.clip(their_positions, 0.0, 1.0)
             means = ((1.0 - share) * softmax(own) + share * softmax(their) for own, their in zip(logits, theirs))

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 mod desk;
-use desk::{Desk, stdout};
+use desk::{Cli, stdout};
 
 /// Short clips of a low rate, and a transform whose sizes all differ.
 const SMALL: &str = "
@@ -22,14 +22,14 @@ valid = 0.2
 ";
 
 /// A desk with an experiment and an empty folder for sounds.
-fn desk() -> Desk {
-    let desk = Desk::empty();
+fn desk() -> Cli {
+    let desk = Cli::empty();
     fs::write(desk.path("small.toml"), SMALL).unwrap();
     fs::create_dir(desk.path("sounds")).unwrap();
     desk
 }
 
-fn wav(desk: &Desk, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
+fn wav(desk: &Cli, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
     let spec = hound::WavSpec {
         channels,
         sample_rate: rate_hz,
@@ -44,16 +44,16 @@ fn wav(desk: &Desk, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
 }
 
 /// A quarter of a second of a tone, at half of full scale.
-fn plain(desk: &Desk, name: &str) {
+fn plain(desk: &Cli, name: &str) {
     wav(desk, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
 }
 
-fn json(desk: &Desk, arguments: &[&str]) -> Value {
+fn json(desk: &Cli, arguments: &[&str]) -> Value {
     serde_json::from_str(&desk.says(arguments)).unwrap()
 }
 
 /// A folder with one sound for everything that a check finds.
-fn troubled(desk: &Desk) {
+fn troubled(desk: &Cli) {
     let fine = tone(440.0, 8_000, 2_000, 0.5);
     wav(desk, "sounds/a.wav", 8_000, 1, &fine);
     wav(desk, "sounds/b copy.wav", 8_000, 1, &fine);
@@ -260,7 +260,7 @@ fn a_check_without_a_usable_sound_fails_with_every_reason() {
 }
 
 /// Ten sounds of half a clip, two of exactly one, three of two and a half.
-fn measured(desk: &Desk) {
+fn measured(desk: &Cli) {
     let counts = [(10, 1_000), (2, 2_000), (3, 5_000)];
     let lengths = counts
         .iter()

@@ -4,7 +4,7 @@ mod desk;
 
 use std::fs;
 
-use desk::{Desk, TINY, stderr};
+use desk::{Cli, TINY, stderr};
 use serde_json::Value;
 
 /// Labelled sounds in a folder of their own.
@@ -36,13 +36,13 @@ const STUDY: [&str; 13] = [
     "stages.finetune_parameters_transformer.training.steps=40",
 ];
 
-fn desk() -> Desk {
-    let desk = Desk::empty();
+fn desk() -> Cli {
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     desk
 }
 
-fn result(desk: &Desk) -> Value {
+fn result(desk: &Cli) -> Value {
     let path = desk.path("runs/mine/label-efficiency.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }

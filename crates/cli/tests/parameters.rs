@@ -5,14 +5,14 @@ mod desk;
 use std::fs;
 use std::path::Path;
 
-use desk::{Desk, TINY, stderr, stdout};
+use desk::{Cli, TINY, stderr, stdout};
 use serde_json::Value;
 
 const STAGE: &str = "finetune_parameters_autoencoder";
 
 /// A desk with a run `mine`, whose heads were trained from scratch, and three labelled sounds of the synthesizer.
-fn desk() -> Desk {
-    let desk = Desk::empty();
+fn desk() -> Cli {
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     let scratch = format!("stages.{STAGE}.start=scratch");
     let train = [
@@ -264,7 +264,7 @@ fn a_file_that_cannot_be_used_is_named_and_the_others_are_not_lost() {
 
 #[test]
 fn sounds_without_labels_train_no_heads_and_all_says_so() {
-    let desk = Desk::empty();
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     let render = [
         "synth",
@@ -293,7 +293,7 @@ fn sounds_without_labels_train_no_heads_and_all_says_so() {
 
 #[test]
 fn the_fm_voice_is_rendered_taught_and_taken_over_by_heads_of_sounds_with_the_same_parameters() {
-    let desk = Desk::empty();
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     let train = |data, name, more: &[&str]| {
         let base = ["run", "--config", "tiny.toml", "--stage", STAGE];

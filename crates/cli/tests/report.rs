@@ -5,11 +5,11 @@ use std::fs;
 use serde_json::Value;
 
 mod desk;
-use desk::{Desk, TINY, stderr};
+use desk::{Cli, TINY, stderr};
 
 #[test]
 fn a_run_ends_with_its_report_and_an_unfinished_one_has_one_on_demand() {
-    let desk = Desk::empty();
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     let run = [
         "run",

@@ -7,17 +7,17 @@ use std::process::Command;
 use serde_json::Value;
 
 mod desk;
-use desk::{Desk, TINY, stderr, stdout};
+use desk::{Cli, TINY, stderr, stdout};
 
 /// A desk with the tiny experiment.
-fn desk() -> Desk {
-    let desk = Desk::empty();
+fn desk() -> Cli {
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     desk
 }
 
 /// Runs the tiny experiment under `name` and returns its summary.
-fn train(desk: &Desk, name: &str, more: &[&str]) -> Value {
+fn train(desk: &Cli, name: &str, more: &[&str]) -> Value {
     let mut arguments = vec!["run", "--config", "tiny.toml", "--run", "stage"];
     arguments.extend(["--stage", "pretrain_autoencoder_mae", "--name", name]);
     arguments.extend(more);
@@ -25,19 +25,19 @@ fn train(desk: &Desk, name: &str, more: &[&str]) -> Value {
     summary(desk, name)
 }
 
-fn summary(desk: &Desk, name: &str) -> Value {
+fn summary(desk: &Cli, name: &str) -> Value {
     let path = stage(desk, name).join("summary.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn stage(desk: &Desk, name: &str) -> PathBuf {
+fn stage(desk: &Cli, name: &str) -> PathBuf {
     desk.path("runs")
         .join(name)
         .join("pretrain_autoencoder_mae")
 }
 
 /// Sounds made by the program itself.
-fn sounds(desk: &Desk, count: usize) -> PathBuf {
+fn sounds(desk: &Cli, count: usize) -> PathBuf {
     let count = count.to_string();
     let arguments = [
         "synth",
@@ -54,7 +54,7 @@ fn sounds(desk: &Desk, count: usize) -> PathBuf {
 }
 
 /// Asserts that `arguments` fail as a user's mistake, with all of `said`, and leave no run.
-fn refuses(desk: &Desk, arguments: &[&str], said: &[&str]) {
+fn refuses(desk: &Cli, arguments: &[&str], said: &[&str]) {
     desk.refuses(arguments, said);
     assert!(!desk.path("runs").exists(), "{arguments:?} wrote something");
 }

@@ -34,7 +34,7 @@
 //! # Ok::<(), heads::HeadsConfigError>(())
 //! ```
 //!
-//! A [`BandNetwork`] makes a feature map of its own, from the spectrogram itself, beside those of an encoder. A [`LinearMap`]
+//! A [`BandNetwork`] makes a feature map of its own, from the spectrogram itself, beside those of an encoder. A [`LinearProbe`]
 //! tells parameters by itself, from statistics of the spectrogram over time.
 //!
 //! Absent, with the reason: no loss (that is the crate `losses`'), no names of parameters (heads know an order, whoever
@@ -59,5 +59,5 @@ pub use config::{HeadsConfigError, ParameterHeadsConfig};
 pub use description::{description, description_parts};
 pub use estimate::ParameterEstimate;
 pub use heads::ParameterHeads;
-pub use linear_map::LinearMap;
+pub use linear_map::LinearProbe;
 pub use pooling::{FeatureMap, Pooling};

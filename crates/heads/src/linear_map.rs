@@ -18,14 +18,14 @@ use crate::estimate::ParameterEstimate;
 /// A map has no ears of its own, and few labels don't mislead it as far as they mislead a network: the two are wrong in
 /// different places, and their mean is better than either.
 #[derive(Module, Debug)]
-pub struct LinearMap {
+pub struct LinearProbe {
     weight: Param<Tensor<2>>,
     bias: Param<Tensor<1>>,
     n_continuous: usize,
     class_counts: Vec<usize>,
 }
 
-impl LinearMap {
+impl LinearProbe {
     /// A map for spectrograms of `bins` bins that says 0 of everything.
     pub fn init(bins: usize, n_continuous: usize, class_counts: &[usize], device: &Device) -> Self {
         let features = description_parts(bins).iter().sum();
@@ -77,7 +77,7 @@ mod tests {
     fn outputs_are_positions_first_and_then_the_classes_of_each_choice() {
         let device = Device::flex();
         let features = description_parts(2).iter().sum::<usize>();
-        let map = LinearMap::init(2, 2, &[3, 1], &device);
+        let map = LinearProbe::init(2, 2, &[3, 1], &device);
         let bias = Tensor::from_data([-0.5, 0.25, 1.0, 2.0, 3.0, 4.0], &device);
         let map = map.with_weights(Tensor::zeros([features, 6], &device), bias);
         let said = map.forward(Tensor::ones([1, 2, 5], &device), &[4]);
@@ -91,7 +91,7 @@ mod tests {
     #[should_panic(expected = "the shape of the weight")]
     fn weights_of_another_shape_are_refused() {
         let device = Device::flex();
-        let map = LinearMap::init(2, 2, &[3], &device);
+        let map = LinearProbe::init(2, 2, &[3], &device);
         let _ = map.with_weights(Tensor::zeros([5, 5], &device), Tensor::zeros([5], &device));
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
-use trainer::write_whole;
+use trainer::write_atomic;
 
 use crate::scale::Scale;
 
@@ -143,9 +143,9 @@ impl LabelEfficiency {
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         let path = |ending: &str| directory.join(format!("label-efficiency.{ending}"));
         let json = serde_json::to_string_pretty(self).expect("plain numbers and names");
-        write_whole(&path("json"), json + "\n")?;
-        write_whole(&path("md"), self.to_string())?;
-        write_whole(&path("svg"), self.to_svg())
+        write_atomic(&path("json"), json + "\n")?;
+        write_atomic(&path("md"), self.to_string())?;
+        write_atomic(&path("svg"), self.to_svg())
     }
 
     /// The seeds, the smallest first.

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stft_data::MaskConfig;
-use trainer::{Origin, ParameterTest, Scored, TestRow};
+use trainer::{Provenance, ParameterMetrics, Scored, TestRow};
 
 /// A stage's summary, as far as a report knows its keys. What a stage of another kind doesn't have is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,7 +12,7 @@ pub struct Outcome {
     /// The device as the user named it.
     pub device: Option<String>,
     /// Where the weights came from that it began with or has tested.
-    pub origin: Option<Origin>,
+    pub origin: Option<Provenance>,
     /// Optimizer steps.
     pub steps: Option<u64>,
     /// Wall-clock seconds.
@@ -56,14 +56,14 @@ impl Outcome {
     }
 
     /// How far estimated parameters are off, where the stage estimates any.
-    pub fn parameter_test(&self) -> Option<ParameterTest> {
+    pub fn parameter_test(&self) -> Option<ParameterMetrics> {
         self.table(PARAMETER_TEST)?.ok()
     }
 
     /// What is wrong with tables that are there and can't be shown, in sentences.
     pub(crate) fn problems(&self) -> Vec<String> {
         let rows = self.table::<Vec<TestRow>>(ROWS).and_then(Result::err);
-        let test = self.table::<ParameterTest>(PARAMETER_TEST);
+        let test = self.table::<ParameterMetrics>(PARAMETER_TEST);
         let faults = [(ROWS, rows), (PARAMETER_TEST, test.and_then(Result::err))];
         faults
             .into_iter()

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use trainer::{ComparedParameter, Experiment, Origin, Setting, Stage, TakenOver};
+use trainer::{ComparedParameter, Experiment, Provenance, Setting, Stage, HeadTransfer};
 
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
@@ -102,8 +102,8 @@ fn facts(stage: &StageReport) -> Markup {
         ("Hidden patches found", found),
         ("Sounds", (!sounds.is_empty()).then(|| sounds.join(", "))),
         ("Parameters", count(outcome.parameters)),
-        (began_with, outcome.origin.as_ref().map(Origin::to_string)),
-        ("Of its heads", heads.map(TakenOver::to_string)),
+        (began_with, outcome.origin.as_ref().map(Provenance::to_string)),
+        ("Of its heads", heads.map(HeadTransfer::to_string)),
         ("Time", outcome.seconds.map(duration)),
         ("Peak memory", outcome.peak_rss_bytes.map(gibibytes)),
     ];

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use stft_data::MaskConfig;
-use trainer::{ParameterErrors, ParameterTest, Scored, Stage, TestRow};
+use trainer::{ParameterErrors, ParameterMetrics, Scored, Stage, TestRow};
 
 use crate::number::{figure, percent, whole};
 use crate::words;
@@ -63,7 +63,7 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
 }
 
 /// How far estimated parameters are off: in all, and one by one.
-pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
+pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
     let estimators: Vec<&str> = test
         .estimates
         .iter()
@@ -163,7 +163,7 @@ pub(crate) fn parameter_tables(test: &ParameterTest) -> Markup {
 }
 
 fn by_parameter(
-    test: &ParameterTest,
+    test: &ParameterMetrics,
     errors: impl Fn(&ParameterErrors) -> Vec<(String, String, f64)>,
 ) -> Vec<Row> {
     let of_each: Vec<_> = test.estimates.iter().map(errors).collect();

@@ -74,13 +74,13 @@ pub(crate) fn model(stage: Stage, experiment: &Experiment) -> &'static str {
         Stage::TrainTransformerDecoder => "Transformer, decoder",
         Stage::TrainFullTransformer | Stage::TestTransformer => "Transformer",
         Stage::FinetuneParametersAutoencoder => {
-            match stages.finetune_parameters_autoencoder.bands_beside().len() {
+            match stages.finetune_parameters_autoencoder.active_bands().len() {
                 0 => "U-Net, way down, and heads",
                 _ => "U-Net, way down, band networks, and heads",
             }
         }
         Stage::FinetuneParametersTransformer => {
-            match stages.finetune_parameters_transformer.bands_beside().len() {
+            match stages.finetune_parameters_transformer.active_bands().len() {
                 0 => "Transformer, encoder, and heads",
                 _ => "Transformer, encoder, band networks, and heads",
             }
@@ -163,13 +163,13 @@ fn parameters<Start>(
         "{heads} to tell the settings of the synthesizer that made a sound, on an encoder {start}, {encoder}; {} of the training sounds' labels are used.",
         percent(stage.label_fraction),
     );
-    let networks = match stage.bands_beside().len() {
+    let networks = match stage.active_bands().len() {
         0 => None,
         1 => Some("a small network reads".to_owned()),
         count => Some(format!("{count} small networks read")),
     };
     if let Some(networks) = networks {
-        let widths = stage.bands_beside().iter().map(|band| match band.bins {
+        let widths = stage.active_bands().iter().map(|band| match band.bins {
             0 => "all bins".to_owned(),
             bins => format!("every band of {bins} bins alike"),
         });
@@ -179,8 +179,8 @@ fn parameters<Start>(
             widths.join("; ")
         );
     }
-    if stage.linear_share_beside() > 0.0 {
-        let share = percent(stage.linear_share_beside());
+    if stage.active_probe_share() > 0.0 {
+        let share = percent(stage.active_probe_share());
         text += &format!(
             " {share} of the estimate is told by a linear map of what each bin does over time, solved for from the labels; the training loss is of the rest alone, all other figures are of the whole."
         );

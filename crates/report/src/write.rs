@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use trainer::write_whole;
+use trainer::write_atomic;
 
 use crate::error::ReportError;
 use crate::run::RunReport;
@@ -26,7 +26,7 @@ pub fn write_report(directory: &Path, page: Option<&Path>) -> Result<PathBuf, Re
         (page.with_extension("json"), json + "\n"),
         (page.clone(), report.to_html()),
     ] {
-        write_whole(&path, text).map_err(|source| ReportError::Write { path, source })?;
+        write_atomic(&path, text).map_err(|source| ReportError::Write { path, source })?;
     }
     Ok(page)
 }

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use trainer::{PICTURES, SOUNDS};
 
 /// A run that is written by hand.
-struct Desk(TempDir);
+struct Cli(TempDir);
 
-impl Desk {
+impl Cli {
     /// With settings alone.
     fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
@@ -172,7 +172,7 @@ const HOSTILE: &str =
 
 #[test]
 fn programs_find_every_summary_as_it_was_left_and_every_point_of_every_curve() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let report = desk.report().to_json();
     assert_eq!(
         report["run"],
@@ -220,7 +220,7 @@ fn programs_find_every_summary_as_it_was_left_and_every_point_of_every_curve() {
 
 #[test]
 fn people_find_the_numbers_of_summaries_tests_and_parameters() {
-    let text = Desk::full("kick").page().text;
+    let text = Cli::full("kick").page().text;
     let expected = [
         "0.2500",
         "0.1250",
@@ -261,7 +261,7 @@ fn people_find_the_numbers_of_summaries_tests_and_parameters() {
 
 #[test]
 fn a_page_asks_for_nothing_but_itself() {
-    let desk = Desk::full(HOSTILE);
+    let desk = Cli::full(HOSTILE);
     let html = desk.report().to_html();
     let page = Page::parse(&html);
     let mut references = 0;
@@ -298,7 +298,7 @@ fn a_page_asks_for_nothing_but_itself() {
 
 #[test]
 fn every_example_has_the_sounds_and_pictures_that_its_note_lists() {
-    let page = Desk::full("kick").page();
+    let page = Cli::full("kick").page();
     assert_eq!(page.all("audio").count(), 5 * 2 + 2 + 1);
     for audio in page.all("audio") {
         assert!(audio.attribute("controls").is_some());
@@ -317,7 +317,7 @@ fn every_example_has_the_sounds_and_pictures_that_its_note_lists() {
 
 #[test]
 fn names_are_text_whatever_they_hold() {
-    let page = Desk::full(HOSTILE).page();
+    let page = Cli::full(HOSTILE).page();
     assert_eq!(page.all("script").count(), 0);
     // Three examples, two rows of the test, and a parameter; two examples of parameters, and one of each.
     assert_eq!(page.text.matches(HOSTILE).count(), 3 + 2 + 1 + 2 + 2);
@@ -327,7 +327,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn any_name_leaves_the_page_whole(name in "\\PC{0,40}") {
-        let page = Desk::full(&name).page();
+        let page = Cli::full(&name).page();
         prop_assert_eq!(page.all("audio").count(), 5 * 2 + 2 + 1);
         prop_assert!(page.text.contains(&name));
     }
@@ -335,7 +335,7 @@ proptest! {
 
 #[test]
 fn an_unfinished_run_is_reported_as_far_as_it_is() {
-    let desk = Desk::new();
+    let desk = Cli::new();
     let page = desk.page();
     assert!(page.text.contains("No stage of this run has begun."));
 
@@ -363,7 +363,7 @@ fn an_unfinished_run_is_reported_as_far_as_it_is() {
 
 #[test]
 fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let [first, second] = [
         "pretrain_autoencoder_mae",
         "pretrain_transformer_contrastive",
@@ -418,7 +418,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
 
 #[test]
 fn a_damaged_table_is_said_and_one_that_nothing_was_held_out_for() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let mut summary = tested("kick");
     summary["rows"][1]["scored"] = json!("something");
     desk.write("test_autoencoder", "summary.json", &summary.to_string());
@@ -451,7 +451,7 @@ fn a_damaged_table_is_said_and_one_that_nothing_was_held_out_for() {
 
 #[test]
 fn why_nothing_is_rendered_stands_below_the_parameters() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let stage = "finetune_parameters_autoencoder";
     let mut summary = trained(stage, 0.5);
     summary["parameter_test"] = parameters("kick");
@@ -467,7 +467,7 @@ fn why_nothing_is_rendered_stands_below_the_parameters() {
 
 #[test]
 fn a_run_of_one_picture_shows_that() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let stage = "pretrain_autoencoder_mae";
     fs::remove_dir_all(desk.stage(stage).join("examples")).unwrap();
     fs::write(desk.stage(stage).join("reconstruction.png"), b"\x89PNG").unwrap();
@@ -499,7 +499,7 @@ fn what_is_no_run_is_an_error_that_says_so() {
 
 #[test]
 fn a_report_goes_where_it_is_told() {
-    let desk = Desk::full("kick");
+    let desk = Cli::full("kick");
     let out = tempfile::tempdir().unwrap();
     let page = out.path().join("mine.html");
     assert_eq!(write_report(desk.run(), Some(&page)).unwrap(), page);

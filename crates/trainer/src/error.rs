@@ -125,7 +125,7 @@ pub enum TrainerError {
     Parameters(#[from] params::ParamError),
     /// Sounds can't be compared.
     #[error(transparent)]
-    Matching(#[from] matching::MatchingError),
+    Matching(#[from] distances::DistanceError),
     /// The U-Net's configuration can't work.
     #[error("{}[unet]: {source}", set_by(origin))]
     UNet {
@@ -247,13 +247,13 @@ pub enum TrainerError {
     },
     /// A checkpoint doesn't tell which sounds its weights have heard, in words that this program understands.
     #[error("{path} doesn't tell which sounds its weights have heard: it lacks heard.json, or another version has written it, and no test of what grows from such weights could be trusted; copy the file from where the weights come from, or train them again", path = path.display())]
-    HeardUnknown {
+    TrainingSoundsUnknown {
         /// The checkpoint.
         path: PathBuf,
     },
     /// A stage would begin with weights that know sounds which are held out from it.
     #[error("{stage} can't begin with {path}: those weights have heard {known} of the {held_out} sounds that are held out here, {first} among them, and a test on those would tell too much; train both on the same sounds, opened by the same --data and with the same data.split, or on sounds that have none in common", path = path.display())]
-    StartHeard {
+    Contaminated {
         /// The stage.
         stage: &'static str,
         /// The checkpoint with the weights.
@@ -267,7 +267,7 @@ pub enum TrainerError {
     },
     /// A finished stage began with weights in whose place there are others now.
     #[error("{stage} began with {there}, in whose place there is {here} now; remove {path} to have the stage done again", path = path.display())]
-    Outgrown {
+    StartReplaced {
         /// The stage.
         stage: &'static str,
         /// What it began with.
@@ -286,7 +286,7 @@ pub enum TrainerError {
     #[error(
         "the weights have learned from each of these sounds ({sounds}), or were chosen by them; test them on others"
     )]
-    AllHeard {
+    AllTrainedOn {
         /// How many.
         sounds: usize,
     },

@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Devices, Event, Experiment, Findings, Observer, OpenExperiment, RunDir, Stage,
-    StartsIn, TrainerError, weights_sha256,
+    Checkpoint, Devices, Event, Experiment, Findings, Observer, Session, RunDir, Stage,
+    WeightSource, TrainerError, weights_sha256,
 };
 
 const SETTINGS: [&str; 21] = [
@@ -43,7 +43,7 @@ impl Observer for Quiet {
 fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_next() {
     let settings = SETTINGS.map(str::to_owned);
     let experiment = Experiment::load(None, &settings).unwrap();
-    let opened = OpenExperiment::open(experiment, None, Findings::default()).unwrap();
+    let opened = Session::open(experiment, None, Findings::default()).unwrap();
     let out = tempfile::tempdir().unwrap();
     let run = RunDir::open(out.path(), Some("run"), "run").unwrap();
     let devices = Devices {
@@ -56,7 +56,7 @@ fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_nex
         Stage::TrainTransformerDecoder,
         Stage::TrainFullTransformer,
     ] {
-        let prepared = opened.stage(stage, StartsIn::Run(&run)).unwrap();
+        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
         prepared.run(&run, &devices, &mut Quiet).unwrap();
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::Device;
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
-    Devices, Event, Experiment, Observer, OpenExperiment, RunDir, Stage, StageReport, StartsIn,
+    Devices, Event, Experiment, Observer, Session, RunDir, Stage, StageReport, WeightSource,
     TrainerError,
 };
 
@@ -81,7 +81,7 @@ fn tests_never_load_a_sound_that_a_model_was_trained_or_chosen_on_and_training_n
         compute: Device::flex(),
         name: "cpu".into(),
     };
-    let indices = |opened: &OpenExperiment, splits: &[Split]| -> BTreeSet<usize> {
+    let indices = |opened: &Session, splits: &[Split]| -> BTreeSet<usize> {
         let all = splits
             .iter()
             .flat_map(|&split| opened.dataset().indices(split));
@@ -89,12 +89,12 @@ fn tests_never_load_a_sound_that_a_model_was_trained_or_chosen_on_and_training_n
     };
 
     let source = Arc::new(Tones::default());
-    let opened = OpenExperiment::over(source.clone(), experiment.clone(), None).unwrap();
+    let opened = Session::over(source.clone(), experiment.clone(), None).unwrap();
     let lock = run
         .begin(&experiment, opened.dataset().statistics())
         .unwrap();
     for stage in Stage::PRETRAIN.into_iter().chain(Stage::TRAIN) {
-        let prepared = opened.stage(stage, StartsIn::Run(&run)).unwrap();
+        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
         prepared.run(&run, &devices, &mut Quiet).unwrap();
     }
     let seen = indices(&opened, &[Split::Train, Split::Valid]);
@@ -104,9 +104,9 @@ fn tests_never_load_a_sound_that_a_model_was_trained_or_chosen_on_and_training_n
     let source = Arc::new(Tones::default());
     let statistics = run.statistics().unwrap();
     assert!(statistics.is_some());
-    let opened = OpenExperiment::over(source.clone(), experiment, statistics).unwrap();
+    let opened = Session::over(source.clone(), experiment, statistics).unwrap();
     for stage in Stage::TEST {
-        let prepared = opened.stage(stage, StartsIn::Run(&run)).unwrap();
+        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
         let report = prepared.run(&run, &devices, &mut Quiet).unwrap();
         let StageReport::Tested(summary) = report else {
             panic!("{stage} is a test");

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Context, Devices, Event, Experiment, Findings, Fit, Fitted, Heard, Observer,
-    OpenExperiment, Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport,
-    StartsIn, TrainerError, Training, weights_sha256,
+    Checkpoint, Context, Devices, Event, Experiment, Findings, Fit, Fitted, TrainedOn, Observer,
+    Session, Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport,
+    WeightSource, TrainerError, Training, weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -26,7 +26,7 @@ const SETTINGS: [&str; 12] = [
 
 /// What a whole stage needs, opened once.
 struct Bench {
-    opened: OpenExperiment,
+    opened: Session,
     out: tempfile::TempDir,
 }
 
@@ -35,7 +35,7 @@ impl Bench {
         let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
         let experiment = Experiment::load(None, &settings).unwrap();
         Self {
-            opened: OpenExperiment::open(experiment, None, Findings::default()).unwrap(),
+            opened: Session::open(experiment, None, Findings::default()).unwrap(),
             out: tempfile::tempdir().unwrap(),
         }
     }
@@ -77,7 +77,7 @@ impl Bench {
                 parameters: None,
                 origin: None,
             },
-            heard: Heard::default(),
+            heard: TrainedOn::default(),
         };
         let task = SpectrogramAutoencoder {
             model: experiment.unet.clone(),
@@ -116,11 +116,11 @@ struct Outcome {
 }
 
 /// Pulls the plug after a step.
-struct Plug {
+struct InterruptAfter {
     after: u64,
 }
 
-impl Observer for Plug {
+impl Observer for InterruptAfter {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
         match event {
             Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
@@ -138,7 +138,7 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
         .fit(
             &bench.directory("whole"),
             None,
-            &mut Plug { after: u64::MAX },
+            &mut InterruptAfter { after: u64::MAX },
         )
         .unwrap();
     assert_eq!(whole.progress.step, 7);
@@ -147,12 +147,12 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
     for after in [4, 5] {
         let directory = bench.directory(&format!("unplugged-{after}"));
         bench
-            .fit(&directory, None, &mut Plug { after })
+            .fit(&directory, None, &mut InterruptAfter { after })
             .expect_err("the plug was pulled");
         let checkpoint = Checkpoint::open(&directory.last()).unwrap();
         assert_eq!(checkpoint.progress.step, 3);
         let rest = bench
-            .fit(&directory, Some(checkpoint), &mut Plug { after: u64::MAX })
+            .fit(&directory, Some(checkpoint), &mut InterruptAfter { after: u64::MAX })
             .unwrap();
         assert_eq!(rest, whole);
         compared += 1;
@@ -169,9 +169,9 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
         let stage = Stage::PretrainAutoencoderMae;
         let call = |starts, after| {
             let prepared = bench.opened.stage(stage, starts)?;
-            prepared.run(&run, &devices(), &mut Plug { after })
+            prepared.run(&run, &devices(), &mut InterruptAfter { after })
         };
-        call(StartsIn::Run(&run), 5).expect_err("the plug was pulled");
+        call(WeightSource::Run(&run), 5).expect_err("the plug was pulled");
         let directory = run.stage(stage.name());
         let path = directory.last().join("state.json");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -187,7 +187,7 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
         // Event files are named by second and process, and this is still the same process.
         std::fs::remove_dir_all(directory.tensorboard()).unwrap();
 
-        let StageReport::Trained(summary) = call(StartsIn::Itself(&run), u64::MAX).unwrap() else {
+        let StageReport::Trained(summary) = call(WeightSource::Itself(&run), u64::MAX).unwrap() else {
             panic!("{stage} trains");
         };
         let of_this_call = summary.seconds - least;
@@ -210,7 +210,7 @@ fn a_checkpoint_of_another_model_is_refused_with_its_path() {
     let bench = Bench::new();
     let directory = bench.directory("source");
     bench
-        .fit(&directory, None, &mut Plug { after: u64::MAX })
+        .fit(&directory, None, &mut InterruptAfter { after: u64::MAX })
         .unwrap();
     let checkpoint = Checkpoint::open(&directory.best()).unwrap();
     assert_eq!(&checkpoint.context.experiment, bench.opened.experiment());

@@ -9,7 +9,7 @@ use losses::{
     MultiResolutionStftConfig, Norm, PreEmphasis, SpectralConvergence, SpectrogramLoss,
     WaveformLoss, valid_weights,
 };
-use matching::{MatchingError, Panel};
+use distances::{DistanceError, Panel};
 use serde_json::{Map, Value, json};
 use stft_data::{Audio, DataConfig, Stft, StftConfig, decode_file, resample};
 
@@ -199,7 +199,7 @@ fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyho
             );
         }
     }
-    let transport = match matching::sot(target, estimate) {
+    let transport = match distances::sot(target, estimate) {
         Err(error) => return found.leave_out_by_rate(&WITHOUT_MELS, error),
         Ok(transport) => transport,
     };
@@ -210,7 +210,7 @@ fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyho
     );
     found.push(
         "rms_cosine",
-        matching::rms_cosine(target, estimate)?,
+        distances::rms_cosine(target, estimate)?,
         "similarity of envelopes: 1 is best, 0 is worst",
     );
     Ok(())
@@ -225,9 +225,9 @@ impl Comparison {
     fn leave_out_by_rate(
         &mut self,
         names: &'static [&'static str],
-        error: MatchingError,
+        error: DistanceError,
     ) -> anyhow::Result<()> {
-        let MatchingError::UnsupportedRate {
+        let DistanceError::UnsupportedRate {
             got_hz,
             min_hz,
             max_hz,

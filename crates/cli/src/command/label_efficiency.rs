@@ -13,8 +13,8 @@ use start::Start;
 use stft_data::{Split, TrainStatistics};
 use time_left::TimeLeft;
 use trainer::{
-    Devices, Experiment, Findings, OpenExperiment, ParameterErrors, RunDir, SoundSource, Stage,
-    StageState, StartsIn, Summary, TrainerError, Training, check_start,
+    Devices, Experiment, Findings, Session, ParameterErrors, RunDir, SoundSource, Stage,
+    StageState, WeightSource, Summary, TrainerError, Training, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -168,14 +168,14 @@ impl Study<'_> {
         &self,
         experiment: Experiment,
         statistics: Option<TrainStatistics>,
-    ) -> anyhow::Result<OpenExperiment> {
+    ) -> anyhow::Result<Session> {
         let cache = RunDir::sound_cache(&self.arguments.out);
         // All files are looked at again: they are trained on.
         let known = Findings {
             statistics,
             index: None,
         };
-        let opened = OpenExperiment::open(experiment, Some(&cache), known)?;
+        let opened = Session::open(experiment, Some(&cache), known)?;
         if opened.parameters().is_none() {
             bail!(
                 "the parameters of these sounds aren't known; a manifest.jsonl beside a params.json tells them"
@@ -290,7 +290,7 @@ impl Study<'_> {
     /// Trains a stage of the run `name`, unless it is finished.
     fn train(
         &self,
-        opened: &OpenExperiment,
+        opened: &Session,
         stage: Stage,
         name: &str,
         from: Option<&Path>,
@@ -306,7 +306,7 @@ impl Study<'_> {
         let eta = PipelineEta::new(&[stage], opened.experiment(), held_out);
         let mut progress = Progress::new(&eta, 0);
         eprintln!("{}, {stage}", run.path().display());
-        let prepared = opened.stage(stage, StartsIn::of(&run, stage, from))?;
+        let prepared = opened.stage(stage, WeightSource::of(&run, stage, from))?;
         let labels = prepared.dataset().indices(Split::Train).len();
         let drawn = drawn(prepared.training());
         if stage.is_labelled() && drawn < labels as u64 {

@@ -12,7 +12,7 @@ use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
 use stft_data::{Audio, FileSource, SoundReader, decode_file};
 use synth::Voice;
-use trainer::{Distances, LabelledTest, ParameterPredictor, Renderer, Stage, wav_file};
+use trainer::{Distances, LabelledEvaluation, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
 use crate::{explain, print, tell_rejected};
@@ -137,7 +137,7 @@ fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::
     let reader = SoundReader::new(&predictor.context().experiment.data);
     let source = FileSource::open(labelled, &reader)?;
     tell_rejected(source.rejected());
-    let test = LabelledTest::new(predictor, &source)?;
+    let test = LabelledEvaluation::new(predictor, &source)?;
     match json {
         true => print(serde_json::to_string(&test)?),
         false => print(test),

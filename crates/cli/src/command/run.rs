@@ -6,8 +6,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use report::write_report;
 use trainer::{
-    Devices, Experiment, Findings, OpenExperiment, RunDir, STATISTICS_FILE, Stage, StageReport,
-    StageState, Stages, StartsIn, Summary, TrainerError, check_finished, check_start,
+    Devices, Experiment, Findings, Session, RunDir, STATISTICS_FILE, Stage, StageReport,
+    StageState, Stages, WeightSource, Summary, TrainerError, check_finished, check_start,
 };
 
 use crate::backend::DeviceName;
@@ -135,10 +135,10 @@ impl RunArguments {
         stage: Stage,
         stages: &Stages,
         run: &'a RunDir,
-    ) -> StartsIn<'a> {
+    ) -> WeightSource<'a> {
         let made_here = plan.leaves_start_of(stage, stages);
         let from = self.from.as_deref().filter(|_| !made_here);
-        StartsIn::of(run, stage, from)
+        WeightSource::of(run, stage, from)
     }
 
     /// Each stage of `run` that was begun with other weights than those that --from names, with an error that says so.
@@ -280,7 +280,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     eprintln!("reading {}", source_name(&experiment));
     // A dry run writes nothing, not even decoded sounds.
     let cache = (!arguments.dry_run).then(|| RunDir::sound_cache(&arguments.out));
-    let opened = OpenExperiment::open(experiment, cache.as_deref(), known)?;
+    let opened = Session::open(experiment, cache.as_deref(), known)?;
     report_data(&opened);
     if plan.only_tests() && opened.files_opened() > 0 {
         eprintln!(
@@ -305,7 +305,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.dry_run {
         print(opened.experiment().to_toml())?;
         for &stage in &plan.stages {
-            let prepared = opened.stage(stage, StartsIn::Nowhere)?;
+            let prepared = opened.stage(stage, WeightSource::Nowhere)?;
             print(prepared.plan(&devices))?;
             print(prepared.dry_run(&devices)?)?;
         }
@@ -399,7 +399,7 @@ fn source_name(experiment: &Experiment) -> String {
     }
 }
 
-fn report_data(prepared: &OpenExperiment) {
+fn report_data(prepared: &Session) {
     if prepared.files_used() > 0 {
         eprintln!(
             "{} files used, {} rejected",

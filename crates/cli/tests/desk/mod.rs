@@ -86,11 +86,11 @@ log_every = 2
 "#;
 
 /// A temporary directory that is the program's working directory.
-pub struct Desk {
+pub struct Cli {
     directory: tempfile::TempDir,
 }
 
-impl Desk {
+impl Cli {
     /// An empty one.
     pub fn empty() -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use stft_data::Split;
-use trainer::{Findings, OpenExperiment, RunDir};
+use trainer::{Findings, Session, RunDir};
 
 use crate::desk::stderr;
 use crate::{arguments, desk, stage, summary};
@@ -44,7 +44,7 @@ fn a_test_opens_no_file_that_was_trained_on() {
 
         let run = RunDir::at(&desk.path("runs").join(name));
         let opened =
-            OpenExperiment::open(run.experiment().unwrap(), None, Findings::default()).unwrap();
+            Session::open(run.experiment().unwrap(), None, Findings::default()).unwrap();
         let source = opened.dataset().source();
         let files = |split| -> Vec<PathBuf> {
             let indices = opened.dataset().indices(split).iter();

@@ -9,18 +9,18 @@ use serde_json::Value;
 mod desk;
 mod held_out;
 
-use desk::{Desk, TINY, stderr};
+use desk::{Cli, TINY, stderr};
 
 const CONTRASTIVE: &str = "pretrain_transformer_contrastive";
 
-fn desk() -> Desk {
-    let desk = Desk::empty();
+fn desk() -> Cli {
+    let desk = Cli::empty();
     fs::write(desk.path("tiny.toml"), TINY).unwrap();
     desk
 }
 
 /// A desk with runs `first` and `second`, whose contrastive pretraining came to different weights.
-fn desk_with_two_pretrainings() -> Desk {
+fn desk_with_two_pretrainings() -> Cli {
     let desk = desk();
     desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
     let other_seed = ["--stage", CONTRASTIVE, "--set", "seed=5"];
@@ -34,17 +34,17 @@ fn arguments<'a>(run: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str> 
     arguments
 }
 
-fn stage(desk: &Desk, run: &str, stage: &str) -> PathBuf {
+fn stage(desk: &Cli, run: &str, stage: &str) -> PathBuf {
     desk.path("runs").join(run).join(stage)
 }
 
-fn summary(desk: &Desk, run: &str, name: &str) -> Value {
+fn summary(desk: &Cli, run: &str, name: &str) -> Value {
     let path = stage(desk, run, name).join("summary.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// Runs a stage and kills it when it has left its first checkpoint.
-fn kill_in_training(desk: &Desk, run: &str, name: &str, more: &[&str]) {
+fn kill_in_training(desk: &Cli, run: &str, name: &str, more: &[&str]) {
     let directory = stage(desk, run, name);
     let checkpoint = directory.join("checkpoints/last/state.json");
     desk.kill_when(&arguments("stage", run, more), || checkpoint.exists());
@@ -461,7 +461,7 @@ fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_as_if_nothing_had
         "{said}"
     );
 
-    let report = |desk: &Desk| {
+    let report = |desk: &Cli| {
         let text = fs::read_to_string(desk.path("runs/mine/report.json")).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()
     };

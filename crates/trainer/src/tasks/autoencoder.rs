@@ -4,10 +4,10 @@ use burn::tensor::{Device, Tensor};
 use losses::{MagnitudeLoss, Norm, SpectrogramLoss, valid_weights};
 use unet1d::{UNet1d, UNet1dConfig};
 
-use crate::batch::TensorBatch;
-use crate::checkpoint::Checkpoint;
+use crate::data::batch::TensorBatch;
+use crate::run::checkpoint::Checkpoint;
 use crate::error::TrainerError;
-use crate::task::{Scores, Task};
+use crate::training::task::{Scores, Task};
 use crate::tasks::MEAN_SPECTROGRAM;
 use crate::tasks::spectral::{Scored, SpectralObjective, named};
 

@@ -7,8 +7,8 @@ use rand::Rng;
 use stft_data::Normalization;
 use transformer::{ContrastiveTransformer, Patches, QueriesAndKeys, StepSize, TransformerConfig};
 
-use crate::batch::TensorBatch;
-use crate::task::{Scores, Task};
+use crate::data::batch::TensorBatch;
+use crate::training::task::{Scores, Task};
 
 /// Labels the stream of [`keyed_rng`] that sampled negatives are drawn from.
 const NEGATIVES_STREAM: u64 = u64::from_le_bytes(*b"trnegatv");

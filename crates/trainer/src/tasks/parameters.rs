@@ -6,22 +6,22 @@ use heads::ParameterEstimate;
 use losses::{ParameterLoss, ParameterPrediction};
 use stft_data::{EVALUATION_EPOCH, Loader, Order};
 
-use crate::batch::TensorBatch;
-use crate::checkpoint::Checkpoint;
+use crate::data::batch::TensorBatch;
+use crate::run::checkpoint::Checkpoint;
 use crate::error::TrainerError;
-use crate::evaluate::Evaluation;
-use crate::experiment::EncoderTraining;
-use crate::feature_encoder::FeatureEncoder;
-use crate::linear_source::LinearSource;
-use crate::listening::listen;
-use crate::nearest::nearest_examples;
-use crate::network::{ParameterEstimator, ParameterNetwork, vectors};
-use crate::optimizer::LrScale;
-use crate::parameter_test::{Average, ParameterTest};
-use crate::rendering::Renderer;
-use crate::shift::shifted;
-use crate::taken_over::TakenOver;
-use crate::task::{HeldOut, Scores, Task};
+use crate::training::evaluate::Evaluation;
+use crate::settings::experiment::EncoderTraining;
+use crate::parameters::feature_encoder::FeatureEncoder;
+use crate::parameters::probe_data::ProbeData;
+use crate::output::test_examples::listen;
+use crate::parameters::nearest::nearest_examples;
+use crate::parameters::network::{ParameterEstimator, ParameterNetwork, vectors};
+use crate::training::optimizer::LrScale;
+use crate::parameters::metrics::{Average, ParameterMetrics};
+use crate::parameters::rendering::Renderer;
+use crate::data::time_shift::shifted;
+use crate::parameters::head_transfer::HeadTransfer;
+use crate::training::task::{HeldOut, Scores, Task};
 
 /// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
 /// each parameter in place of one long vector).
@@ -48,9 +48,9 @@ pub struct ParameterEstimation<E> {
     /// The network whose weights those are, where it had heads too.
     pub giver: Option<ParameterNetwork<E>>,
     /// What goes on of those heads, also where training goes on after an interruption.
-    pub taken_over: Option<TakenOver>,
+    pub head_transfer: Option<HeadTransfer>,
     /// What the linear map is solved from, where there is one.
-    pub linear: LinearSource,
+    pub linear: ProbeData,
 }
 
 impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
@@ -68,7 +68,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             },
             (Some(checkpoint), Some(giver)) => {
                 let given = checkpoint.load_model(giver.init(device))?;
-                let (taken, sources) = self.network.takes_over(giver);
+                let (taken, sources) = self.network.transfer_from(giver);
                 match taken.outputs {
                     0 => tracing::warn!("of the heads there {taken}"),
                     _ => tracing::info!("of the heads there {taken}"),
@@ -106,14 +106,14 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         }
     }
 
-    fn taken_over(&self) -> Option<&TakenOver> {
-        self.taken_over.as_ref()
+    fn head_transfer(&self) -> Option<&HeadTransfer> {
+        self.head_transfer.as_ref()
     }
 
     fn lr_scale(&self) -> LrScale {
         LrScale {
             // Bands from there know as much as the encoder.
-            parts: match &self.taken_over {
+            parts: match &self.head_transfer {
                 Some(taken) if taken.bands => &["encoder", "bands"],
                 _ => &["encoder"],
             },
@@ -180,9 +180,9 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         let renderer = renderer.as_ref();
         let illustrations = listen(held_out, spec, renderer, &estimates, shown)?;
         let average = &self.average;
-        let test = ParameterTest::new(spec, held_out, renderer, average, estimates, nearest)?;
+        let test = ParameterMetrics::new(spec, held_out, renderer, average, estimates, nearest)?;
         Ok(test.map(|test| HeldOut {
-            test: ParameterTest {
+            test: ParameterMetrics {
                 not_rendered,
                 ..test
             },

@@ -5,9 +5,9 @@ use losses::{Composite, CompositeScores, valid_weights};
 use serde::{Deserialize, Serialize};
 use stft_data::Normalization;
 
-use crate::batch::TensorBatch;
-use crate::magnitude::magnitude;
-use crate::task::ScoreName;
+use crate::data::batch::TensorBatch;
+use crate::data::magnitude::magnitude;
+use crate::training::task::ScoreName;
 
 /// What a score is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use trainer::{
-    Checkpoint, Experiment, Findings, OpenExperiment, RunDir, StartsIn, TakenOver, weights_sha256,
+    Checkpoint, Experiment, Findings, Session, RunDir, WeightSource, HeadTransfer, weights_sha256,
 };
 
-use crate::{Bench, NEVER, Plug, SETTINGS, STAGE, Tones, network, open};
+use crate::{Bench, NEVER, InterruptAfter, SETTINGS, STAGE, Tones, network, open};
 
 /// All weights of `model`, one after the other.
 fn weights<M: Module>(model: &M) -> Vec<f32> {
@@ -28,7 +28,7 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
     let teacher = Bench::new(&["stages.finetune_parameters_autoencoder.start=scratch"]);
     let taught = teacher.run_dir("teacher");
     teacher
-        .stage(&taught, STAGE, StartsIn::Run(&taught), &mut { NEVER })
+        .stage(&taught, STAGE, WeightSource::Run(&taught), &mut { NEVER })
         .unwrap();
 
     // A rate that moves nothing shows what was taken over.
@@ -36,7 +36,7 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
     let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
     let with_own_parameters = |settings: &[&str]| {
         let settings = [&[&*from_heads], settings].concat();
-        let opened = OpenExperiment::over(
+        let opened = Session::over(
             Arc::new(Tones::with_levels(&["soft", "middle", "loud"])),
             open(Tones::labelled(), &settings).experiment().clone(),
             None,
@@ -47,7 +47,7 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
         };
         let run = bench.run_dir("run");
         bench
-            .stage(&run, STAGE, StartsIn::Path(taught.path()), &mut { NEVER })
+            .stage(&run, STAGE, WeightSource::Path(taught.path()), &mut { NEVER })
             .unwrap();
         (bench, run)
     };
@@ -89,20 +89,20 @@ fn heads_of_another_run_hand_on_what_hears_and_what_is_called_the_same() {
     assert!(here[1].abs() < 1e-6, "{here:?}");
 
     // It is no start of its own, and bands of another shape are no start either.
-    let refused = |opened: &OpenExperiment, starts| {
+    let refused = |opened: &Session, starts| {
         let prepared = opened.stage(STAGE, starts);
         prepared.err().expect("it can't start").to_string()
     };
     let own = bench.run_dir("own");
-    let message = refused(&bench.opened, StartsIn::Run(&own));
+    let message = refused(&bench.opened, WeightSource::Run(&own));
     assert!(message.contains("--from"), "{message}");
     let bands = format!("{key}.bands=[{{bins=0,step=1,channels=[8]}}]");
     let other = open(Tones::labelled(), &[&from_heads, &bands]);
-    let message = refused(&other, StartsIn::Path(taught.path()));
+    let message = refused(&other, WeightSource::Path(taught.path()));
     assert!(message.contains("bands"), "{message}");
     // Other shares of the split would test on what was learned from.
     let other = open(Tones::labelled(), &[&from_heads, "data.split.test=0.3"]);
-    let message = refused(&other, StartsIn::Path(taught.path()));
+    let message = refused(&other, WeightSource::Path(taught.path()));
     assert!(
         message.contains("sounds that are held out here"),
         "{message}"
@@ -118,7 +118,7 @@ fn what_goes_on_of_heads_is_kept_and_heads_that_read_something_else_are_said_to_
         let teacher = Bench::new(&[&[&*scratch], more].concat());
         let run = teacher.run_dir("teacher");
         teacher
-            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
         (teacher, run)
     };
@@ -128,27 +128,27 @@ fn what_goes_on_of_heads_is_kept_and_heads_that_read_something_else_are_said_to_
 
     /// What is told, and the weights of the encoder and of what hears beside it.
     struct Heir {
-        heads: TakenOver,
+        heads: HeadTransfer,
         weights: [Vec<f32>; 2],
     }
-    let stop = |after| Plug { after };
+    let stop = |after| InterruptAfter { after };
     let heir = |from: &RunDir, levels: &[&str], more: &[&str], unplugged: Option<u64>| {
         let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
         let settings = [&[&*from_heads], more].concat();
         let opened = open(Tones::labelled(), &settings);
         let source = Arc::new(Tones::with_levels(levels));
         let bench = Bench {
-            opened: OpenExperiment::over(source, opened.experiment().clone(), None).unwrap(),
+            opened: Session::over(source, opened.experiment().clone(), None).unwrap(),
             out: tempfile::tempdir().unwrap(),
         };
         let run = bench.run_dir("run");
-        let mut starts = StartsIn::Path(from.path());
+        let mut starts = WeightSource::Path(from.path());
         if let Some(step) = unplugged {
             let pulled = bench.stage(&run, STAGE, starts, &mut stop(step));
             assert!(pulled.is_err());
             // Event files are named by second and process, and this is still the same process.
             std::fs::remove_dir_all(run.stage(STAGE.name()).tensorboard()).unwrap();
-            starts = StartsIn::Itself(&run);
+            starts = WeightSource::Itself(&run);
         }
         let summary = bench.stage(&run, STAGE, starts, &mut { NEVER }).unwrap();
         let best = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
@@ -211,29 +211,29 @@ fn what_learned_from_an_embedded_voice_can_go_on_with_any_split_of_other_sounds(
     let settings: Vec<String> = settings.iter().map(|&setting| setting.into()).collect();
     let voice = Experiment::load(None, &settings).unwrap();
     let teacher = Bench {
-        opened: OpenExperiment::open(voice, None, Findings::default()).unwrap(),
+        opened: Session::open(voice, None, Findings::default()).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
     let taught = teacher.run_dir("teacher");
     teacher
-        .stage(&taught, STAGE, StartsIn::Run(&taught), &mut { NEVER })
+        .stage(&taught, STAGE, WeightSource::Run(&taught), &mut { NEVER })
         .unwrap();
 
     let from_heads = format!("{key}.start=finetune_parameters_autoencoder");
     let changed = [&*from_heads, "data.split.test=0.4"];
-    let start = |opened: &OpenExperiment| {
-        let prepared = opened.stage(STAGE, StartsIn::Path(taught.path()));
+    let start = |opened: &Session| {
+        let prepared = opened.stage(STAGE, WeightSource::Path(taught.path()));
         prepared.err().map(|error| error.to_string())
     };
     assert_eq!(start(&open(Tones::labelled(), &changed)), None);
     // The same voice would hold out what was heard.
     let settings = [&settings[..], &changed.map(String::from)].concat();
     let voice = Experiment::load(None, &settings).unwrap();
-    let same_voice = OpenExperiment::open(voice.clone(), None, Findings::default()).unwrap();
+    let same_voice = Session::open(voice.clone(), None, Findings::default()).unwrap();
     let message = start(&same_voice).expect("it can't start");
     assert!(message.contains("synth "), "{message}");
     // Not one of another seed, though: its patches are others.
     let others = Experiment { seed: 1, ..voice };
-    let others = OpenExperiment::open(others, None, Findings::default()).unwrap();
+    let others = Session::open(others, None, Findings::default()).unwrap();
     assert_eq!(start(&others), None);
 }

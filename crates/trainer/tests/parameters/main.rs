@@ -8,8 +8,8 @@ use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
     Average, Checkpoint, Devices, EXAMPLE_NOTE, Event, ExampleNote, Experiment, Exported,
-    FeatureEncoder, Findings, Observer, OpenExperiment, ParameterErrors, ParameterNetwork,
-    ParameterPredictor, Renderer, RunDir, Setting, Stage, StageReport, StartsIn, Summary,
+    FeatureEncoder, Findings, Observer, Session, ParameterErrors, ParameterNetwork,
+    ParameterPredictor, Renderer, RunDir, Setting, Stage, StageReport, WeightSource, Summary,
     TrainerError, UNetFeatures, export, weights_sha256,
 };
 
@@ -118,13 +118,13 @@ fn tone(vector: &ParamVector) -> Audio {
 }
 
 /// Pulls the plug after a step.
-struct Plug {
+struct InterruptAfter {
     after: u64,
 }
 
-const NEVER: Plug = Plug { after: u64::MAX };
+const NEVER: InterruptAfter = InterruptAfter { after: u64::MAX };
 
-impl Observer for Plug {
+impl Observer for InterruptAfter {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
         match event {
             Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
@@ -135,10 +135,10 @@ impl Observer for Plug {
     }
 }
 
-fn open(source: Tones, more: &[&str]) -> OpenExperiment {
+fn open(source: Tones, more: &[&str]) -> Session {
     let settings = SETTINGS.iter().chain(more).map(|text| text.to_string());
     let experiment = Experiment::load(None, &settings.collect::<Vec<_>>()).unwrap();
-    OpenExperiment::over(Arc::new(source), experiment, None).unwrap()
+    Session::over(Arc::new(source), experiment, None).unwrap()
 }
 
 /// What the weights of `checkpoint` belong to.
@@ -159,7 +159,7 @@ fn devices() -> Devices {
 }
 
 struct Bench {
-    opened: OpenExperiment,
+    opened: Session,
     out: tempfile::TempDir,
 }
 
@@ -180,8 +180,8 @@ impl Bench {
         &self,
         run: &RunDir,
         stage: Stage,
-        starts: StartsIn,
-        plug: &mut Plug,
+        starts: WeightSource,
+        plug: &mut InterruptAfter,
     ) -> Result<Summary, TrainerError> {
         let prepared = self.opened.stage(stage, starts)?;
         match prepared.run(run, &devices(), plug)? {
@@ -193,7 +193,7 @@ impl Bench {
     fn pretrained(&self, name: &str) -> RunDir {
         let run = self.run_dir(name);
         let stage = Stage::PretrainAutoencoderMae;
-        self.stage(&run, stage, StartsIn::Run(&run), &mut { NEVER })
+        self.stage(&run, stage, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
         run
     }
@@ -212,7 +212,7 @@ fn a_larger_share_of_labels_has_all_of_a_smaller_one_and_the_other_splits_stay()
             format!("{key}.label_fraction={share}"),
         ];
         let opened = open(Tones::labelled(), &[&settings[0], &settings[1]]);
-        let prepared = opened.stage(STAGE, StartsIn::Nowhere).unwrap();
+        let prepared = opened.stage(STAGE, WeightSource::Nowhere).unwrap();
         let dataset = prepared.dataset();
         let train = dataset.indices(Split::Train);
         let train = BTreeSet::from_iter(train.iter().copied());
@@ -236,7 +236,7 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
         let bench = Bench::new(&[&format!("{key}={encoder}")]);
         let run = bench.pretrained("run");
         let summary = bench
-            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
         let unet = UNetFeatures(bench.opened.experiment().unet.clone());
         let device = Device::flex();
@@ -281,7 +281,7 @@ fn a_linear_map_is_solved_from_the_labels_in_use_beside_an_encoder_that_learns_a
         let bench = Bench::new(&settings.each_ref().map(String::as_str));
         let run = bench.pretrained("run");
         bench
-            .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+            .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
         let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
         let spec = bench.opened.parameters().unwrap();
@@ -289,13 +289,13 @@ fn a_linear_map_is_solved_from_the_labels_in_use_beside_an_encoder_that_learns_a
         let model = last.load_model(network.init(&Device::flex())).unwrap();
         model.linear.as_ref().map(weights_sha256)
     };
-    let solved = map(["training.steps=2", "label_fraction=0.5", "linear_share=0.5"]);
+    let solved = map(["training.steps=2", "label_fraction=0.5", "probe_share=0.5"]);
     assert!(solved.is_some());
-    let longer = map(["training.steps=4", "label_fraction=0.5", "linear_share=0.2"]);
+    let longer = map(["training.steps=4", "label_fraction=0.5", "probe_share=0.2"]);
     assert_eq!(solved, longer);
-    let more = map(["training.steps=2", "label_fraction=1.0", "linear_share=0.5"]);
+    let more = map(["training.steps=2", "label_fraction=1.0", "probe_share=0.5"]);
     assert_ne!(solved, more);
-    for none in ["linear_share=0.0", "encoder=frozen"] {
+    for none in ["probe_share=0.0", "encoder=frozen"] {
         assert_eq!(
             map(["training.steps=2", "label_fraction=0.5", none]),
             None,
@@ -316,7 +316,7 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
     ]);
     let run = bench.run_dir("run");
     let summary = bench
-        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.clone().unwrap();
     let [heads, average, nearest] = &test.estimates[..] else {
@@ -397,22 +397,22 @@ fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
     let bench = Bench::new(&[]);
     let whole = bench.pretrained("whole");
     let expected = bench
-        .stage(&whole, STAGE, StartsIn::Run(&whole), &mut { NEVER })
+        .stage(&whole, STAGE, WeightSource::Run(&whole), &mut { NEVER })
         .unwrap();
     let broken = bench.pretrained("broken");
     bench
         .stage(
             &broken,
             STAGE,
-            StartsIn::Run(&broken),
-            &mut Plug { after: 3 },
+            WeightSource::Run(&broken),
+            &mut InterruptAfter { after: 3 },
         )
         .expect_err("the plug was pulled");
     // Event files are named by second and process, and this is still the same process.
     let tensorboard = broken.stage(STAGE.name()).tensorboard();
     std::fs::remove_dir_all(tensorboard).unwrap();
     let resumed = bench
-        .stage(&broken, STAGE, StartsIn::Itself(&broken), &mut { NEVER })
+        .stage(&broken, STAGE, WeightSource::Itself(&broken), &mut { NEVER })
         .unwrap();
     assert_eq!(resumed.steps, 4);
     assert_eq!(resumed.weights_sha256, expected.weights_sha256);
@@ -423,11 +423,11 @@ fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
 fn what_a_stage_lacks_is_named() {
     let bench = Bench::new(&[]);
     let run = bench.run_dir("run");
-    let refused = |opened: &OpenExperiment, stage, starts| {
+    let refused = |opened: &Session, stage, starts| {
         let prepared = opened.stage(stage, starts);
         prepared.err().expect("it can't start").to_string()
     };
-    let message = refused(&bench.opened, STAGE, StartsIn::Run(&run));
+    let message = refused(&bench.opened, STAGE, WeightSource::Run(&run));
     for name in [
         "finetune_parameters_autoencoder",
         "pretrain_autoencoder_mae",
@@ -435,18 +435,18 @@ fn what_a_stage_lacks_is_named() {
         assert!(message.contains(name), "{message}");
     }
     let transformer = Stage::FinetuneParametersTransformer;
-    let message = refused(&bench.opened, transformer, StartsIn::Run(&run));
+    let message = refused(&bench.opened, transformer, WeightSource::Run(&run));
     assert!(message.contains("train_full_transformer"), "{message}");
 
     let unlabelled = open(Tones { spec: None }, &[]);
-    let message = refused(&unlabelled, STAGE, StartsIn::Run(&run));
+    let message = refused(&unlabelled, STAGE, WeightSource::Run(&run));
     assert!(message.contains("manifest.jsonl"), "{message}");
 
     let scratch = open(
         Tones::labelled(),
         &["stages.finetune_parameters_autoencoder.start=scratch"],
     );
-    let message = refused(&scratch, STAGE, StartsIn::Path(run.path()));
+    let message = refused(&scratch, STAGE, WeightSource::Path(run.path()));
     assert!(message.contains("starts from nothing"), "{message}");
 
     let nothing = ParameterPredictor::open(run.path(), None, &Device::flex());
@@ -532,12 +532,12 @@ fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
     let experiment = open(Tones::labelled(), &settings).experiment().clone();
     let source = Arc::new(LongTones(Tones::labelled()));
     let bench = Bench {
-        opened: OpenExperiment::over(source.clone(), experiment, None).unwrap(),
+        opened: Session::over(source.clone(), experiment, None).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
     let run = bench.run_dir("run");
     let summary = bench
-        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let tested = &summary.parameter_test.unwrap().estimates[0];
 
@@ -580,12 +580,12 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
         .collect();
     let experiment = Experiment::load(None, &settings).unwrap();
     let bench = Bench {
-        opened: OpenExperiment::open(experiment, None, Findings::default()).unwrap(),
+        opened: Session::open(experiment, None, Findings::default()).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
     let run = bench.run_dir("run");
     let summary = bench
-        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.unwrap();
     let dataset = bench.opened.dataset();
@@ -725,12 +725,12 @@ fn a_rate_at_which_nothing_can_be_rendered_is_told_and_the_parameters_are_compar
     ];
     let experiment = open(Tones::labelled(), &settings).experiment().clone();
     let bench = Bench {
-        opened: OpenExperiment::over(Arc::new(Voice), experiment, None).unwrap(),
+        opened: Session::over(Arc::new(Voice), experiment, None).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
     let run = bench.run_dir("run");
     let summary = bench
-        .stage(&run, STAGE, StartsIn::Run(&run), &mut { NEVER })
+        .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.unwrap();
     let reason = test.not_rendered.as_deref().unwrap();

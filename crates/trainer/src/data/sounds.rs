@@ -1,0 +1,48 @@
+//! Which sounds a run is made of, and what is known of them.
+
+use params::ParamSpec;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use stft_data::{FileSource, SoundIndex, Source, TrainStatistics};
+
+use crate::training::weights::hexadecimal;
+
+/// What an earlier call has found out about the sounds of a run, as its directory has it.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Of the training split.
+    pub statistics: Option<TrainStatistics>,
+    /// Of the files: those that are as they were then aren't opened to see what is in them.
+    pub index: Option<SoundIndex>,
+}
+
+/// Which sounds a run is made of, in two figures: equal for the same sounds with the same labels in the same order, wherever they lie and
+/// whatever they are called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundSet {
+    /// How many can be used.
+    pub count: usize,
+    /// SHA-256 of what is estimated, as JSON, and of each sound's fingerprint and, of a file, that of its samples; in
+    /// hexadecimal.
+    pub sha256: String,
+}
+
+impl SoundSet {
+    /// That of `source`, whose sounds are `files` if they are any.
+    pub(crate) fn of(source: &dyn Source, files: Option<&FileSource>) -> Self {
+        let mut hash = Sha256::new();
+        let spec = |spec: &ParamSpec| serde_json::to_vec(spec).expect("a specification is plain");
+        hash.update(source.spec().map(spec).unwrap_or_default());
+        for index in 0..source.len() {
+            hash.update(source.fingerprint(index).0);
+            // A labelled sound's own fingerprint is that of its preset.
+            if let Some(files) = files {
+                hash.update(files.files()[index].fingerprint.0);
+            }
+        }
+        Self {
+            count: source.len(),
+            sha256: hexadecimal(hash),
+        }
+    }
+}

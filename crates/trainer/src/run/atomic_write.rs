@@ -1,0 +1,15 @@
+//! Files that are there whole or not at all.
+
+use std::io;
+use std::path::Path;
+
+/// Writes beside `path`, with `.new` behind its name, and renames, so that nobody finds half a file, whenever the process is killed.
+///
+/// # Errors
+/// The file can't be written or renamed.
+pub fn write_atomic(path: &Path, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    std::fs::write(&new, contents)?;
+    std::fs::rename(&new, path)
+}

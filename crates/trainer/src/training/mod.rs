@@ -1,0 +1,12 @@
+//! The training loop, once for every stage, and what it stands on.
+
+pub(crate) mod devices;
+pub(crate) mod draws;
+pub(crate) mod evaluate;
+pub(crate) mod fit;
+pub(crate) mod memory;
+pub(crate) mod observe;
+pub(crate) mod optimizer;
+pub(crate) mod schedule;
+pub(crate) mod task;
+pub(crate) mod weights;

@@ -1,0 +1,128 @@
+//! What a stage trains, seen from the loop.
+
+use std::borrow::Cow;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::data::batch::TensorBatch;
+use crate::error::TrainerError;
+use crate::training::evaluate::Evaluation;
+use crate::output::illustration::Illustration;
+use crate::training::optimizer::LrScale;
+use crate::parameters::metrics::ParameterMetrics;
+use crate::parameters::head_transfer::HeadTransfer;
+
+/// A model, and how a batch scores it.
+///
+/// The loop knows nothing else of a stage: it asks for [`scores`](Task::scores) of training
+/// and validation batches alike, differentiates the mean of `loss`, and reports the rest.
+pub trait Task {
+    /// What is trained.
+    type Model: Module;
+
+    /// A new model on `device`, its parameters not yet drawn.
+    fn init(&self, device: &Device) -> Self::Model;
+
+    /// `model`, fresh on `device`, with the weights that an earlier stage hands over; unchanged where there is none.
+    ///
+    /// # Errors
+    /// They can't be read, or don't fit.
+    fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
+        let _ = device;
+        Ok(model)
+    }
+
+    /// `model` as it is trained: with what stays as it is frozen.
+    fn freeze(&self, model: Self::Model) -> Self::Model {
+        model
+    }
+
+    /// Runs `model` on `batch`.
+    fn scores(&self, model: &Self::Model, batch: &TensorBatch) -> Scores;
+
+    /// The scores of what a model has to beat; `mean` is the training data's mean spectrogram,
+    /// `[bins, frames]`.
+    fn baseline(&self, mean: Tensor<2>, batch: &TensorBatch) -> Scores;
+
+    /// What that is, in a few words.
+    fn baseline_name(&self) -> &'static str;
+
+    /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played; none where it makes none.
+    fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
+
+    /// How far the parameters that the best model estimates are from the true ones of held-out sounds, and `shown` of
+    /// those sounds; none where the model estimates none. It is asked once, after training, and chooses nothing.
+    ///
+    /// # Errors
+    /// An example can't be read.
+    fn test(
+        &self,
+        best: &Self::Model,
+        held_out: &Evaluation,
+        shown: usize,
+    ) -> Result<Option<HeldOut>, TrainerError> {
+        let _ = (best, held_out, shown);
+        Ok(None)
+    }
+
+    /// What parameter heads go on from; none where there are no heads, or those weights come without.
+    fn head_transfer(&self) -> Option<&HeadTransfer> {
+        None
+    }
+
+    /// What of the model learns at another rate than the rest.
+    fn lr_scale(&self) -> LrScale {
+        LrScale::default()
+    }
+
+    /// The parts of `model` and how many parameters each has.
+    fn parts(&self, model: &Self::Model) -> Vec<(String, usize)>;
+
+    /// f32 values that a training step keeps for its backward pass, by estimate.
+    fn activation_elements(&self, batch: usize, frames: usize) -> usize;
+}
+
+/// What a model makes of sounds that it hasn't learned from.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// How far its estimates are off.
+    pub test: ParameterMetrics,
+    /// A few of the sounds.
+    pub illustrations: Vec<Illustration>,
+}
+
+/// What a number is called, such as `spec_l1` or `param/cat_acc/wave`.
+pub type ScoreName = Cow<'static, str>;
+
+/// What a batch says about a model, one number for each item.
+#[derive(Clone, Debug)]
+pub struct Scores {
+    /// The objective, `[batch]`.
+    pub loss: Tensor<1>,
+    /// Further measures by their names, `[batch]` each.
+    pub terms: Vec<(ScoreName, Tensor<1>)>,
+    /// 1 for an item that has something to score and 0 for one that hasn't, `[batch]`; none where all
+    /// have. Means are taken over the former.
+    pub counted: Option<Tensor<1>>,
+}
+
+impl Scores {
+    /// `loss` and the terms, each with its name.
+    pub fn named(&self) -> impl Iterator<Item = (ScoreName, &Tensor<1>)> {
+        let terms = self.terms.iter();
+        std::iter::once(("loss".into(), &self.loss))
+            .chain(terms.map(|(name, values)| (name.clone(), values)))
+    }
+
+    /// The mean of `values`, `[batch]`, over the items that count: `[1]`, and 0 where none does.
+    pub(crate) fn mean(&self, values: Tensor<1>) -> Tensor<1> {
+        match &self.counted {
+            None => values.mean(),
+            Some(counted) => {
+                let count = counted.clone().sum().clamp_min(1.0);
+                (values * counted.clone()).sum() / count
+            }
+        }
+    }
+}
