@@ -5,7 +5,7 @@
 
 Needs Python 3.11 and `pip install dexed-py==0.3.0 numpy soundfile`; made with numpy 2.4.6 and soundfile 0.14.0. A sound takes
 about a millisecond. --check prints how many rows have identical samples and the worst correlation, and exits with 1 where any
-differ. `--count 1200 --seed 7` makes the 1,200 renders that the README's table of a DX7 is about; other seeds make fresh ones.
+differ. `--count 1200 --seed 7` makes the 1,200 renders of docs/dx7.md; other seeds make fresh ones.
 
 What is drawn, one row after the other from numpy's default_rng: 13 values uniform in 0..1, rounded to float32, then a class for
 each of the 4 categories. No patch is rejected: with these ranges none is silent.
@@ -78,7 +78,7 @@ def voice(cont, cat):
         [1.0, 0.8, 0.9, 0.0],
     )
     modulator = (
-        [0.8, between(0.2, 0.9, "modulator_decay_rate"), 0.7, 0.6],  # Rate 3 is not heard: levels 2 and 3 are the same.
+        [0.8, between(0.2, 0.9, "modulator_decay_rate"), 0.7, 0.6],  # Rate 3 has no effect: levels 2 and 3 are equal.
         [1.0, sustain, sustain, 0.0],
     )
     envelopes = [carrier, modulator, carrier, modulator, modulator, modulator]

@@ -9,7 +9,7 @@ Needs Python 3.11 (tomllib), numpy and safetensors; made with Python 3.11.7, num
 several channels the mean is taken. With --check and no WAV, the files that the rows name are read.
 
 Everything is computed in float64 from the file alone: sound -> STFT -> log1p magnitude -> normalisation -> encoder (U-Net or
-Transformer) and band networks -> pooling -> heads, and their mean with a linear map of the spectrogram. Every tensor has to be read on the way, but for the vector that stands
+Transformer) and band networks -> pooling -> heads, and their weighted mean with a linear probe. Every tensor has to be read on the way, but for the vector that stands
 for hidden patches: nothing is hidden here.
 
 Tolerances of --check: positions 1e-3, since the program computes in float32 and a sum in another order differs by some 1e-6
@@ -36,7 +36,7 @@ POOLING_EPSILON = 1e-5
 BAND_GROUPS = 8
 DESCRIBED_SEGMENTS = 8
 LEAST_PROBABILITY = 1e-12
-QUIET = 0.01  # The loudness that is read beside the encoder is log1p(magnitude / QUIET).
+QUIET = 0.01  # Band networks and probe read loudness, log1p(magnitude / QUIET).
 LARGEST_LOG1P = 10.0
 PARAMETER_STAGES = ("finetune_parameters_autoencoder", "finetune_parameters_transformer")
 
@@ -124,14 +124,14 @@ class Model:
             maps = unet_maps(weights.at("encoder"), self.experiment["unet"], x, valid)
         else:
             maps = transformer_maps(weights.at("encoder"), self.experiment["transformer"]["encoder"], x, valid)
-        # Beside a frozen encoder there are none.
+        # A frozen encoder has none.
         loud = self.loudness(x, valid)
         if settings["encoder"] == "finetuned":
             networks = enumerate(settings["bands"])
             maps += [band_map(weights.at(f"bands.{i}"), shape, loud, valid) for i, shape in networks]
         features = np.concatenate([pooled(values, frames, settings["segments"]) for values, frames in maps])
         outputs = heads(weights.at("heads"), features)
-        by_map = linear(weights.at("linear"), description(loud, valid)) if "linear" in weights else None
+        by_probe = linear(weights.at("linear"), summary_statistics(loud, valid)) if "linear" in weights else None
         unread = weights.unread - {"encoder.mask_token"}
         if unread:
             raise Unusable(f"the model has tensors that nothing reads: {', '.join(sorted(unread))}")
@@ -140,9 +140,9 @@ class Model:
             raise Unusable(f"the heads have {len(outputs)} outputs, and the parameters ask for {sum(counts)}")
         positions, *logits = np.split(outputs, np.cumsum(counts)[:-1])
         positions = sigmoid(positions)
-        if by_map is not None:
+        if by_probe is not None:
             share = settings["probe_share"]
-            their_positions, *theirs = np.split(by_map, np.cumsum(counts)[:-1])
+            their_positions, *theirs = np.split(by_probe, np.cumsum(counts)[:-1])
             positions = (1.0 - share) * positions + share * np.clip(their_positions, 0.0, 1.0)
             means = ((1.0 - share) * softmax(own) + share * softmax(their) for own, their in zip(logits, theirs))
             logits = [np.log(np.maximum(mean, LEAST_PROBABILITY)) for mean in means]
@@ -330,7 +330,7 @@ def transformer_block(weights, x, n_heads, visible):
     return x + linear(weights.at("ff_out"), h)
 
 
-# What stands beside and on an encoder.
+# Band networks, heads and linear probe.
 
 
 def band_map(weights, shape, loudness, valid):
@@ -358,7 +358,7 @@ def pooled(values, valid, segments):
     return np.concatenate([means.ravel(), deviation])
 
 
-def description(loudness, valid):
+def summary_statistics(loudness, valid):
     """Levels in pieces of the clip and their deviation, and how each bin rises and falls from frame to frame."""
     change = np.diff(loudness, axis=1, prepend=loudness[:, :1])
     levels = pooled(loudness, valid, DESCRIBED_SEGMENTS)
@@ -377,7 +377,7 @@ def heads(weights, features):
 
 
 def read_wav(path, sample_rate_hz):
-    """Samples of a WAV file, the mean of its channels. The module `wave` knows no float samples in every Python."""
+    """Samples of a WAV file, the mean of its channels. Not every Python's module `wave` reads float samples."""
     try:
         data = pathlib.Path(path).read_bytes()
     except OSError as error:
@@ -449,7 +449,7 @@ def run(arguments):
     if not files:
         print("\n".join(model.describe()))
         return 0
-    faults, largest, ties, told = [], 0.0, 0, []
+    faults, largest, ties, estimates = [], 0.0, 0, []
     for file in files:
         positions, logits = model.estimate(read_wav(file, model.sample_rate_hz))
         cont = dict(zip(model.continuous, positions.tolist()))
@@ -461,14 +461,14 @@ def run(arguments):
             raise Unusable(f"{arguments.check} has no row whose path is {file}")
         of_file, deviation, tied = compare(file, cont, cat, logits, rows[file])
         faults, largest, ties = faults + of_file, max(largest, deviation), ties + tied
-        told.append(np.concatenate([positions, *logits.values()]))
+        estimates.append(np.concatenate([positions, *logits.values()]))
     if arguments.check:
         for fault in faults:
             print(f"error: {fault}", file=sys.stderr)
         counts = f"{len(files)} sounds, {len(model.continuous)} positions and {len(model.classes)} classes each"
         print(f"{counts}: {len(faults)} differ; positions by up to {largest:.1e}, {ties} classes of nearly equal logits;")
         # Heads that say the same of every sound agree whatever comes before them.
-        print(f"between sounds, positions and logits differ by up to {np.ptp(told, axis=0).max():.1e}")
+        print(f"between sounds, positions and logits differ by up to {np.ptp(estimates, axis=0).max():.1e}")
     return 1 if faults else 0
 
 

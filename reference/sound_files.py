@@ -1,4 +1,4 @@
-"""Small sound files in every format that crates/stft-data decodes, and what soundfile hears in them.
+"""Small sound files in every format that crates/stft-data decodes, and what soundfile decodes from them.
 
     python reference/sound_files.py     writes crates/stft-data/tests/fixtures/*
                                         and    crates/stft-data/tests/golden/sound_files.json
@@ -60,13 +60,13 @@ for name, rate, channels, frames, form, subtype in FILES:
     if subtype in ("FLOAT", "DOUBLE"):
         sound *= 2.5  # beyond full scale, which only float files can hold
     sf.write(fixtures / name, sound, rate, format=form, subtype=subtype)
-    heard, heard_rate = sf.read(fixtures / name, dtype="float64", always_2d=True)
-    mono = heard.mean(axis=1)
+    decoded, decoded_rate = sf.read(fixtures / name, dtype="float64", always_2d=True)
+    mono = decoded.mean(axis=1)
     golden.append(
         {
             "file": name,
-            "rate": heard_rate,
-            "channels": heard.shape[1],
+            "rate": decoded_rate,
+            "channels": decoded.shape[1],
             "frames": len(mono),
             "lossy": subtype in ("VORBIS", "MPEG_LAYER_III"),
             "stride": STRIDE,
@@ -77,9 +77,9 @@ for name, rate, channels, frames, form, subtype in FILES:
 streams = [(fixtures / "stereo.ogg").read_bytes()]
 sf.write(fixtures / "chained.ogg", channel(4410, 44100, 2), 44100, format="OGG", subtype="VORBIS")
 streams.append((fixtures / "chained.ogg").read_bytes())
-heard = [sf.read(io.BytesIO(s), dtype="float64", always_2d=True)[0].mean(axis=1) for s in streams]
+decoded = [sf.read(io.BytesIO(s), dtype="float64", always_2d=True)[0].mean(axis=1) for s in streams]
 (fixtures / "chained.ogg").write_bytes(b"".join(streams))
-mono = np.concatenate(heard)
+mono = np.concatenate(decoded)
 golden.append(
     {
         "file": "chained.ogg",

@@ -1,4 +1,4 @@
-//! Tells `inversynth doctor` which Burn it was built with.
+//! Passes the version of Burn to `inversynth doctor`.
 
 use std::path::Path;
 

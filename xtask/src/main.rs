@@ -2,9 +2,14 @@
 //!
 //! It depends on nothing, so that it is built in a second.
 
+mod documents;
+mod features;
+mod imports;
+
 use std::env;
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
@@ -12,12 +17,13 @@ cargo xtask <command> [arguments]
 
   (ARGS are read from the project's directory: relative paths begin there)
   pretrain [ARGS]                 run both pretraining stages; ARGS go to `inversynth run`
-  train [ARGS]                    run the stages that go on from there (name the run: --name NAME)
-  evaluate [ARGS]                 test on sounds that were held out (name the run: --name NAME)
-  all [ARGS]                      run all of these
-  label-efficiency [ARGS]         what pretraining is worth with few labels, within an hour on two cores
+  train [ARGS]                    run the stages that continue from there (name the run: --name NAME)
+  evaluate [ARGS]                 test on held-out sounds (name the run: --name NAME)
+  all [ARGS]                      run all of these, then train parameter heads
+  label-efficiency [ARGS]         the value of pretraining with few labels, within an hour on two cores
   test [ARGS]                     run all tests; ARGS go to `cargo test`
-  check                           formatting, lints and documentation
+  check                           formatting, lints, documentation, circles of imports, equal features
+  documents                       run the commands in README, docs and configs with few steps
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
   bench --peer [OPTIONS]          ours and PyTorch in turn: time, spread and memory; target/bench-peer.json
         --python PATH             Python with PyTorch (python3); a relative path begins where you are
@@ -28,7 +34,6 @@ cargo xtask <command> [arguments]
         --markdown                the table as Markdown
   bench --scaling [OPTIONS]       the same over batch, frames, tokens and threads, with the arithmetic done in a
                                   second and the machine's best; target/bench-scaling.json
-  fuzz [ARGS]                     50,000 damaged sound files; `--files N` for fewer, `--help` for more
 ";
 
 fn main() -> ExitCode {
@@ -46,9 +51,8 @@ fn main() -> ExitCode {
         }
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
+        Some("documents") => ended(documents::check(root())),
         Some("bench") => bench(rest),
-        // In the dev profile, where the arithmetic of our own crates is checked for overflow.
-        Some("fuzz") => cargo(&["run", "--package", "fuzz", "--"], &rest),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
@@ -56,9 +60,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the program in the release build.
+/// The project's directory.
+fn root() -> &'static Path {
+    let this = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this.parent().expect("the workspace contains this package")
+}
+
+fn cargo_program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Runs the program, built in the profile that the tests are built in.
 fn inversynth(arguments: &[&str], rest: &[String]) -> ExitCode {
-    let run = ["run", "--release", "--package", "cli", "--"];
+    let run = ["run", "--package", "cli", "--"];
     cargo(&[&run, arguments].concat(), rest)
 }
 
@@ -72,26 +86,18 @@ fn bench(mut rest: Vec<String>) -> ExitCode {
         }
     };
     let Some((at, command)) = command else {
-        return cargo(&["bench", "--package", "benches"], &rest);
+        return cargo(
+            &["bench", "--profile", "dev", "--package", "benches"],
+            &rest,
+        );
     };
     rest.remove(at);
-    // With the program, so that both are linked with the very same tensor library.
-    let build = [
-        "build",
-        "--release",
-        "--package",
-        "cli",
-        "--package",
-        "benches",
-        "--bin",
-        "peer",
-    ];
-    let built = cargo(&build, &[]);
+    let built = cargo(&["build", "--package", "peer"], &[]);
     if built != ExitCode::SUCCESS {
         return built;
     }
-    match release_program("peer") {
-        Ok(peer) => ended(Command::new(peer).arg(command).args(rest), "peer"),
+    match program("peer") {
+        Ok(peer) => run(Command::new(peer).arg(command).args(rest), "peer"),
         Err(error) => {
             eprintln!("error: can't find where programs are built: {error}");
             ExitCode::FAILURE
@@ -99,12 +105,10 @@ fn bench(mut rest: Vec<String>) -> ExitCode {
     }
 }
 
-/// Where cargo puts a program of the release build: beside the profile that this one was built in.
-fn release_program(name: &str) -> io::Result<PathBuf> {
-    let this = env::current_exe()?;
-    let target = this.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
+/// Where cargo puts a program: next to this one.
+fn program(name: &str) -> io::Result<PathBuf> {
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
-    Ok(target.join("release").join(file))
+    Ok(env::current_exe()?.with_file_name(file))
 }
 
 fn check() -> ExitCode {
@@ -127,7 +131,7 @@ fn check() -> ExitCode {
             return done;
         }
     }
-    ExitCode::SUCCESS
+    ended(imports::check(root()).and_then(|()| features::check(&cargo_program(), root())))
 }
 
 fn cargo(arguments: &[&str], rest: &[String]) -> ExitCode {
@@ -136,19 +140,17 @@ fn cargo(arguments: &[&str], rest: &[String]) -> ExitCode {
 
 /// Runs cargo in the workspace's root and passes on how it ended.
 fn cargo_with(arguments: &[&str], rest: &[String], variables: &[(&str, &str)]) -> ExitCode {
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut command = Command::new(program);
+    let mut command = Command::new(cargo_program());
     command
         .args(arguments)
         .args(rest)
         .envs(variables.iter().copied())
-        .current_dir(root);
-    ended(&mut command, "cargo")
+        .current_dir(root());
+    run(&mut command, "cargo")
 }
 
 /// Runs a command and passes on how it ended.
-fn ended(command: &mut Command, name: &str) -> ExitCode {
+fn run(command: &mut Command, name: &str) -> ExitCode {
     match command.status() {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(status) => ExitCode::from(
@@ -159,6 +161,17 @@ fn ended(command: &mut Command, name: &str) -> ExitCode {
         ),
         Err(error) => {
             eprintln!("error: can't run {name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what is wrong, if anything is.
+fn ended(checked: io::Result<()>) -> ExitCode {
+    match checked {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,6 @@
 
 mod backend;
 mod command;
-mod pipeline_eta;
 mod progress;
 
 use std::fmt;
@@ -11,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use report::ReportError;
-use stft_data::{Rejected, shown};
+use stft_data::{Rejected, printable};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
@@ -25,14 +24,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a stage of the pipeline
+    /// Run stages of the pipeline
     Run(command::run::RunArguments),
-    /// Write the report of a run, to be read and listened to
+    /// Write the report of a run
     Report(command::report::ReportArguments),
     /// Look at sounds before training on them
     #[command(subcommand)]
     Data(command::data::DataCommand),
-    /// Tell how far one sound is from another
+    /// Measure how far one sound is from another
     ///
     /// Sounds are compared as the mean of their channels at the target's rate. Distances of magnitudes take
     /// the experiment's STFT (data.stft), the others have windows of their own.
@@ -41,9 +40,9 @@ enum Command {
     ///
     /// Needs a run whose parameter stages are finished, or a model that was exported from one.
     Predict(command::predict::PredictArguments),
-    /// Train parameter heads from several starts with few labels and many, and compare them
+    /// Train parameter heads from several initialisations with few labels and many, and compare them
     ///
-    /// A study that was interrupted goes on when it is called again.
+    /// A study that was interrupted resumes when it is called again.
     LabelEfficiency(command::label_efficiency::LabelEfficiencyArguments),
     /// Write a trained model as one safetensors file
     Export(command::export::ExportArguments),
@@ -54,8 +53,8 @@ enum Command {
     Doctor,
 }
 
-/// A decoder that panics on a file costs that file, which is then told as rejected; the panic itself is no news.
-fn keep_decoders_quiet() {
+/// Silences panics inside decoders: the file is rejected with a message of its own.
+fn silence_decoder_panics() {
     let loud = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let in_decoder = |place: &std::panic::Location| place.file().contains("symphonia-");
@@ -68,7 +67,7 @@ fn keep_decoders_quiet() {
 fn main() -> ExitCode {
     kernels::keep_freed_memory();
     kernels::join_thread_pool();
-    keep_decoders_quiet();
+    silence_decoder_panics();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -114,10 +113,10 @@ fn print(text: impl fmt::Display) -> anyhow::Result<()> {
     }
 }
 
-/// Says on standard error which sound files can't be used, and why.
-fn tell_rejected(files: &[Rejected]) {
+/// Lists on standard error the sound files that can't be used, with reasons.
+fn print_rejected(files: &[Rejected]) {
     for Rejected { path, reason } in files {
-        eprintln!("  rejected {}: {reason}", shown(path));
+        eprintln!("  rejected {}: {reason}", printable(path));
     }
 }
 

@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use trainer::{BASELINE_TAG, Event, Observer, TrainerError};
 
-use crate::pipeline_eta::PipelineEta;
-
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows how training goes, on standard error.
-pub struct Progress<'a> {
-    pipeline: &'a PipelineEta,
-    /// The stage's place in it.
+pub struct Progress {
+    /// The stage's place among those of the pipeline, from 0, and how many there are.
     place: usize,
+    count: usize,
     bar: ProgressBar,
     plain: bool,
     loss: Option<f32>,
@@ -28,12 +26,12 @@ pub struct Progress<'a> {
     step: u64,
 }
 
-impl<'a> Progress<'a> {
-    /// A bar for the stage at `place` of `pipeline`, that begins with the first event.
-    pub fn new(pipeline: &'a PipelineEta, place: usize) -> Self {
+impl Progress {
+    /// A bar for the stage at `place` of `count`, that begins with the first event.
+    pub fn new(place: usize, count: usize) -> Self {
         Self {
-            pipeline,
             place,
+            count,
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             loss: None,
@@ -44,12 +42,6 @@ impl<'a> Progress<'a> {
             steps: 0,
             step: 0,
         }
-    }
-
-    /// The steps that were done since the beginning, and the seconds since then.
-    pub fn timed(&self) -> (u64, f64) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        (self.step - self.first_step, seconds)
     }
 
     fn begin(&mut self, step: u64, steps: u64) {
@@ -86,10 +78,9 @@ impl<'a> Progress<'a> {
             let rate = 1.0 / self.seconds_per_step();
             let left = (self.steps - step) as f64 / rate;
             eprintln!(
-                "{}step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}{}",
+                "{}step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}",
                 self.stage(),
                 self.steps,
-                self.all_left(),
                 self.losses()
             );
         }
@@ -97,26 +88,15 @@ impl<'a> Progress<'a> {
 
     /// Which of several stages this is.
     fn stage(&self) -> String {
-        match self.pipeline.count() {
+        match self.count {
             1 => String::new(),
             count => format!("stage {}/{count}  ", self.place + 1),
         }
     }
 
-    /// The time that several stages still take.
-    fn all_left(&self) -> String {
-        if self.pipeline.count() == 1 || self.step == self.first_step {
-            return String::new();
-        }
-        let steps_left = self.steps - self.step;
-        let seconds = self.seconds_per_step();
-        let left = self.pipeline.left(self.place, steps_left, seconds);
-        format!("all stages {left}  ")
-    }
-
     fn seconds_per_step(&self) -> f64 {
-        let (steps, seconds) = self.timed();
-        seconds.max(1e-9) / steps.max(1) as f64
+        let seconds = self.started.elapsed().as_secs_f64();
+        seconds.max(1e-9) / (self.step - self.first_step).max(1) as f64
     }
 
     fn losses(&self) -> String {
@@ -127,7 +107,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Observer for Progress<'_> {
+impl Observer for Progress {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
         match event {
             Event::Started { step, steps } => self.begin(*step, *steps),
@@ -152,7 +132,7 @@ impl Observer for Progress<'_> {
                 }
             }
         }
-        self.bar.set_message(self.all_left() + &self.losses());
+        self.bar.set_message(self.losses());
         if matches!(event, Event::Stepped { step } if *step == self.steps) {
             self.bar.tick();
         }
@@ -160,7 +140,7 @@ impl Observer for Progress<'_> {
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for Progress {
     fn drop(&mut self) {
         // Not `finish`, which would show a failed run as complete.
         self.bar.abandon();

@@ -1,10 +1,10 @@
 //! The study of what pretraining is worth with few labels.
 
-mod desk;
+mod fixture;
 
 use std::fs;
 
-use desk::{Cli, TINY, stderr};
+use fixture::{Cli, TINY, stderr};
 use serde_json::Value;
 
 /// Labelled sounds in a folder of their own.
@@ -36,22 +36,22 @@ const STUDY: [&str; 13] = [
     "stages.finetune_parameters_transformer.training.steps=40",
 ];
 
-fn desk() -> Cli {
-    let desk = Cli::empty();
-    fs::write(desk.path("tiny.toml"), TINY).unwrap();
-    desk
+fn tiny() -> Cli {
+    let cli = Cli::empty();
+    fs::write(cli.path("tiny.toml"), TINY).unwrap();
+    cli
 }
 
-fn result(desk: &Cli) -> Value {
-    let path = desk.path("runs/mine/label-efficiency.json");
+fn result(cli: &Cli) -> Value {
+    let path = cli.path("runs/mine/label-efficiency.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
 fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_same_numbers() {
-    let desk = desk();
-    let table = desk.says(&STUDY);
-    let whole = result(&desk);
+    let cli = tiny();
+    let table = cli.run(&STUDY);
+    let whole = result(&cli);
     let rows = whole["finetunings"].as_array().unwrap();
     // Three starts and two floors, of two shares and two seeds.
     assert_eq!(rows.len(), 5 * 2 * 2);
@@ -76,7 +76,7 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
         of.next().unwrap()["labels"].as_u64().unwrap()
     };
     assert_eq!(labels(0.2), (labels(1.0) as f64 * 0.2).round() as u64);
-    // A second seed is another set of sounds: what needs no training tells them differently, too.
+    // A second seed is another set of sounds, on which untrained baselines differ, too.
     let mut pairs = 0;
     for one in rows {
         let same = |other: &&Value| {
@@ -91,35 +91,35 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
     assert!(table.contains("over seeds 3 and 4"), "{table}");
     assert!(table.contains("Each seed has sounds of its own"), "{table}");
     assert!(
-        fs::read_to_string(desk.path("runs/mine/label-efficiency.svg"))
+        fs::read_to_string(cli.path("runs/mine/label-efficiency.svg"))
             .unwrap()
             .starts_with("<svg")
     );
 
     // Killed inside a finetuning.
-    let seed = desk.path("runs/mine/seed-4");
+    let seed = cli.path("runs/mine/seed-4");
     let last = seed.join("transformer-contrastive-1");
     let summary = last.join("finetune_parameters_transformer/summary.json");
     fs::remove_dir_all(&last).unwrap();
     let checkpoint = last.join("finetune_parameters_transformer/checkpoints/last/state.json");
-    desk.kill_when(&STUDY, || checkpoint.exists());
+    cli.kill_when(&STUDY, || checkpoint.exists());
     assert!(!summary.exists(), "it was killed too late");
     // As if it had been killed before another.
     fs::remove_dir_all(seed.join("unet-masked-1")).unwrap();
-    fs::remove_file(desk.path("runs/mine/label-efficiency.json")).unwrap();
-    let output = desk.inversynth(&STUDY);
+    fs::remove_file(cli.path("runs/mine/label-efficiency.json")).unwrap();
+    let output = cli.inversynth(&STUDY);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
-    assert_eq!(result(&desk), whole);
+    assert_eq!(result(&cli), whole);
     assert!(summary.exists());
     // Two of twelve are trained: after the first, the other takes as long.
     let numbered: Vec<&str> = said
         .lines()
-        .filter(|line| line.starts_with("finetuning "))
+        .filter(|line| line.starts_with("fine-tuning "))
         .collect();
     assert_eq!(numbered.len(), 12, "{said}");
     assert!(
-        numbered[11].starts_with("finetuning 12 of 12, about "),
+        numbered[11].starts_with("fine-tuning 12 of 12, about "),
         "{said}"
     );
 
@@ -127,15 +127,15 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
     let other = |setting| [&STUDY[..], &["--set", setting]].concat();
     let steps = "stages.pretrain_autoencoder_mae.training.steps";
     let longer = other("stages.pretrain_autoencoder_mae.training.steps=7");
-    desk.refuses(&longer, &["seed-3/pretraining", steps, "6, not 7"]);
-    desk.refuses(&other("data.mask.ratio=0.2"), &["data.mask.ratio"]);
-    assert_eq!(result(&desk), whole);
+    cli.refuses(&longer, &["seed-3/pretraining", steps, "6, not 7"]);
+    cli.refuses(&other("data.mask.ratio=0.2"), &["data.mask.ratio"]);
+    assert_eq!(result(&cli), whole);
 }
 
 #[test]
-fn finetunings_are_of_the_weights_and_sounds_of_the_pretraining_that_is_there() {
-    let desk = desk();
-    desk.says(&RENDER);
+fn fine_tunings_match_the_weights_and_sounds_of_the_present_pretraining() {
+    let cli = tiny();
+    cli.run(&RENDER);
     let study = [
         "label-efficiency",
         "--config",
@@ -151,44 +151,44 @@ fn finetunings_are_of_the_weights_and_sounds_of_the_pretraining_that_is_there() 
         "--shares",
     ];
     let with = |more: &[&'static str]| [&study[..], more].concat();
-    desk.says(&with(&["1"]));
-    let whole = result(&desk);
+    cli.run(&with(&["1"]));
+    let whole = result(&cli);
 
-    // The same weights, made anew, are the same weights.
-    let pretraining = desk.path("runs/mine/seed-3/pretraining");
+    // Pretraining that is repeated ends with equal weights.
+    let pretraining = cli.path("runs/mine/seed-3/pretraining");
     fs::remove_dir_all(&pretraining).unwrap();
-    desk.says(&with(&["1"]));
-    assert_eq!(result(&desk), whole);
+    cli.run(&with(&["1"]));
+    assert_eq!(result(&cli), whole);
 
     // Sounds that were changed are another study's, also where a finetuning is new.
-    let sound = |name: &str| desk.path("patches/audio").join(name);
+    let sound = |name: &str| cli.path("patches/audio").join(name);
     let kept = fs::read(sound("00000.wav")).unwrap();
     fs::copy(sound("00001.wav"), sound("00000.wav")).unwrap();
     let said = ["runs/mine/seed-3/pretraining began with: as many, 40"];
-    desk.refuses(&with(&["0.5"]), &said);
-    assert!(!desk.path("runs/mine/seed-3/unet-masked-0.5").exists());
+    cli.refuses(&with(&["0.5"]), &said);
+    assert!(!cli.path("runs/mine/seed-3/unet-masked-0.5").exists());
     fs::write(sound("00000.wav"), kept).unwrap();
 
     fs::remove_dir_all(&pretraining).unwrap();
     let other = "stages.pretrain_autoencoder_mae.training.steps=7";
     let other = with(&["1", "--set", other]);
     let said = [
-        "finetune_parameters_autoencoder of the run at runs/mine/seed-3/unet-masked-1 began with \
+        "finetune_parameters_autoencoder of the run at runs/mine/seed-3/unet-masked-1 was initialised from \
          pretrain_autoencoder_mae after step 6, runs/mine/seed-3/pretraining (",
-        "what pretraining has left now is pretrain_autoencoder_mae after step 7, runs/mine/seed-3/pretraining (",
-        "remove runs/mine/seed-3/unet-masked-1 to finetune anew",
+        "which pretraining has replaced by pretrain_autoencoder_mae after step 7, runs/mine/seed-3/pretraining (",
+        "remove runs/mine/seed-3/unet-masked-1 to fine-tune again",
     ];
-    desk.refuses(&other, &said);
-    assert_eq!(result(&desk), whole);
-    fs::remove_dir_all(desk.path("runs/mine/seed-3/unet-masked-1")).unwrap();
-    desk.says(&other);
-    assert_ne!(result(&desk), whole);
+    cli.refuses(&other, &said);
+    assert_eq!(result(&cli), whole);
+    fs::remove_dir_all(cli.path("runs/mine/seed-3/unet-masked-1")).unwrap();
+    cli.run(&other);
+    assert_ne!(result(&cli), whole);
 }
 
 #[test]
-fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
-    let desk = desk();
-    desk.says(&RENDER);
+fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_reported() {
+    let cli = tiny();
+    cli.run(&RENDER);
     let study = [
         "label-efficiency",
         "--config",
@@ -204,11 +204,11 @@ fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
         "--name",
         "mine",
     ];
-    let output = desk.inversynth(&study);
+    let output = cli.inversynth(&study);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
     // Twice the same is once: two starts and two floors, of two shares and two seeds.
-    let result = result(&desk);
+    let result = result(&cli);
     let rows = result["finetunings"].as_array().unwrap();
     assert_eq!(rows.len(), 4 * 2 * 2);
 
@@ -225,7 +225,7 @@ fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
     let warned = format!("draws 20 examples and has {labels} labels");
     assert_eq!(said.matches("warning: ").count(), 2, "{said}");
     assert_eq!(said.matches(&warned).count(), 2, "{said}");
-    let table = fs::read_to_string(desk.path("runs/mine/label-efficiency.md")).unwrap();
+    let table = fs::read_to_string(cli.path("runs/mine/label-efficiency.md")).unwrap();
     let unseen = format!("Transformer, scratch with 100 % of labels (20 drawn, {labels} labels)");
     for part in [
         "draws 30 labelled examples (U-Net, scratch), 20 (Transformer, scratch)",
@@ -246,14 +246,14 @@ fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_told() {
 
 #[test]
 fn what_cannot_be_studied_is_refused_before_anything_is_written() {
-    let desk = desk();
+    let cli = tiny();
     let with = |extra: [&'static str; 2]| [&STUDY[..], &extra].concat();
     let few = ["label-efficiency", "--config", "tiny.toml", "--shares", "0"];
-    desk.refuses(&few, &["--shares", "above 0"]);
-    desk.refuses(&with(["--set", "data.split.test=0"]), &["data.split.test"]);
+    cli.refuses(&few, &["--shares", "above 0"]);
+    cli.refuses(&with(["--set", "data.split.test=0"]), &["data.split.test"]);
     let elsewhere = ["label-efficiency", "--config", "tiny.toml", "--name", "a/b"];
-    desk.refuses(&elsewhere, &["--name"]);
-    fs::create_dir(desk.path("sounds")).unwrap();
+    cli.refuses(&elsewhere, &["--name"]);
+    fs::create_dir(cli.path("sounds")).unwrap();
     let unlabelled = [
         "label-efficiency",
         "--config",
@@ -261,8 +261,8 @@ fn what_cannot_be_studied_is_refused_before_anything_is_written() {
         "--data",
         "sounds",
     ];
-    desk.refuses(&unlabelled, &["no sound file"]);
-    desk.says(&[
+    cli.refuses(&unlabelled, &["no sound file"]);
+    cli.run(&[
         "synth",
         "render",
         "--count",
@@ -270,9 +270,9 @@ fn what_cannot_be_studied_is_refused_before_anything_is_written() {
         "--out",
         "sounds/patches",
     ]);
-    fs::remove_file(desk.path("sounds/patches/params.json")).unwrap();
-    fs::remove_file(desk.path("sounds/patches/manifest.jsonl")).unwrap();
-    desk.refuses(&unlabelled, &["aren't known"]);
-    assert!(!desk.path("runs/label-efficiency").exists());
-    assert!(!desk.path("runs").join("mine").exists());
+    fs::remove_file(cli.path("sounds/patches/params.json")).unwrap();
+    fs::remove_file(cli.path("sounds/patches/manifest.jsonl")).unwrap();
+    cli.refuses(&unlabelled, &["no labels"]);
+    assert!(!cli.path("runs/label-efficiency").exists());
+    assert!(!cli.path("runs").join("mine").exists());
 }

@@ -270,7 +270,7 @@ const PANEL: [f64; 2] = [380.0, 230.0];
 /// Left of and above a panel's curves.
 const MARGIN: [f64; 2] = [52.0, 28.0];
 
-/// Of the ways to begin; told apart by people who don't see red and green as well (Okabe & Ito 2008).
+/// Colours of the starts, which people with red-green colour blindness can distinguish as well (Okabe & Ito 2008).
 const COLOURS: [&str; 7] = [
     "#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#999999",
 ];

@@ -1,4 +1,4 @@
-//! The report of a run: one page to read and listen to, and the same numbers for programs.
+//! The report of a run: one page with its sounds, and the same numbers for programs.
 //!
 //! [`RunReport::read`] takes a run's directory as it is, finished or not: the settings, and of each stage its summary,
 //! its curves and its examples. What is missing or can't be read becomes a sentence in the report.
@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod captions;
 mod chart;
 mod curves;
 mod efficiency;
@@ -45,7 +46,6 @@ mod run;
 mod scale;
 mod section;
 mod tables;
-mod words;
 mod write;
 
 pub use curves::Curves;

@@ -46,14 +46,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A share as per cent, on one line with its sign: `45 %`, `62.4 %`.
-pub(crate) fn percent(share: f64) -> String {
-    let percent = 100.0 * share;
-    let text = format!("{percent:.1}");
-    format!("{}\u{202f}%", text.trim_end_matches(".0"))
-}
-
-/// What stands at a tick of an axis whose ticks are `step` apart: as few digits as tell it from its neighbours,
+/// The label of a tick of an axis whose ticks are `step` apart: as few digits as distinguish it from its neighbours,
 /// thousands as `k`.
 pub(crate) fn tick(value: f64, step: f64) -> String {
     let digits = |step: f64| {
@@ -124,14 +117,6 @@ mod tests {
         ] {
             assert_eq!(whole(value), text);
         }
-    }
-
-    #[test]
-    fn shares_have_a_digit_where_it_tells_something() {
-        assert_eq!(
-            [0.45, 0.624, 1.0, 0.0].map(percent),
-            ["45\u{202f}%", "62.4\u{202f}%", "100\u{202f}%", "0\u{202f}%"]
-        );
     }
 
     #[test]

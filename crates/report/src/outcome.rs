@@ -1,18 +1,18 @@
-//! What a stage says of itself in `summary.json`.
+//! A stage's `summary.json`.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stft_data::MaskConfig;
-use trainer::{Provenance, ParameterMetrics, Scored, TestRow};
+use trainer::{ParameterMetrics, Provenance, Scored, TestRow};
 
-/// A stage's summary, as far as a report knows its keys. What a stage of another kind doesn't have is none.
+/// A stage's summary, as far as a report uses it. Keys that a stage of another kind lacks are none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The device as the user named it.
     pub device: Option<String>,
-    /// Where the weights came from that it began with or has tested.
-    pub origin: Option<Provenance>,
+    /// The weights that it was initialised from, or has tested.
+    pub provenance: Option<Provenance>,
     /// Optimizer steps.
     pub steps: Option<u64>,
     /// Wall-clock seconds.

@@ -3,10 +3,10 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use trainer::Experiment;
 
+use crate::captions;
 use crate::number::{duration, figure, whole};
 use crate::run::{RunReport, StageReport, State};
 use crate::section::section;
-use crate::words;
 
 /// Colours, type and layout.
 const STYLE: &str = include_str!("style.css");
@@ -16,7 +16,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:";
 
 impl RunReport {
-    /// The report as one HTML page with its pictures and sounds in it. It asks for nothing over a network and runs no
+    /// The report as one HTML page with its pictures and sounds in it. It loads nothing over a network and runs no
     /// scripts.
     pub fn to_html(&self) -> String {
         let title = format!("Run {}", self.name);
@@ -33,7 +33,7 @@ impl RunReport {
                 body {
                     h1 { (title) }
                     (self.facts())
-                    p { (words::spectrogram(&self.experiment)) }
+                    p { (captions::spectrogram(&self.experiment)) }
                     (self.overview())
                     (self.missing())
                     @for stage in self.begun() {
@@ -56,7 +56,7 @@ impl RunReport {
         let unfinished = self.begun().any(|stage| stage.state != State::Finished);
         html! {
             dl.facts {
-                (fact("Sounds", &words::data(&self.experiment)))
+                (fact("Sounds", &captions::data(&self.experiment)))
                 (fact("Seed", &self.experiment.seed.to_string()))
                 @if !devices.is_empty() {
                     (fact("Device", &devices))
@@ -72,13 +72,13 @@ impl RunReport {
     /// One row for each stage that was begun.
     fn overview(&self) -> Markup {
         html! {
-            h2 { "What came out" }
+            h2 { "Results" }
             @if self.begun().next().is_none() {
                 p { "No stage of this run has begun." }
             } @else {
                 figure {
                     figcaption {
-                        "Loss of each stage's last model and of its baseline on the same sounds; below 1, the ratio of the two says that the model has learned. Losses of different stages have different units."
+                        "Loss of each stage's last model and of its baseline on the same sounds; a ratio below 1 means that the model has learned. Losses of different stages have different units."
                     }
                     div.scroll { table {
                         thead {
@@ -138,7 +138,7 @@ fn overview_row(stage: &StageReport, experiment: &Experiment) -> Markup {
                     span.role { (stage.state) }
                 }
             }
-            td.word { (words::model(stage.stage, experiment)) }
+            td.word { (stage.stage.network(experiment)) }
             td { (or_dash(loss.map(figure))) }
             td { (or_dash(baseline.map(figure))) }
             td { (or_dash(outcome.ratio().map(|ratio| format!("{ratio:.2}")))) }
@@ -149,7 +149,7 @@ fn overview_row(stage: &StageReport, experiment: &Experiment) -> Markup {
     }
 }
 
-/// A name and what it stands for.
+/// A name and its value.
 pub(crate) fn fact(name: &str, value: &str) -> Markup {
     html! {
         div {

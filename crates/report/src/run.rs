@@ -40,7 +40,7 @@ pub struct StageReport {
     pub outcome: Outcome,
     /// Numbers over its steps.
     pub curves: Curves,
-    /// Examples to look at and listen to.
+    /// Examples with pictures and sounds.
     pub examples: Vec<Example>,
     /// All of them on one picture (PNG), of a run that has left nothing else to look at.
     pub picture: Option<Vec<u8>>,
@@ -106,8 +106,8 @@ impl RunReport {
             experiment: run.experiment()?,
             settings,
             stages: Stage::ALL
-                .into_iter()
-                .map(|stage| StageReport::read(stage, &run.stage(stage.name())))
+                .iter()
+                .map(|&stage| StageReport::read(stage, &run.stage(stage.name())))
                 .collect(),
         })
     }
@@ -171,7 +171,7 @@ impl StageReport {
         };
         let is_tested = outcome.rest.contains_key(PARAMETER_TEST);
         if stage.is_labelled() && summary.is_some() && !is_tested {
-            problems.push("No sound was held out, so that its estimates were not tested.".into());
+            problems.push("No sound was held out, so its estimates were not tested.".into());
         }
         let examples = examples(directory, &mut problems);
         let mut picture = None;
@@ -183,7 +183,7 @@ impl StageReport {
                     Some(_) => {
                         "It has left one picture of its examples, but none of their sounds.".into()
                     }
-                    None => "It has left no examples to look at or listen to.".into(),
+                    None => "It has left no examples.".into(),
                 });
             }
         }
@@ -278,7 +278,7 @@ fn file(path: &Path, magic: &[u8]) -> std::io::Result<Vec<u8>> {
         true => Ok(bytes),
         false => Err(std::io::Error::new(
             ErrorKind::InvalidData,
-            "it isn't what its name says",
+            "its content doesn't match its extension",
         )),
     }
 }

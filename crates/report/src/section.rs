@@ -3,15 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use trainer::{ComparedParameter, Experiment, Provenance, Setting, Stage, HeadTransfer};
+use trainer::{ComparedParameter, Experiment, HeadTransfer, Provenance, Setting, Stage, percent};
 
+use crate::captions;
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
-use crate::number::{duration, figure, percent, whole};
+use crate::number::{duration, figure, whole};
 use crate::page::fact;
 use crate::run::{Example, StageReport, State};
 use crate::tables::{parameter_tables, test_tables};
-use crate::words;
 
 /// Curves that are shown at once, in this order; the others wait behind a click.
 const FIRST: [&str; 6] = [
@@ -23,18 +23,18 @@ const FIRST: [&str; 6] = [
     "lr",
 ];
 
-/// What `stage` did, in numbers, curves, pictures and sounds.
+/// The results of `stage`: numbers, curves, pictures and sounds.
 pub(crate) fn section(stage: &StageReport, experiment: &Experiment) -> Markup {
     let name = stage.stage.name();
     let log_every = experiment.stages.training(stage.stage).log_every;
     html! {
         section id=(name) {
-            h2 { (words::title(stage.stage)) }
+            h2 { (stage.stage.title()) }
             p.name {
                 code { (name) }
-                @if stage.state != State::Finished { ", " (stage.state) ": what follows is what there is so far" }
+                @if stage.state != State::Finished { ", " (stage.state) ": these are the results so far" }
             }
-            p { (words::about(stage.stage, experiment)) }
+            p { (stage.stage.about(experiment)) }
             @if !stage.problems.is_empty() {
                 ul.problems {
                     @for problem in &stage.problems { li { (problem) } }
@@ -71,7 +71,7 @@ fn facts(stage: &StageReport) -> Markup {
         let chance = outcome
             .measure("contrastive_chance")
             .filter(|chance| *chance > 0.0);
-        let times = chance.map(|chance| format!(", {} times guessing", figure(accuracy / chance)));
+        let times = chance.map(|chance| format!(", {} times chance", figure(accuracy / chance)));
         percent(accuracy) + &times.unwrap_or_default()
     });
     let gibibytes = |bytes: u64| format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30));
@@ -83,17 +83,17 @@ fn facts(stage: &StageReport) -> Markup {
         .best_valid_loss
         .filter(|lowest| Some(*lowest) != outcome.valid_loss);
     let baseline = outcome.baseline.as_ref().zip(outcome.baseline_loss);
-    let began_with = match stage.stage.is_test() {
+    let start = match stage.stage.is_test() {
         true => "Weights of",
-        false => "Began with",
+        false => "Initialised from",
     };
     let heads = outcome
-        .origin
+        .provenance
         .as_ref()
-        .and_then(|origin| origin.heads.as_ref());
+        .and_then(|provenance| provenance.heads.as_ref());
     let facts = [
         ("Validation loss", loss),
-        ("Lowest on the way", lowest.map(figure)),
+        ("Lowest", lowest.map(figure)),
         (
             "Baseline",
             baseline.map(|(name, loss)| format!("{} ({name})", figure(loss))),
@@ -102,8 +102,11 @@ fn facts(stage: &StageReport) -> Markup {
         ("Hidden patches found", found),
         ("Sounds", (!sounds.is_empty()).then(|| sounds.join(", "))),
         ("Parameters", count(outcome.parameters)),
-        (began_with, outcome.origin.as_ref().map(Provenance::to_string)),
-        ("Of its heads", heads.map(HeadTransfer::to_string)),
+        (
+            start,
+            outcome.provenance.as_ref().map(Provenance::to_string),
+        ),
+        ("Transferred heads", heads.map(HeadTransfer::to_string)),
         ("Time", outcome.seconds.map(duration)),
         ("Peak memory", outcome.peak_rss_bytes.map(gibibytes)),
     ];
@@ -198,7 +201,7 @@ fn chart(stage: &StageReport, name: &str) -> Option<Markup> {
             .map(|chance| ("guessing", chance)),
         _ => {
             let baseline = stage.outcome.measure(&format!("{name}_baseline"));
-            // The spread of vectors that are all the same says nothing.
+            // The spread of equal vectors carries no information.
             let compared = !name.ends_with("_spread");
             baseline.filter(|_| compared).map(|value| {
                 (
@@ -224,7 +227,7 @@ fn chart(stage: &StageReport, name: &str) -> Option<Markup> {
         // Shares and rates are read by their differences.
         may_be_logarithmic: name != "lr" && !name.contains("acc"),
     };
-    let title = words::measure(stage.stage, words::scored(stage.stage), name);
+    let title = captions::measure(stage.stage, stage.stage.scored(), name);
     let drawing = chart.draw(&title)?;
     Some(html! {
         figure {
@@ -238,12 +241,12 @@ fn examples(stage: &StageReport) -> Markup {
     html! {
         @if !stage.examples.is_empty() {
             h3 { "Examples" }
-            p.soft { (words::pictures(stage.stage)) " Brighter is louder; all but the last have the input's scale. " (words::sounds(stage.stage)) }
+            p.soft { (stage.stage.pictures()) " Brighter is louder; all but the last have the input's scale. " (stage.stage.sounds()) }
             @for example in &stage.examples { (figure_of(example, stage.stage)) }
         }
         @if let Some(picture) = &stage.picture {
             h3 { "Examples" }
-            p.soft { (words::pictures(stage.stage)) }
+            p.soft { (stage.stage.pictures()) }
             img.picture src=(data_uri("image/png", picture)) alt="Spectrograms of the examples, one example in each row";
         }
     }
@@ -267,10 +270,7 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
                 ),
             )
         }
-        None => (
-            format!("Example {place}"),
-            "nothing is known of it".to_owned(),
-        ),
+        None => (format!("Example {place}"), "no description".to_owned()),
     };
     html! {
         figure.example {
@@ -278,7 +278,7 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
             div.panels {
                 @for (picture, bytes) in &example.pictures {
                     @match bytes {
-                        Some(bytes) => img src=(data_uri("image/png", bytes)) alt=(format!("{}: {}", name, words::shown(stage, picture)));,
+                        Some(bytes) => img src=(data_uri("image/png", bytes)) alt=(format!("{}: {}", name, captions::example(stage, picture)));,
                         None => div.missing { "The picture of the " (picture) " is missing." }
                     }
                 }
@@ -287,7 +287,7 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
                 @for (sound, bytes) in &example.sounds {
                     @match bytes {
                         Some(bytes) => label {
-                            @if stage.is_labelled() { (words::shown(stage, sound)) } @else { (sound) }
+                            @if stage.is_labelled() { (captions::example(stage, sound)) } @else { (sound) }
                             audio controls preload="metadata" src=(data_uri("audio/wav", bytes)) {}
                         },
                         None => span.soft { "The sound of the " (sound) " is missing." }
@@ -301,7 +301,7 @@ fn figure_of(example: &Example, stage: Stage) -> Markup {
     }
 }
 
-/// What made a sound beside what was estimated.
+/// True and estimated parameters of a sound.
 fn compared_parameters(parameters: &[ComparedParameter]) -> Markup {
     let value = |setting: &Setting, unit: &str| match setting {
         Setting::Number(number) => format!("{} {unit}", figure(f64::from(*number))),
@@ -310,7 +310,7 @@ fn compared_parameters(parameters: &[ComparedParameter]) -> Markup {
     html! {
         @if !parameters.is_empty() {
             details {
-                summary { "What made it, and what was estimated" }
+                summary { "True and estimated parameters" }
                 div.scroll { table {
                     thead { tr {
                         th.word scope="col" { "Parameter" }

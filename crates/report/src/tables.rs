@@ -2,21 +2,21 @@
 
 use maud::{Markup, html};
 use stft_data::MaskConfig;
-use trainer::{ParameterErrors, ParameterMetrics, Scored, Stage, TestRow};
+use trainer::{ParameterErrors, ParameterMetrics, Scored, Stage, TestRow, mask_caption, percent};
 
-use crate::number::{figure, percent, whole};
-use crate::words;
+use crate::captions;
+use crate::number::{figure, whole};
 
-/// What models make of spectrograms with something hidden, and of whole ones.
+/// Scores of models on spectrograms with a hidden part, and on whole ones.
 pub(crate) fn test_tables(stage: Stage, rows: &[TestRow], mask: Option<&MaskConfig>) -> Markup {
     let hidden = match mask {
         Some(mask) => format!(
-            "Hidden: {}. Losses are of the hidden part, but for those of magnitudes, which are of everything.",
-            words::mask(mask)
+            "Hidden: {}. Losses are taken on the hidden part, except those of magnitudes, which are taken on everything.",
+            mask_caption(mask)
         ),
-        None => "A part is hidden; losses are of that part.".to_owned(),
+        None => "A part is hidden; losses are taken on that part.".to_owned(),
     };
-    let whole = "Nothing is hidden. Losses are of the whole spectrogram.".to_owned();
+    let whole = "Nothing is hidden. Losses are taken on the whole spectrogram.".to_owned();
     html! {
         @for (scored, caption) in [(Scored::Hidden, hidden), (Scored::Everything, whole)] {
             @let rows: Vec<&TestRow> = rows.iter().filter(|row| row.scored == scored).collect();
@@ -34,7 +34,7 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
             measures.push(name);
         }
     }
-    // The loss leads, whatever the alphabet says.
+    // The loss comes first.
     measures.sort_by_key(|name| *name != "loss");
     let value = |row: &TestRow, measure: &str| row.measures.get(measure).copied();
     let rows: Vec<Row> = rows
@@ -45,7 +45,7 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
             role: match place {
                 0 => "the tested model",
                 _ if place + 1 == rows.len() => "the baseline",
-                _ => "the one before",
+                _ => "its initialisation",
             }
             .to_owned(),
             values: measures.iter().map(|measure| value(row, measure)).collect(),
@@ -54,7 +54,7 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
     let columns: Vec<Column> = measures
         .iter()
         .map(|&name| Column {
-            heading: words::measure(stage, scored, name),
+            heading: captions::measure(stage, scored, name),
             key: name,
             better: Better::Lower,
         })
@@ -62,14 +62,14 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
     table(caption, "Model", &columns, &rows)
 }
 
-/// How far estimated parameters are off: in all, and one by one.
+/// Errors of estimated parameters: means, and one by one.
 pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
     let estimators: Vec<&str> = test
         .estimates
         .iter()
         .map(|of| of.estimator.as_str())
         .collect();
-    let distances: Vec<(&str, String)> = words::DISTANCES
+    let distances: Vec<(&str, String)> = captions::DISTANCES
         .iter()
         .copied()
         .filter(|(key, _)| {
@@ -83,12 +83,12 @@ pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
         Some(reason) => format!(" Nothing is rendered: {reason}."),
         None if distances.is_empty() => String::new(),
         None => {
-            " Distances: between the sounds and what the embedded synthesizer makes of each estimate."
+            " Distances: between the sounds and renders of each estimate by the embedded voice."
                 .to_owned()
         }
     };
     let caption = format!(
-        "Parameters of {} sounds that no model has learned from, by heads that learned from {} labelled sounds; beside them the average of those labels, and the labels of the training sound whose log-mel spectrogram is nearest. Classes: share that is right, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.{rendered}",
+        "Parameters of {} held-out sounds, estimated by heads that were trained on {} labelled sounds. Baselines: the average of those labels, and the labels of the training sound with the nearest log-mel spectrogram. Classes: accuracy, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.{rendered}",
         whole(test.test_examples as f64),
         whole(test.labelled_examples as f64),
     );

@@ -1,14 +1,14 @@
-//! Where a report goes.
+//! Writes a report.
 
 use std::path::{Path, PathBuf};
 
-use trainer::write_atomic;
+use trainer::{REPORT_FILE, write_atomic};
 
 use crate::error::ReportError;
 use crate::run::RunReport;
 
 /// Reads the run in `directory` and writes its report: the page to `page`, or else to `report.html` in the run, and
-/// the same for programs beside it, with the ending `.json`. Returns the page's path.
+/// the same numbers for programs next to it, with the extension `.json`. Returns the page's path.
 ///
 /// # Errors
 /// It is no run, the page's name is that of the other file, or the files can't be written.
@@ -20,7 +20,7 @@ pub fn write_report(directory: &Path, page: Option<&Path>) -> Result<PathBuf, Re
         });
     }
     let report = RunReport::read(directory)?;
-    let page = page.map_or_else(|| directory.join("report.html"), Path::to_owned);
+    let page = page.map_or_else(|| directory.join(REPORT_FILE), Path::to_owned);
     let json = serde_json::to_string_pretty(&report.to_json()).expect("a report is plain values");
     for (path, text) in [
         (page.with_extension("json"), json + "\n"),

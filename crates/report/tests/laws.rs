@@ -401,7 +401,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
     );
     assert_eq!(
         problems[1],
-        "It has left no examples to look at or listen to."
+        "It has left no examples."
     );
 
     let page = desk.page();

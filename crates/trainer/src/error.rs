@@ -78,8 +78,8 @@ pub enum TrainerError {
         /// All stages.
         known: String,
     },
-    /// There is something of a run's name that is no run: nothing is overwritten.
-    #[error("there is something at {path} that is no run; choose another --name, or remove it", path = path.display())]
+    /// What has the run's name is no run: nothing is overwritten.
+    #[error("{path} exists and is not a run; choose another --name, or remove it", path = path.display())]
     RunExists {
         /// What there is.
         path: PathBuf,
@@ -120,12 +120,12 @@ pub enum TrainerError {
     /// The embedded synthesizer can't play a patch.
     #[error(transparent)]
     Synth(#[from] synth::SynthError),
-    /// Estimates are none of a synthesizer's parameters.
+    /// Estimates don't fit a synthesizer's parameters.
     #[error(transparent)]
     Parameters(#[from] params::ParamError),
     /// Sounds can't be compared.
     #[error(transparent)]
-    Matching(#[from] distances::DistanceError),
+    Distance(#[from] distances::DistanceError),
     /// The U-Net's configuration can't work.
     #[error("{}[unet]: {source}", set_by(origin))]
     UNet {
@@ -146,7 +146,7 @@ pub enum TrainerError {
         source: TransformerConfigError,
     },
     /// The stage that another one starts from was interrupted.
-    #[error("{stage} starts from {needs}, which was interrupted at {path}; run {needs} to its end first, or name its run with --from to take the weights as they are", path = path.display())]
+    #[error("{stage} starts from {needs}, which was interrupted at {path}; finish {needs} first, or name its run with --from to use its weights as they are", path = path.display())]
     StartUnfinished {
         /// The stage that was to run.
         stage: &'static str,
@@ -155,7 +155,7 @@ pub enum TrainerError {
         /// The directory of the latter.
         path: PathBuf,
     },
-    /// The stage that another one starts from hasn't left its weights.
+    /// The stage that another one starts from has no checkpoint.
     #[error("{stage} starts from {needs}, but there is no checkpoint at {path}; run {needs} first, or name a run that has it with --from", path = path.display())]
     NoStart {
         /// The stage that was to run.
@@ -165,13 +165,13 @@ pub enum TrainerError {
         /// Where its checkpoint was looked for.
         path: PathBuf,
     },
-    /// A stage starts from its own kind, which no run has before it.
-    #[error("{stage} starts from heads that another run has trained; name that run with --from")]
+    /// A stage starts from heads of another run.
+    #[error("{stage} starts from heads of another run; name that run with --from")]
     StartElsewhere {
         /// The stage that was to run.
         stage: &'static str,
     },
-    /// A checkpoint belongs to other settings than those of the run.
+    /// A checkpoint was trained with other settings than those of the run.
     #[error("{path}: its `{key}` is {there}, and this run's is {here}; give both the same value", path = path.display())]
     StartDiffers {
         /// The checkpoint.
@@ -183,7 +183,7 @@ pub enum TrainerError {
         /// Its value here.
         here: String,
     },
-    /// A run is to go on with other settings than those it began with.
+    /// A run is continued with other settings than those it began with.
     #[error("the run at {path} began with `{key}` = {there}, not {here}; give it the same value, or start another run with --name", path = path.display())]
     RunDiffers {
         /// The run's directory.
@@ -195,8 +195,8 @@ pub enum TrainerError {
         /// Its value now.
         here: String,
     },
-    /// A run is to go on with other sounds than those it began with.
-    #[error("the sounds are not those that the run at {path} began with: {}; bring those back, or start another run with --name, which can take weights over with --from", changed(*there, *here), path = path.display())]
+    /// A run is continued with other sounds than those it began with.
+    #[error("the sounds are not those that the run at {path} began with: {}; restore those, or start another run with --name, which can use its weights with --from", changed(*there, *here), path = path.display())]
     SoundsDiffer {
         /// The run's directory.
         path: PathBuf,
@@ -215,9 +215,9 @@ pub enum TrainerError {
         /// The sounds, or one of them, whose parameters aren't known.
         sounds: String,
     },
-    /// There is nothing to test on.
+    /// No sound is held out.
     #[error(
-        "none of the {sounds} sounds is held out for testing, where data.split.test is {share}: set it above 0, and give at least three different sounds"
+        "none of the {sounds} sounds is held out for testing (data.split.test is {share}): set it above 0, and use at least three different sounds"
     )]
     NothingHeldOut {
         /// How many sounds there are.
@@ -225,8 +225,8 @@ pub enum TrainerError {
         /// The share that was to be held out.
         share: f64,
     },
-    /// Weights were given to a stage that takes none over.
-    #[error("{stage} starts from nothing and would ignore {path}; leave --from out, or set the stage's `start` where it has one", path = path.display())]
+    /// Weights were given to a stage that starts from scratch.
+    #[error("{stage} starts from scratch and would ignore {path}; leave --from out, or set the stage's `start` if it has one", path = path.display())]
     StartUnused {
         /// The stage.
         stage: &'static str,
@@ -234,7 +234,7 @@ pub enum TrainerError {
         path: PathBuf,
     },
     /// A stage that has begun is given other weights to start from.
-    #[error("{stage} of the run at {run} began with {there}, not with {here}; leave --from out to keep to that, or start another run with --name", run = run.display())]
+    #[error("{stage} of the run at {run} was initialised from {there}, not from {here}; leave --from out to continue it, or start another run with --name", run = run.display())]
     StartChanged {
         /// The stage.
         stage: &'static str,
@@ -245,32 +245,32 @@ pub enum TrainerError {
         /// What it was given.
         here: String,
     },
-    /// A checkpoint doesn't tell which sounds its weights have heard, in words that this program understands.
-    #[error("{path} doesn't tell which sounds its weights have heard: it lacks heard.json, or another version has written it, and no test of what grows from such weights could be trusted; copy the file from where the weights come from, or train them again", path = path.display())]
+    /// A checkpoint has no record of its training sounds that this version can read.
+    #[error("{path} has no record of the sounds that its weights were trained on (trained_on.json is missing or of another version), so tests could be contaminated; copy that file from the checkpoint's original directory, or train the weights again", path = path.display())]
     TrainingSoundsUnknown {
         /// The checkpoint.
         path: PathBuf,
     },
-    /// A stage would begin with weights that know sounds which are held out from it.
-    #[error("{stage} can't begin with {path}: those weights have heard {known} of the {held_out} sounds that are held out here, {first} among them, and a test on those would tell too much; train both on the same sounds, opened by the same --data and with the same data.split, or on sounds that have none in common", path = path.display())]
+    /// A stage would start from weights that were trained on sounds which are held out here.
+    #[error("{path} was trained on {known} of the {held_out} sounds that {stage} holds out (first: {first}), so test scores would be contaminated; use the same --data and data.split for both runs, or disjoint sounds", path = path.display())]
     Contaminated {
         /// The stage.
         stage: &'static str,
         /// The checkpoint with the weights.
         path: PathBuf,
-        /// How many held-out sounds they know.
+        /// How many held-out sounds the weights were trained on.
         known: usize,
-        /// How many there are.
+        /// How many sounds are held out.
         held_out: usize,
-        /// One that they know.
+        /// The first of the former.
         first: String,
     },
-    /// A finished stage began with weights in whose place there are others now.
-    #[error("{stage} began with {there}, in whose place there is {here} now; remove {path} to have the stage done again", path = path.display())]
+    /// The weights that a finished stage was initialised from have been replaced.
+    #[error("{stage} was initialised from {there}, which has been replaced by {here}; remove {path} to run the stage again", path = path.display())]
     StartReplaced {
         /// The stage.
         stage: &'static str,
-        /// What it began with.
+        /// What it was initialised from.
         there: String,
         /// What is there now.
         here: String,
@@ -279,12 +279,12 @@ pub enum TrainerError {
     },
     /// Labels that heads can't be tested on.
     #[error(
-        "these sounds have no labels, or their labels are not of the parameters that the heads tell: names, ranges and classes have to be those of the sounds that they learned from"
+        "these sounds have no labels, or labels of other parameters than the heads estimate: names, ranges and classes have to be those of the training sounds"
     )]
     OtherLabels,
-    /// There is nothing to test on.
+    /// The weights were trained on every sound that was given.
     #[error(
-        "the weights have learned from each of these sounds ({sounds}), or were chosen by them; test them on others"
+        "the weights were trained on or selected by each of these {sounds} sounds; test them on others"
     )]
     AllTrainedOn {
         /// How many.
@@ -301,7 +301,7 @@ pub enum TrainerError {
         advice: &'static str,
     },
     /// Another process works on the run.
-    #[error("another process works on the run at {path}; wait for it, or choose another --name", path = path.display())]
+    #[error("another process is working on the run at {path}; wait for it, or choose another --name", path = path.display())]
     RunBusy {
         /// The run's directory.
         path: PathBuf,
@@ -309,7 +309,7 @@ pub enum TrainerError {
 }
 
 impl TrainerError {
-    /// A value that can't work; whoever knows which file set it adds that.
+    /// A value that can't work; its origin is added by [`Layers::trace`](crate::settings::layers::Layers::trace).
     pub(crate) fn value(
         key: impl Into<String>,
         expected: impl Into<String>,

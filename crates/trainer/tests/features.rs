@@ -1,4 +1,4 @@
-//! What encoders hand over to parameter heads. Alone in its process, since it draws weights that no key decides on.
+//! The features that parameter heads receive. Alone in its process, since it draws weights without a key.
 
 use burn::tensor::{Device, Distribution, Tensor};
 use heads::Pooling;

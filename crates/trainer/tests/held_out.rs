@@ -1,4 +1,4 @@
-//! What is held out for testing, and what a test looks at.
+//! The test split stays held out.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use burn::tensor::Device;
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
-    Devices, Event, Experiment, Observer, Session, RunDir, Stage, StageReport, WeightSource,
-    TrainerError,
+    Devices, Event, Experiment, Observer, RunDir, Session, Stage, StageGroup, StageReport,
+    TrainerError, WeightSource,
 };
 
 const SETTINGS: [&str; 18] = [
@@ -31,7 +31,7 @@ const SETTINGS: [&str; 18] = [
     "stages.train_autoencoder_nomask_finetune.training.steps=2",
 ];
 
-/// Tones that remember which of them were listened to.
+/// Tones that record which of them were loaded.
 #[derive(Default)]
 struct Tones {
     loaded: Mutex<BTreeSet<usize>>,
@@ -70,8 +70,7 @@ impl Observer for Quiet {
 }
 
 #[test]
-fn tests_never_load_a_sound_that_a_model_was_trained_or_chosen_on_and_training_none_that_is_tested()
-{
+fn tests_load_only_held_out_sounds_and_training_loads_none_of_them() {
     let settings = SETTINGS.map(str::to_owned);
     let experiment = Experiment::load(None, &settings).unwrap();
     let out = tempfile::tempdir().unwrap();
@@ -81,42 +80,42 @@ fn tests_never_load_a_sound_that_a_model_was_trained_or_chosen_on_and_training_n
         compute: Device::flex(),
         name: "cpu".into(),
     };
-    let indices = |opened: &Session, splits: &[Split]| -> BTreeSet<usize> {
+    let indices = |session: &Session, splits: &[Split]| -> BTreeSet<usize> {
         let all = splits
             .iter()
-            .flat_map(|&split| opened.dataset().indices(split));
+            .flat_map(|&split| session.dataset().indices(split));
         all.copied().collect()
     };
 
     let source = Arc::new(Tones::default());
-    let opened = Session::over(source.clone(), experiment.clone(), None).unwrap();
+    let session = Session::over(source.clone(), experiment.clone(), None).unwrap();
     let lock = run
-        .begin(&experiment, opened.dataset().statistics())
+        .begin(&experiment, session.dataset().statistics())
         .unwrap();
-    for stage in Stage::PRETRAIN.into_iter().chain(Stage::TRAIN) {
-        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
-        prepared.run(&run, &devices, &mut Quiet).unwrap();
+    for stage in Stage::of(StageGroup::Pretrain).chain(Stage::of(StageGroup::Train)) {
+        let stage_run = session.stage(stage, WeightSource::Run(&run)).unwrap();
+        stage_run.run(&run, &devices, &mut Quiet).unwrap();
     }
-    let seen = indices(&opened, &[Split::Train, Split::Valid]);
+    let seen = indices(&session, &[Split::Train, Split::Valid]);
     assert_eq!(*source.loaded.lock().unwrap(), seen);
     drop(lock);
 
     let source = Arc::new(Tones::default());
     let statistics = run.statistics().unwrap();
     assert!(statistics.is_some());
-    let opened = Session::over(source.clone(), experiment, statistics).unwrap();
-    for stage in Stage::TEST {
-        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
-        let report = prepared.run(&run, &devices, &mut Quiet).unwrap();
+    let session = Session::over(source.clone(), experiment, statistics).unwrap();
+    for stage in Stage::of(StageGroup::Test) {
+        let stage_run = session.stage(stage, WeightSource::Run(&run)).unwrap();
+        let report = stage_run.run(&run, &devices, &mut Quiet).unwrap();
         let StageReport::Tested(summary) = report else {
             panic!("{stage} is a test");
         };
         assert_eq!(
             summary.test_examples,
-            opened.dataset().indices(Split::Test).len()
+            session.dataset().indices(Split::Test).len()
         );
     }
-    let held_out = indices(&opened, &[Split::Test]);
+    let held_out = indices(&session, &[Split::Test]);
     assert!(held_out.len() > 3, "{held_out:?}");
     assert_eq!(*source.loaded.lock().unwrap(), held_out);
 }

@@ -1,12 +1,12 @@
-//! Training that is interrupted and goes on ends where uninterrupted training ends.
+//! Training that is interrupted and resumed ends with the weights of uninterrupted training.
 
 use std::time::Instant;
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Context, Devices, Event, Experiment, Findings, Fit, Fitted, TrainedOn, Observer,
-    Session, Progress, RunDir, Scored, SpectrogramAutoencoder, Stage, StageDir, StageReport,
-    WeightSource, TrainerError, Training, weights_sha256,
+    Checkpoint, Context, Devices, Event, Experiment, Fit, Fitted, Observer, Progress, RunDir,
+    Scored, Session, SpectrogramAutoencoder, Stage, StageDir, StageReport, TrainedOn, TrainerError,
+    Training, WeightSource, weights_sha256,
 };
 
 const SETTINGS: [&str; 12] = [
@@ -24,18 +24,18 @@ const SETTINGS: [&str; 12] = [
     "stages.pretrain_autoencoder_mae.training.validate_every=3",
 ];
 
-/// What a whole stage needs, opened once.
-struct Bench {
-    opened: Session,
+/// What a whole stage needs, session once.
+struct Fixture {
+    session: Session,
     out: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         let settings: Vec<String> = SETTINGS.iter().map(|text| text.to_string()).collect();
         let experiment = Experiment::load(None, &settings).unwrap();
         Self {
-            opened: Session::open(experiment, None, Findings::default()).unwrap(),
+            session: Session::open(experiment, None).unwrap(),
             out: tempfile::tempdir().unwrap(),
         }
     }
@@ -49,7 +49,7 @@ impl Bench {
 
     fn training(&self) -> &Training {
         &self
-            .opened
+            .session
             .experiment()
             .stages
             .pretrain_autoencoder_mae
@@ -62,8 +62,8 @@ impl Bench {
         resume: Option<Checkpoint>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainerError> {
-        let experiment = self.opened.experiment();
-        let dataset = self.opened.dataset();
+        let experiment = self.session.experiment();
+        let dataset = self.session.dataset();
         let fit = Fit {
             training: self.training(),
             dataset: dataset.clone().into(),
@@ -75,9 +75,9 @@ impl Bench {
                 normalization: dataset.normalization(),
                 experiment: experiment.clone(),
                 parameters: None,
-                origin: None,
+                provenance: None,
             },
-            heard: TrainedOn::default(),
+            trained_on: TrainedOn::default(),
         };
         let task = SpectrogramAutoencoder {
             model: experiment.unet.clone(),
@@ -133,10 +133,10 @@ impl Observer for InterruptAfter {
 
 #[test]
 fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
-    let bench = Bench::new();
-    let whole = bench
+    let fixture = Fixture::new();
+    let whole = fixture
         .fit(
-            &bench.directory("whole"),
+            &fixture.directory("whole"),
             None,
             &mut InterruptAfter { after: u64::MAX },
         )
@@ -145,14 +145,18 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
 
     let mut compared = 0;
     for after in [4, 5] {
-        let directory = bench.directory(&format!("unplugged-{after}"));
-        bench
+        let directory = fixture.directory(&format!("unplugged-{after}"));
+        fixture
             .fit(&directory, None, &mut InterruptAfter { after })
             .expect_err("the plug was pulled");
         let checkpoint = Checkpoint::open(&directory.last()).unwrap();
         assert_eq!(checkpoint.progress.step, 3);
-        let rest = bench
-            .fit(&directory, Some(checkpoint), &mut InterruptAfter { after: u64::MAX })
+        let rest = fixture
+            .fit(
+                &directory,
+                Some(checkpoint),
+                &mut InterruptAfter { after: u64::MAX },
+            )
             .unwrap();
         assert_eq!(rest, whole);
         compared += 1;
@@ -162,14 +166,14 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
 
 #[test]
 fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_does_again() {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     for (noted, least) in [(true, 1e6), (false, 0.0)] {
         let name = format!("noted-{noted}");
-        let run = RunDir::open(bench.out.path(), Some(&name), "run").unwrap();
+        let run = RunDir::open(fixture.out.path(), Some(&name), "run").unwrap();
         let stage = Stage::PretrainAutoencoderMae;
         let call = |starts, after| {
-            let prepared = bench.opened.stage(stage, starts)?;
-            prepared.run(&run, &devices(), &mut InterruptAfter { after })
+            let stage_run = fixture.session.stage(stage, starts)?;
+            stage_run.run(&run, &devices(), &mut InterruptAfter { after })
         };
         call(WeightSource::Run(&run), 5).expect_err("the plug was pulled");
         let directory = run.stage(stage.name());
@@ -187,7 +191,8 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
         // Event files are named by second and process, and this is still the same process.
         std::fs::remove_dir_all(directory.tensorboard()).unwrap();
 
-        let StageReport::Trained(summary) = call(WeightSource::Itself(&run), u64::MAX).unwrap() else {
+        let StageReport::Trained(summary) = call(WeightSource::Itself(&run), u64::MAX).unwrap()
+        else {
             panic!("{stage} trains");
         };
         let of_this_call = summary.seconds - least;
@@ -207,15 +212,15 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
 
 #[test]
 fn a_checkpoint_of_another_model_is_refused_with_its_path() {
-    let bench = Bench::new();
-    let directory = bench.directory("source");
-    bench
+    let fixture = Fixture::new();
+    let directory = fixture.directory("source");
+    fixture
         .fit(&directory, None, &mut InterruptAfter { after: u64::MAX })
         .unwrap();
     let checkpoint = Checkpoint::open(&directory.best()).unwrap();
-    assert_eq!(&checkpoint.context.experiment, bench.opened.experiment());
+    assert_eq!(&checkpoint.context.experiment, fixture.session.experiment());
 
-    let mut other = bench.opened.experiment().unet.clone();
+    let mut other = fixture.session.experiment().unet.clone();
     other.base_channels = 16;
     let model = other.init(&Device::flex());
     let message = checkpoint.load_model(model).unwrap_err().to_string();

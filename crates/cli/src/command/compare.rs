@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use burn::tensor::{Tensor, TensorData};
 use clap::Args;
+use distances::{DistanceError, Panel};
 use losses::{
     EsrDcLoss, ItakuraSaito, LogMagnitudeLoss, Loss, LowMagnitudeLoss, MagnitudeLoss,
     MultiResolutionStftConfig, Norm, PreEmphasis, SpectralConvergence, SpectrogramLoss,
     WaveformLoss, valid_weights,
 };
-use distances::{DistanceError, Panel};
 use serde_json::{Map, Value, json};
 use stft_data::{Audio, DataConfig, Stft, StftConfig, decode_file, resample};
 
@@ -61,7 +61,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
                 "target": sound_json(&arguments.target, &target),
                 "estimate": sound_json(&arguments.estimate, &recorded),
                 "sample_rate_hz": target.sample_rate_hz,
-                "shorter_goes_on_as_silence": differ_in_length(&target, &estimate, &recorded),
+                "shorter_is_padded": differ_in_length(&target, &estimate, &recorded),
                 "stft": config.stft,
                 "distances": values,
                 "left_out": left_out,
@@ -88,11 +88,17 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
         ));
     }
     if differ_in_length(&target, &estimate, &recorded) {
-        lines.push("          the shorter goes on as silence; wmfcc warps time instead".to_owned());
+        lines.push(
+            "          the shorter is padded with silence; wmfcc warps time instead".to_owned(),
+        );
     }
-    lines.extend(distances.iter().map(|Distance { name, value, says }| {
-        format!("{name:<26} {:>12}  {says}", rounded(*value))
-    }));
+    lines.extend(distances.iter().map(
+        |Distance {
+             name,
+             value,
+             meaning,
+         }| { format!("{name:<26} {:>12}  {meaning}", rounded(*value)) },
+    ));
     lines.extend(
         left_out
             .iter()
@@ -115,7 +121,7 @@ fn differ_in_length(target: &Audio, estimate: &Audio, recorded: &Audio) -> bool 
 struct Distance {
     name: &'static str,
     value: f64,
-    says: &'static str,
+    meaning: &'static str,
 }
 
 /// Distances that are not defined for a pair of sounds.
@@ -177,7 +183,7 @@ const ON_MELS: [&str; 3] = ["mss", "wmfcc", "logmel_l1"];
 /// The others of the panel.
 const WITHOUT_MELS: [&str; 2] = ["sot", "rms_cosine"];
 
-/// Distances that are made to agree with ears, on short windows.
+/// Perceptual distances, on short windows.
 fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow::Result<()> {
     match Panel::new(target.sample_rate_hz) {
         Err(error) => found.leave_out_by_rate(&ON_MELS, error)?,
@@ -217,8 +223,12 @@ fn perceptual(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyho
 }
 
 impl Comparison {
-    fn push(&mut self, name: &'static str, value: f64, says: &'static str) {
-        self.distances.push(Distance { name, value, says });
+    fn push(&mut self, name: &'static str, value: f64, meaning: &'static str) {
+        self.distances.push(Distance {
+            name,
+            value,
+            meaning,
+        });
     }
 
     /// Leaves distances out because of the target's rate; any other error is the caller's.
@@ -286,12 +296,12 @@ fn spectral(target: &Audio, estimate: &Audio, stft: StftConfig) -> anyhow::Resul
     ];
     Ok(losses
         .into_iter()
-        .map(|(loss, says)| {
+        .map(|(loss, meaning)| {
             let value = loss.per_item(estimate.clone(), target.clone(), weights.clone());
             Distance {
                 name: loss.name(),
                 value: scalar(value),
-                says,
+                meaning,
             }
         })
         .collect())
@@ -312,7 +322,7 @@ fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow:
     found.distances.push(Distance {
         name: "multi_resolution_stft",
         value: scalar(multi_resolution.per_item(estimate.clone(), target.clone(), &[samples])),
-        says: "convergence and log magnitude, mean of three resolutions",
+        meaning: "convergence and log magnitude, mean of three resolutions",
     });
     let filters = [
         (
@@ -336,7 +346,7 @@ fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow:
             "the same as the ear weighs it",
         ),
     ];
-    for (name, pre_emphasis, says) in filters {
+    for (name, pre_emphasis, meaning) in filters {
         let loss = EsrDcLoss {
             pre_emphasis,
             epsilon: ENERGY_OF_SILENCE,
@@ -354,7 +364,7 @@ fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow:
         found.distances.push(Distance {
             name,
             value: scalar(value),
-            says,
+            meaning,
         });
     }
     let unfiltered = EsrDcLoss {
@@ -365,7 +375,7 @@ fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow:
     found.distances.push(Distance {
         name: "dc",
         value: scalar(dc),
-        says: "energy of the offset over that of the target",
+        meaning: "energy of the offset over that of the target",
     });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The arguments that settle an experiment, for every command that needs settings.
+//! The arguments that select an experiment, for every command that needs settings.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use trainer::{EXPERIMENT_FILE, Experiment, RunDir, TrainerError};
 /// Which experiment, and what is changed in it.
 #[derive(Args)]
 pub struct ExperimentArguments {
-    /// Experiment file; it says what differs from the default experiment
+    /// Experiment file, with what differs from the default experiment
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Changes one setting, such as data.clip.seconds=2.0
@@ -18,8 +18,8 @@ pub struct ExperimentArguments {
 }
 
 impl ExperimentArguments {
-    /// The experiment, with `data` in place of its source where given. Where no file is named it is that of `run`, if it was
-    /// begun, so that a call that goes on need not repeat what it began with.
+    /// The experiment, with `data` in place of its source where given. Where no file is named it is that of `run`, if that
+    /// exists, so that a call that continues a run need not repeat its settings.
     pub fn load(
         &self,
         run: Option<&RunDir>,
@@ -42,7 +42,7 @@ impl ExperimentArguments {
         )
     }
 
-    /// What it says of data, and its seed, for commands that train nothing.
+    /// Its data settings and its seed, for commands that train nothing.
     pub fn load_data(&self) -> Result<(DataConfig, u64), TrainerError> {
         Experiment::load_data(self.config.as_deref(), &self.overrides)
     }

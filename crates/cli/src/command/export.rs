@@ -28,10 +28,7 @@ pub fn run(arguments: &ExportArguments) -> anyhow::Result<()> {
     };
     let out = &arguments.out;
     if out.symlink_metadata().is_ok() {
-        bail!(
-            "there is something at {}; choose another --out",
-            out.display()
-        );
+        bail!("{} exists; choose another --out", out.display());
     }
     let checkpoint = trained_stage(&arguments.run, stage)?;
     export(&checkpoint, out, &cpu())?;

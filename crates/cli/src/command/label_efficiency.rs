@@ -1,4 +1,4 @@
-//! `inversynth label-efficiency`: what pretraining is worth where labels are few.
+//! `inversynth label-efficiency`: the value of pretraining with few labels.
 
 mod start;
 mod time_left;
@@ -13,13 +13,12 @@ use start::Start;
 use stft_data::{Split, TrainStatistics};
 use time_left::TimeLeft;
 use trainer::{
-    Devices, Experiment, Findings, Session, ParameterErrors, RunDir, SoundSource, Stage,
-    StageState, WeightSource, Summary, TrainerError, Training, check_start,
+    Devices, Experiment, ParameterErrors, RunDir, Session, SoundSource, Stage, StageReport,
+    StageState, Summary, TrainerError, Training, WeightSource, check_start,
 };
 
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
-use crate::pipeline_eta::PipelineEta;
 use crate::print;
 use crate::progress::Progress;
 
@@ -37,14 +36,13 @@ pub struct LabelEfficiencyArguments {
     /// their content, so that all seeds hold out the same
     #[arg(long, value_name = "SEED", value_delimiter = ',', default_values_t = [0, 1, 2])]
     seeds: Vec<u64>,
-    /// Ways to begin
+    /// Initialisations
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Start::ALL)]
     starts: Vec<Start>,
     /// Directory that studies are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the study: of a new one, or of one to go on with; tables and plot are of the last call's starts, shares and
-    /// seeds
+    /// Name of the study: a new one, or one to resume; tables and plot cover the last call's starts, shares and seeds
     #[arg(long, default_value = "label-efficiency")]
     name: String,
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
@@ -52,7 +50,7 @@ pub struct LabelEfficiencyArguments {
     device: String,
 }
 
-/// What a finetuning differs by.
+/// One fine-tuning.
 #[derive(Clone, Copy)]
 struct Cell {
     start: Start,
@@ -60,10 +58,10 @@ struct Cell {
     seed: u64,
 }
 
-/// What came of it.
+/// Its result.
 struct Finetuned {
     heads: Finetuning,
-    /// What they have to beat: the labels' average and the nearest example.
+    /// The baselines: the labels' average and the nearest example.
     floors: Vec<Finetuning>,
 }
 
@@ -91,7 +89,7 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     }
     let starts = unique(&arguments.starts);
     let mut cells = Vec::new();
-    // Seed by seed, so that a study that was broken off has whole seeds.
+    // Seed by seed, so that an interrupted study has whole seeds.
     for &seed in &unique(&arguments.seeds) {
         for &share in &unique(&arguments.shares) {
             cells.extend(starts.iter().map(|&start| Cell { start, share, seed }));
@@ -109,7 +107,7 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
         let untrained = |cell: &&Cell| !study.is_finished(**cell);
         let trains = untrained(&&cell);
         eprintln!(
-            "finetuning {} of {}{}: seed {}, {} of the labels, {}",
+            "fine-tuning {} of {}{}: seed {}, {} of the labels, {}",
             place + 1,
             cells.len(),
             time_left.after(cells[place..].iter().filter(untrained).count()),
@@ -151,12 +149,12 @@ impl Study<'_> {
         self.directory.join(format!("seed-{seed}"))
     }
 
-    /// The run whose weights the finetunings of a seed begin with.
+    /// The run whose weights the fine-tunings of a seed start from.
     fn pretraining(&self, seed: u64) -> RunDir {
         RunDir::at(&self.seed_directory(seed).join("pretraining"))
     }
 
-    /// The settings of pretraining, and of finetuning but for what a cell sets.
+    /// The settings of pretraining, and those of fine-tuning that no cell changes.
     fn experiment(&self, seed: u64) -> Result<Experiment, TrainerError> {
         let arguments = &self.arguments;
         let mut experiment = arguments.experiment.load(None, arguments.data.as_deref())?;
@@ -169,38 +167,32 @@ impl Study<'_> {
         experiment: Experiment,
         statistics: Option<TrainStatistics>,
     ) -> anyhow::Result<Session> {
-        let cache = RunDir::sound_cache(&self.arguments.out);
-        // All files are looked at again: they are trained on.
-        let known = Findings {
-            statistics,
-            index: None,
-        };
-        let opened = Session::open(experiment, Some(&cache), known)?;
-        if opened.parameters().is_none() {
+        let session = Session::open(experiment, statistics)?;
+        if session.parameters().is_none() {
             bail!(
-                "the parameters of these sounds aren't known; a manifest.jsonl beside a params.json tells them"
+                "these sounds have no labels; label them with manifest.jsonl and params.json"
             );
         }
-        opened.check_held_out()?;
-        Ok(opened)
+        session.check_held_out()?;
+        Ok(session)
     }
 
-    /// All that the chosen ways to begin need, but what is finished.
+    /// Runs the unfinished pretraining stages that the chosen starts need.
     fn pretrain(&self, experiment: &Experiment) -> anyhow::Result<()> {
         let needed = |stage: &Stage| {
             let mut starts = self.arguments.starts.iter();
             starts.any(|start| start.pretraining().contains(stage))
         };
-        let stages: Vec<Stage> = Stage::ALL.into_iter().filter(needed).collect();
+        let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(needed).collect();
         if stages.is_empty() {
             return Ok(());
         }
         let run = self.pretraining(experiment.seed);
         run.check_settings(experiment)?;
-        // What is finished has to be of these sounds, too.
-        let opened = self.open(experiment.clone(), run.statistics()?)?;
+        // Finished stages have to be of these sounds, too.
+        let session = self.open(experiment.clone(), run.statistics()?)?;
         for stage in stages {
-            self.train(&opened, stage, "pretraining", None)?;
+            self.train(&session, stage, "pretraining", None)?;
         }
         Ok(())
     }
@@ -214,13 +206,13 @@ impl Study<'_> {
         stage.state() == StageState::Finished
     }
 
-    /// That what was finetuned before began with the weights that pretraining has left now.
+    /// Checks that earlier fine-tunings started from the present weights of pretraining.
     fn check_start(&self, experiment: &Experiment, cell: Cell, from: &Path) -> anyhow::Result<()> {
         let (run, stage) = (self.run_of(cell), cell.start.stage());
         match check_start(experiment, stage, &run, from, &self.devices) {
             Err(TrainerError::StartChanged { there, here, .. }) => bail!(
-                "{stage} of the run at {run} began with {there}, and what pretraining has left now is {here}; bring the \
-                 former back, remove {run} to finetune anew, or start another study with --name",
+                "{stage} of the run at {run} was initialised from {there}, which pretraining has replaced by {here}; restore the \
+                 former, remove {run} to fine-tune again, or start another study with --name",
                 run = run.path().display()
             ),
             checked => Ok(checked?),
@@ -246,8 +238,8 @@ impl Study<'_> {
         if let Some(from) = from {
             self.check_start(&experiment, cell, from)?;
         }
-        let opened = self.open(experiment, statistics)?;
-        let summary = match self.train(&opened, stage, &cell.name(), from)? {
+        let session = self.open(experiment, statistics)?;
+        let summary = match self.train(&session, stage, &cell.name(), from)? {
             Some(summary) => summary,
             None => Summary::read(&run.stage(stage.name()).summary())?,
         };
@@ -279,7 +271,7 @@ impl Study<'_> {
             .split_first()
             .context("nothing was estimated")?;
         let mut heads = row(start.title(), own);
-        heads.drawn = Some(drawn(opened.experiment().stages.training(stage)));
+        heads.drawn = Some(drawn(session.experiment().stages.training(stage)));
         let floors = others.iter().map(|errors| row(&errors.estimator, errors));
         Ok(Finetuned {
             heads,
@@ -290,34 +282,32 @@ impl Study<'_> {
     /// Trains a stage of the run `name`, unless it is finished.
     fn train(
         &self,
-        opened: &Session,
+        session: &Session,
         stage: Stage,
         name: &str,
         from: Option<&Path>,
     ) -> anyhow::Result<Option<Summary>> {
-        let seeds = self.seed_directory(opened.experiment().seed);
+        let seeds = self.seed_directory(session.experiment().seed);
         let run = RunDir::open(&seeds, Some(name), name)?;
-        run.check_sounds(opened.sounds())?;
-        let _lock = opened.begin(&run)?;
+        run.check_sounds(session.sounds())?;
+        let _lock = session.begin(&run)?;
         if run.stage(stage.name()).state() == StageState::Finished {
             return Ok(None);
         }
-        let held_out = opened.dataset().indices(Split::Test).len();
-        let eta = PipelineEta::new(&[stage], opened.experiment(), held_out);
-        let mut progress = Progress::new(&eta, 0);
+        let mut progress = Progress::new(0, 1);
         eprintln!("{}, {stage}", run.path().display());
-        let prepared = opened.stage(stage, WeightSource::of(&run, stage, from))?;
-        let labels = prepared.dataset().indices(Split::Train).len();
-        let drawn = drawn(prepared.training());
+        let stage_run = session.stage(stage, WeightSource::of(&run, stage, from))?;
+        let labels = stage_run.dataset().indices(Split::Train).len();
+        let drawn = drawn(stage_run.training());
         if stage.is_labelled() && drawn < labels as u64 {
             eprintln!(
-                "warning: {stage} draws {drawn} examples and has {labels} labels, so that not every label is seen; raise \
+                "warning: {stage} draws {drawn} examples and has {labels} labels, so some labels are never used; raise \
                  stages.{stage}.training.steps"
             );
         }
-        match prepared.run(&run, &self.devices, &mut progress)? {
-            trainer::StageReport::Trained(summary) => Ok(Some(summary)),
-            trainer::StageReport::Tested(_) => bail!("{stage} trains nothing"),
+        match stage_run.run(&run, &self.devices, &mut progress)? {
+            StageReport::Trained(summary) => Ok(Some(summary)),
+            StageReport::Tested(_) => bail!("{stage} trains nothing"),
         }
     }
 }
@@ -329,13 +319,13 @@ impl Cell {
     }
 }
 
-/// Examples that a stage learns from, each as often as it is drawn.
+/// Examples that a stage draws in training.
 fn drawn(training: &Training) -> u64 {
     let of_a_step = (training.batch_size * training.accumulation_steps) as u64;
     training.steps.saturating_mul(of_a_step)
 }
 
-/// What is given, each once, in the order in which it is given.
+/// `given` without repetitions, in its order.
 fn unique<T: Copy + PartialEq>(given: &[T]) -> Vec<T> {
     let mut kept = Vec::new();
     for one in given {

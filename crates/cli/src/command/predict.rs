@@ -15,7 +15,7 @@ use synth::Voice;
 use trainer::{Distances, LabelledEvaluation, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
-use crate::{explain, print, tell_rejected};
+use crate::{explain, print, print_rejected};
 
 #[derive(Args)]
 pub struct PredictArguments {
@@ -25,19 +25,19 @@ pub struct PredictArguments {
     /// Stage of the run [default: that of the parameter heads with the lower validation loss]
     #[arg(long, value_name = "NAME")]
     stage: Option<String>,
-    /// Sound files; of one that is longer than a clip of training the beginning is heard, as in validation and test of the
-    /// heads, and how much that is is said
+    /// Sound files; of a longer file only the first clip length is analysed, as in validation, and the output says how much
     #[arg(required_unless_present = "test", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Labelled sounds, a folder with a list as `--data` of `run` takes it: tells how far the parameters are off of those
-    /// that weren't learned from
+    /// Folder or list of labelled sounds, to measure the errors of the estimates; sounds that the heads were trained on are
+    /// skipped
     #[arg(long, value_name = "DIR", conflicts_with_all = ["files", "render"])]
     test: Option<PathBuf>,
-    /// Print one JSON object for all of --test, or one a line for each file: `path`, and like a manifest's row `cont`, positions in 0..1, and `cat`, class indices
+    /// Print JSON: one object for --test, or one a line for each file, with `path` and, as in a manifest's row, `cont`
+    /// (positions in 0..1) and `cat` (class indices)
     #[arg(long)]
     json: bool,
-    /// Directory for what the embedded synthesizer makes of the parameters, as WAV files under the sounds' names, numbered
-    /// where two have the same; none is overwritten
+    /// Directory for renders of the estimates by the embedded voice: WAV files with the sounds' names, numbered where two are
+    /// equal; none is overwritten
     #[arg(long, value_name = "DIR")]
     render: Option<PathBuf>,
     /// `cpu`, `wgpu`, `cuda`, or one of several, such as `cuda:1`
@@ -45,7 +45,7 @@ pub struct PredictArguments {
     device: String,
 }
 
-/// One sound with what was found.
+/// One sound with its estimated parameters.
 #[derive(Serialize)]
 struct Row {
     path: String,
@@ -55,11 +55,11 @@ struct Row {
     rendered: Option<Rendered>,
 }
 
-/// The sound that the parameters make.
+/// The render of the estimates.
 #[derive(Serialize)]
 struct Rendered {
     rendered: PathBuf,
-    /// Distances to the sound that was given, as `compare` names them.
+    /// Distances to the given sound, named as in `compare`.
     distances: Distances,
 }
 
@@ -72,14 +72,21 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let devices = device.open()?;
     let predictor = ParameterPredictor::open(&arguments.run, stage, &devices.compute)?;
     eprintln!("parameters by {}", predictor.context().stage);
-    if let Some(labelled) = &arguments.test {
-        return test(&predictor, labelled, arguments.json);
+    match &arguments.test {
+        Some(labelled) => test(&predictor, labelled, arguments.json),
+        None => predict_files(&predictor, arguments),
     }
+}
+
+fn predict_files(
+    predictor: &ParameterPredictor,
+    arguments: &PredictArguments,
+) -> anyhow::Result<()> {
     let voice = Voice::of(predictor.spec());
     if let Some(folder) = &arguments.render {
         if voice.is_none() {
             bail!(
-                "--render plays the embedded synthesizer, and these are parameters of another; leave it out"
+                "--render needs an embedded voice, and these are parameters of another synthesizer; leave it out"
             );
         }
         fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
@@ -87,35 +94,32 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let mut names = Names::default();
     let (mut unusable, mut unrendered) = (0, 0);
     for path in &arguments.files {
-        let found = match predict(&predictor, path) {
-            Ok(found) => found,
+        let estimate = match predict(predictor, path) {
+            Ok(estimate) => estimate,
             Err(error) => {
                 complain(path, &error);
                 unusable += 1;
                 continue;
             }
         };
-        found.tell_what_is_not_heard(path, &predictor);
-        let rendered = match arguments.render.as_ref().zip(voice) {
-            Some((folder, voice)) => {
-                let out = folder.join(names.claim(path));
-                let sample_rate_hz = predictor.context().experiment.data.clip.sample_rate_hz;
-                // What was estimated is told whether or not it can be heard.
-                match render_to(voice, &out, &found, sample_rate_hz) {
-                    Ok(rendered) => Some(rendered),
-                    Err(error) => {
-                        complain(path, &error);
-                        unrendered += 1;
-                        None
-                    }
+        estimate.note_unused_sound(path, predictor);
+        let mut rendered = None;
+        if let Some((folder, voice)) = arguments.render.as_ref().zip(voice) {
+            let out = folder.join(names.claim(path));
+            let rate = predictor.context().experiment.data.clip.sample_rate_hz;
+            // The estimate is printed whether or not it can be rendered.
+            match render_to(voice, &out, &estimate, rate) {
+                Ok(render) => rendered = Some(render),
+                Err(error) => {
+                    complain(path, &error);
+                    unrendered += 1;
                 }
             }
-            None => None,
-        };
-        let row = row(path, predictor.spec(), found.vector, rendered);
+        }
+        let row = row(path, predictor.spec(), estimate.vector, rendered);
         match arguments.json {
             true => print(serde_json::to_string(&row)?)?,
-            false => print(describe(predictor.spec(), &row, &found.patch))?,
+            false => print(describe(predictor.spec(), &row, &estimate.patch))?,
         }
     }
     let faults: Vec<String> = [(unusable, "used"), (unrendered, "rendered")]
@@ -132,11 +136,11 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     }
 }
 
-/// Compares what is found of labelled sounds with their labels.
+/// Measures the errors of the estimates for labelled sounds.
 fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::Result<()> {
     let reader = SoundReader::new(&predictor.context().experiment.data);
     let source = FileSource::open(labelled, &reader)?;
-    tell_rejected(source.rejected());
+    print_rejected(source.rejected());
     let test = LabelledEvaluation::new(predictor, &source)?;
     match json {
         true => print(serde_json::to_string(&test)?),
@@ -144,7 +148,7 @@ fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::
     }
 }
 
-/// Says what is wrong with one sound, and which.
+/// Prints an error about one sound, with its path.
 fn complain(path: &Path, error: &anyhow::Error) {
     let path = path.display().to_string();
     let text = explain(error);
@@ -154,41 +158,41 @@ fn complain(path: &Path, error: &anyhow::Error) {
     }
 }
 
-/// A sound and its parameters.
-struct Found {
+/// A sound and its estimated parameters.
+struct SoundEstimate {
     sound: Audio,
     vector: ParamVector,
     patch: Patch,
 }
 
-fn predict(predictor: &ParameterPredictor, path: &Path) -> anyhow::Result<Found> {
+fn predict(predictor: &ParameterPredictor, path: &Path) -> anyhow::Result<SoundEstimate> {
     let data = predictor.context().experiment.data;
     let sound = decode_file(path, &data.decode)?;
     let vector = predictor.predict(&sound)?;
     let patch = predictor.spec().decode(&vector)?;
-    Ok(Found {
+    Ok(SoundEstimate {
         sound,
         vector,
         patch,
     })
 }
 
-impl Found {
-    /// Says so on standard error where the sound is longer than a clip.
-    fn tell_what_is_not_heard(&self, path: &Path, predictor: &ParameterPredictor) {
+impl SoundEstimate {
+    /// Notes on standard error that only the beginning of a sound longer than a clip is analysed.
+    fn note_unused_sound(&self, path: &Path, predictor: &ParameterPredictor) {
         let clip = predictor.context().experiment.data.clip;
         let seconds = self.sound.samples.len() as f64 / f64::from(self.sound.sample_rate_hz);
-        let heard = clip.samples() as f64 / f64::from(clip.sample_rate_hz);
-        if seconds > heard {
+        let analysed = clip.samples() as f64 / f64::from(clip.sample_rate_hz);
+        if seconds > analysed {
             eprintln!(
-                "{}: of its {seconds:.2} s, the first {heard:.2} s were heard",
+                "{}: only the first {analysed:.2} s of its {seconds:.2} s are analysed",
                 path.display()
             );
         }
     }
 }
 
-/// Names of rendered sounds, of which no two are the same.
+/// Unique names of rendered sounds.
 #[derive(Default)]
 struct Names(BTreeSet<OsString>);
 
@@ -223,15 +227,15 @@ fn row(path: &Path, spec: &ParamSpec, vector: ParamVector, rendered: Option<Rend
     }
 }
 
-/// Renders what was found as long as its sound, writes it to `out`, and tells how far it is off.
+/// Renders the estimate at the length of its sound, writes it to `out`, and measures its distances.
 fn render_to(
     voice: Voice,
     out: &Path,
-    found: &Found,
+    estimate: &SoundEstimate,
     sample_rate_hz: u32,
 ) -> anyhow::Result<Rendered> {
     let renderer = Renderer::new(voice, sample_rate_hz)?;
-    let (audio, distances) = renderer.render_as_long_as(&found.sound, &found.patch)?;
+    let (audio, distances) = renderer.render_as_long_as(&estimate.sound, &estimate.patch)?;
     let mut file = fs::File::create_new(out)
         .with_context(|| format!("can't write {}: nothing is overwritten", out.display()))?;
     file.write_all(&wav_file(&synth::pcm16(&audio.samples), sample_rate_hz))

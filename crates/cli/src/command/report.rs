@@ -1,4 +1,4 @@
-//! `inversynth report`: the report of a run, to be read and listened to.
+//! `inversynth report`: the report of a run.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::print;
 pub struct ReportArguments {
     /// Directory of the run, finished or not
     run: PathBuf,
-    /// The page; the same numbers for programs go beside it, as .json [default: report.html in the run]
+    /// The page; the same numbers for programs are written next to it as .json [default: report.html in the run]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }

@@ -5,27 +5,27 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-#[path = "../desk/mod.rs"]
-mod desk;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod held_out;
 
-use desk::{Cli, TINY, stderr};
+use fixture::{Cli, TINY, stderr};
 
 const CONTRASTIVE: &str = "pretrain_transformer_contrastive";
 
-fn desk() -> Cli {
-    let desk = Cli::empty();
-    fs::write(desk.path("tiny.toml"), TINY).unwrap();
-    desk
+fn tiny() -> Cli {
+    let cli = Cli::empty();
+    fs::write(cli.path("tiny.toml"), TINY).unwrap();
+    cli
 }
 
-/// A desk with runs `first` and `second`, whose contrastive pretraining came to different weights.
-fn desk_with_two_pretrainings() -> Cli {
-    let desk = desk();
-    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+/// A directory with runs `first` and `second`, whose contrastive pretraining came to different weights.
+fn two_pretrainings() -> Cli {
+    let cli = tiny();
+    cli.run(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
     let other_seed = ["--stage", CONTRASTIVE, "--set", "seed=5"];
-    desk.says(&arguments("stage", "second", &other_seed));
-    desk
+    cli.run(&arguments("stage", "second", &other_seed));
+    cli
 }
 
 fn arguments<'a>(run: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -34,27 +34,27 @@ fn arguments<'a>(run: &'a str, name: &'a str, more: &[&'a str]) -> Vec<&'a str> 
     arguments
 }
 
-fn stage(desk: &Cli, run: &str, stage: &str) -> PathBuf {
-    desk.path("runs").join(run).join(stage)
+fn stage(cli: &Cli, run: &str, stage: &str) -> PathBuf {
+    cli.path("runs").join(run).join(stage)
 }
 
-fn summary(desk: &Cli, run: &str, name: &str) -> Value {
-    let path = stage(desk, run, name).join("summary.json");
+fn summary(cli: &Cli, run: &str, name: &str) -> Value {
+    let path = stage(cli, run, name).join("summary.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// Runs a stage and kills it when it has left its first checkpoint.
-fn kill_in_training(desk: &Cli, run: &str, name: &str, more: &[&str]) {
-    let directory = stage(desk, run, name);
+fn kill_in_training(cli: &Cli, run: &str, name: &str, more: &[&str]) {
+    let directory = stage(cli, run, name);
     let checkpoint = directory.join("checkpoints/last/state.json");
-    desk.kill_when(&arguments("stage", run, more), || checkpoint.exists());
+    cli.kill_when(&arguments("stage", run, more), || checkpoint.exists());
     assert!(!directory.join("summary.json").exists());
 }
 
 #[test]
-fn one_call_runs_every_stage_and_the_tests_look_at_held_out_sounds() {
-    let desk = desk();
-    desk.says(&arguments("all", "mine", &[]));
+fn one_call_runs_every_stage_and_the_tests_score_held_out_sounds() {
+    let cli = tiny();
+    cli.run(&arguments("all", "mine", &[]));
     for (name, tested, earlier) in [
         (
             "test_autoencoder",
@@ -67,8 +67,8 @@ fn one_call_runs_every_stage_and_the_tests_look_at_held_out_sounds() {
             "train_transformer_decoder",
         ),
     ] {
-        let test = summary(&desk, "mine", name);
-        let trained = summary(&desk, "mine", tested);
+        let test = summary(&cli, "mine", name);
+        let trained = summary(&cli, "mine", tested);
         assert_eq!(test["weights_sha256"], best_weights(&trained), "{name}");
         assert!(test["mask"]["ratio"].as_f64().unwrap() > 0.0);
         let rows = test["rows"].as_array().unwrap();
@@ -87,21 +87,21 @@ fn one_call_runs_every_stage_and_the_tests_look_at_held_out_sounds() {
             .flat_map(|scored| models.map(|model| (scored, model)))
             .collect();
         assert_eq!(scored, expected);
-        let metrics = stage(&desk, "mine", name).join("metrics.jsonl");
+        let metrics = stage(&cli, "mine", name).join("metrics.jsonl");
         let metrics = fs::read_to_string(metrics).unwrap();
         assert!(metrics.contains("test/avg_loss"), "{metrics}");
     }
     // The synthesizer's sounds are labelled.
     for name in ["autoencoder", "transformer"] {
-        let heads = summary(&desk, "mine", &format!("finetune_parameters_{name}"));
+        let heads = summary(&cli, "mine", &format!("finetune_parameters_{name}"));
         assert!(
             heads["parameter_test"]["test_examples"].as_u64() > Some(0),
             "{name}"
         );
     }
-    let said = desk.says(&arguments("test", "mine", &[]));
+    let said = cli.run(&arguments("test", "mine", &[]));
     assert!(
-        said.contains("test_transformer is finished already"),
+        said.contains("test_transformer is already finished"),
         "{said}"
     );
 }
@@ -113,30 +113,30 @@ fn best_weights(trained: &Value) -> Value {
 }
 
 #[test]
-fn an_interrupted_stage_goes_on_from_itself_whatever_it_once_started_from() {
-    let desk = desk();
-    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+fn an_interrupted_stage_resumes_from_its_own_checkpoint_whatever_it_started_from() {
+    let cli = tiny();
+    cli.run(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
     let steps = "stages.train_transformer_decoder.training.steps=40";
     let decoder = "train_transformer_decoder";
     let from = ["--stage", decoder, "--from", "runs/first", "--set", steps];
-    desk.says(&arguments("stage", "whole", &from));
-    kill_in_training(&desk, "killed", decoder, &from);
+    cli.run(&arguments("stage", "whole", &from));
+    kill_in_training(&cli, "killed", decoder, &from);
     // Neither a path nor the earlier stage is needed any more.
     let alone = ["--stage", decoder, "--set", steps];
-    desk.says(&arguments("stage", "killed", &alone));
-    let weights = |run| summary(&desk, run, decoder)["weights_sha256"].clone();
+    cli.run(&arguments("stage", "killed", &alone));
+    let weights = |run| summary(&cli, run, decoder)["weights_sha256"].clone();
     assert_eq!(weights("killed"), weights("whole"));
     // It is known what it started from, also after the interruption.
     for run in ["killed", "whole"] {
-        let origin = &summary(&desk, run, decoder)["origin"];
-        assert_eq!(origin["path"], "runs/first", "{run}");
-        assert_eq!(origin["stage"], CONTRASTIVE);
-        let first = summary(&desk, "first", CONTRASTIVE);
-        assert_eq!(origin["weights_sha256"], best_weights(&first));
+        let provenance = &summary(&cli, run, decoder)["provenance"];
+        assert_eq!(provenance["path"], "runs/first", "{run}");
+        assert_eq!(provenance["stage"], CONTRASTIVE);
+        let first = summary(&cli, "first", CONTRASTIVE);
+        assert_eq!(provenance["weights_sha256"], best_weights(&first));
     }
 
-    // With the decoder's stage finished, the next one goes on in the same run.
-    desk.says(&arguments(
+    // With the decoder's stage finished, the next one starts from it in the same run.
+    cli.run(&arguments(
         "stage",
         "whole",
         &["--stage", "train_full_transformer", "--set", steps],
@@ -144,66 +144,66 @@ fn an_interrupted_stage_goes_on_from_itself_whatever_it_once_started_from() {
 }
 
 #[test]
-fn a_stage_that_has_begun_is_not_given_other_weights_unnoticed() {
-    let desk = desk_with_two_pretrainings();
+fn a_stage_that_has_begun_does_not_change_its_initial_weights_silently() {
+    let cli = two_pretrainings();
     let decoder = "train_transformer_decoder";
     let steps = "stages.train_transformer_decoder.training.steps=40";
     let from = |path| ["--stage", decoder, "--set", steps, "--from", path];
-    kill_in_training(&desk, "mine", decoder, &from("runs/first"));
+    kill_in_training(&cli, "mine", decoder, &from("runs/first"));
 
     let said = [
-        "train_transformer_decoder of the run at runs/mine began with",
+        "train_transformer_decoder of the run at runs/mine was initialised from",
         "runs/first",
-        "not with",
+        "not from",
         "runs/second",
         "leave --from out",
     ];
-    desk.refuses(&arguments("stage", "mine", &from("runs/second")), &said);
+    cli.refuses(&arguments("stage", "mine", &from("runs/second")), &said);
     // The same weights under another name are the same weights.
     let stage_of_it = format!("runs/first/{CONTRASTIVE}");
-    let printed = desk.says(&arguments("stage", "mine", &from(&stage_of_it)));
+    let printed = cli.run(&arguments("stage", "mine", &from(&stage_of_it)));
     assert!(
         printed.contains(
-            "began with        pretrain_transformer_contrastive after step 6, runs/first ("
+            "initialised from  pretrain_transformer_contrastive after step 6, runs/first ("
         ),
         "{printed}"
     );
 
     let noted = |path| {
-        let output = desk.inversynth(&arguments("stage", "mine", &from(path)));
+        let output = cli.inversynth(&arguments("stage", "mine", &from(path)));
         assert!(output.status.success(), "{}", stderr(&output));
         stderr(&output)
     };
     assert!(!noted("runs/first").contains("note:"));
     let note = noted("runs/second");
     assert!(
-        note.contains("note: train_transformer_decoder is finished, and isn't done again"),
+        note.contains("note: train_transformer_decoder is finished and is not run again"),
         "{note}"
     );
-    // A call that is made again goes on, also where its weights are gone by now.
-    fs::remove_dir_all(desk.path("runs/first")).unwrap();
+    // A repeated call resumes, also where its initial weights were removed.
+    fs::remove_dir_all(cli.path("runs/first")).unwrap();
     assert!(!noted("runs/first").contains("note:"));
 }
 
 #[test]
 fn no_stage_starts_from_one_that_was_interrupted() {
-    let desk = desk();
+    let cli = tiny();
     let steps = "stages.pretrain_transformer_contrastive.training.steps=4000";
     let more = ["--stage", CONTRASTIVE, "--set", steps];
-    kill_in_training(&desk, "mine", CONTRASTIVE, &more);
+    kill_in_training(&cli, "mine", CONTRASTIVE, &more);
     let decoder = ["--stage", "train_transformer_decoder", "--set", steps];
     let said = [
         "train_transformer_decoder starts from pretrain_transformer_contrastive, which was interrupted",
     ];
-    desk.refuses(&arguments("stage", "mine", &decoder), &said);
+    cli.refuses(&arguments("stage", "mine", &decoder), &said);
 }
 
 #[test]
 fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
-    let desk = desk();
-    desk.says(&arguments("pretrain", "mine", &[]));
-    desk.says(&arguments("train", "mine", &[]));
-    let contrast = summary(&desk, "mine", CONTRASTIVE);
+    let cli = tiny();
+    cli.run(&arguments("pretrain", "mine", &[]));
+    cli.run(&arguments("train", "mine", &[]));
+    let contrast = summary(&cli, "mine", CONTRASTIVE);
     for key in [
         "contrastive_loss",
         "contrastive_accuracy",
@@ -212,13 +212,13 @@ fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
     ] {
         assert!(contrast[key].as_f64().unwrap().is_finite(), "{key}");
     }
-    assert_eq!(contrast["baseline"], "guessing");
+    assert_eq!(contrast["baseline"], "chance");
     assert_eq!(
         contrast["contrastive_accuracy_baseline"],
         contrast["contrastive_chance"]
     );
-    let decoder = summary(&desk, "mine", "train_transformer_decoder");
-    let full = summary(&desk, "mine", "train_full_transformer");
+    let decoder = summary(&cli, "mine", "train_transformer_decoder");
+    let full = summary(&cli, "mine", "train_full_transformer");
     for key in ["patch_mse", "patch_mse_baseline"] {
         assert!(decoder[key].as_f64().unwrap() > 0.0, "{key}");
     }
@@ -227,27 +227,27 @@ fn stages_find_the_weights_of_earlier_ones_in_the_same_run_and_are_done_once() {
     assert!(full["spec_sc"].as_f64().unwrap() > 0.0);
     assert!(decoder["spec_sc"].is_null());
 
-    let before = fs::read(stage(&desk, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
-    let again = desk.says(&arguments("pretrain", "mine", &[]));
+    let before = fs::read(stage(&cli, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
+    let again = cli.run(&arguments("pretrain", "mine", &[]));
     assert!(
-        again.contains("pretrain_transformer_contrastive is finished already"),
+        again.contains("pretrain_transformer_contrastive is already finished"),
         "{again}"
     );
-    let after = fs::read(stage(&desk, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
+    let after = fs::read(stage(&cli, "mine", CONTRASTIVE).join("metrics.jsonl")).unwrap();
     assert_eq!(before, after);
 }
 
 #[test]
 fn a_stage_without_what_it_starts_from_is_refused_and_a_path_may_be_given() {
-    let desk = desk();
+    let cli = tiny();
     let refused = [
         "train_transformer_decoder starts from pretrain_transformer_contrastive",
         "--from",
     ];
-    desk.refuses(&arguments("train", "mine", &[]), &refused);
-    assert!(!desk.path("runs/mine").exists());
+    cli.refuses(&arguments("train", "mine", &[]), &refused);
+    assert!(!cli.path("runs/mine").exists());
 
-    desk.says(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
+    cli.run(&arguments("stage", "first", &["--stage", CONTRASTIVE]));
     let decoder = ["--stage", "train_transformer_decoder", "--from"];
     for (name, from) in [
         ("by-run", "runs/first".to_owned()),
@@ -258,9 +258,9 @@ fn a_stage_without_what_it_starts_from_is_refused_and_a_path_may_be_given() {
         ),
     ] {
         let more: Vec<&str> = decoder.into_iter().chain([from.as_str()]).collect();
-        desk.says(&arguments("stage", name, &more));
+        cli.run(&arguments("stage", name, &more));
     }
-    let weights = |run| summary(&desk, run, "train_transformer_decoder")["weights_sha256"].clone();
+    let weights = |run| summary(&cli, run, "train_transformer_decoder")["weights_sha256"].clone();
     assert_eq!(weights("by-run"), weights("by-stage"));
     assert_eq!(weights("by-run"), weights("by-checkpoint"));
 
@@ -284,72 +284,72 @@ fn a_stage_without_what_it_starts_from_is_refused_and_a_path_may_be_given() {
             "--set",
             setting,
         ];
-        desk.refuses(&arguments("stage", "other", &more), &[said]);
+        cli.refuses(&arguments("stage", "other", &more), &[said]);
     }
     let more = ["--stage", "train_full_transformer", "--from", &from];
-    desk.refuses(&arguments("stage", "other", &more), &["its `stage` is"]);
-    assert!(!desk.path("runs/other").exists());
+    cli.refuses(&arguments("stage", "other", &more), &["its `stage` is"]);
+    assert!(!cli.path("runs/other").exists());
 }
 
 #[test]
-fn a_run_goes_on_only_with_its_own_settings() {
-    let desk = desk();
+fn a_run_is_continued_only_with_its_own_settings() {
+    let cli = tiny();
     let mae = ["--stage", "pretrain_autoencoder_mae"];
-    desk.says(&arguments("stage", "mine", &mae));
+    cli.run(&arguments("stage", "mine", &mae));
     let other = ["--stage", CONTRASTIVE, "--set", "seed=4"];
     let said = ["runs/mine began with `seed` = 0, not 4"];
-    let output = desk.refuses(&arguments("stage", "mine", &other), &said);
+    let output = cli.refuses(&arguments("stage", "mine", &other), &said);
     // Before any sound is read.
     assert!(!stderr(&output).contains("reading"), "{}", stderr(&output));
     // A stage that hasn't begun may still be changed.
     let steps = "stages.pretrain_transformer_contrastive.training.steps=3";
-    desk.says(&arguments(
+    cli.run(&arguments(
         "stage",
         "mine",
         &["--stage", CONTRASTIVE, "--set", steps],
     ));
-    assert_eq!(summary(&desk, "mine", CONTRASTIVE)["steps"], 3);
+    assert_eq!(summary(&cli, "mine", CONTRASTIVE)["steps"], 3);
 
-    // Where none are told they are those that it began with, sounds included.
+    // Where none are printed they are those that it began with, sounds included.
     let bare = ["run", "--name", "mine", "--run", "train"];
-    desk.says(&bare);
-    assert_eq!(summary(&desk, "mine", "train_full_transformer")["steps"], 6);
+    cli.run(&bare);
+    assert_eq!(summary(&cli, "mine", "train_full_transformer")["steps"], 6);
     let said = ["runs/mine began with `seed` = 0, not 4"];
-    desk.refuses(&[&bare[..], &["--set", "seed=4"]].concat(), &said);
+    cli.refuses(&[&bare[..], &["--set", "seed=4"]].concat(), &said);
     let said = ["runs/mine began with `source.path` = \"synth\", not \"elsewhere\""];
-    desk.refuses(&[&bare[..], &["--data", "elsewhere"]].concat(), &said);
+    cli.refuses(&[&bare[..], &["--data", "elsewhere"]].concat(), &said);
     // A file is taken for what it says, as ever.
-    fs::write(desk.path("other.toml"), "seed = 4").unwrap();
+    fs::write(cli.path("other.toml"), "seed = 4").unwrap();
     let file = [&bare[..], &["--config", "other.toml"]].concat();
-    desk.refuses(&file, &["runs/mine began with `"]);
+    cli.refuses(&file, &["runs/mine began with `"]);
 }
 
 #[test]
-fn a_killed_run_goes_on_and_ends_as_if_nothing_had_happened() {
-    let desk = desk();
+fn a_killed_run_resumes_and_ends_with_equal_weights_and_metrics() {
+    let cli = tiny();
     let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
     let more = ["--stage", CONTRASTIVE, "--set", steps];
-    desk.says(&arguments("stage", "whole", &more));
+    cli.run(&arguments("stage", "whole", &more));
 
-    kill_in_training(&desk, "killed", CONTRASTIVE, &more);
+    kill_in_training(&cli, "killed", CONTRASTIVE, &more);
 
-    let output = desk.inversynth(&arguments("stage", "killed", &more));
+    let output = cli.inversynth(&arguments("stage", "killed", &more));
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("was interrupted, and goes on"),
+        stderr(&output).contains("was interrupted and resumes"),
         "{}",
         stderr(&output)
     );
-    let weights = |run| summary(&desk, run, CONTRASTIVE)["weights_sha256"].clone();
+    let weights = |run| summary(&cli, run, CONTRASTIVE)["weights_sha256"].clone();
     assert_eq!(weights("killed"), weights("whole"));
     let metrics =
-        |run| fs::read_to_string(stage(&desk, run, CONTRASTIVE).join("metrics.jsonl")).unwrap();
+        |run| fs::read_to_string(stage(&cli, run, CONTRASTIVE).join("metrics.jsonl")).unwrap();
     assert_eq!(metrics("killed"), metrics("whole"));
 }
 
 #[test]
 fn what_was_logged_before_the_first_checkpoint_is_not_logged_twice() {
-    let desk = desk();
+    let cli = tiny();
     let training = "stages.pretrain_transformer_contrastive.training";
     let settings = [
         format!("{training}.steps=40"),
@@ -360,25 +360,25 @@ fn what_was_logged_before_the_first_checkpoint_is_not_logged_twice() {
     for setting in &settings {
         more.extend(["--set", setting]);
     }
-    desk.says(&arguments("stage", "whole", &more));
+    cli.run(&arguments("stage", "whole", &more));
 
     let metrics = |run| {
-        let path = stage(&desk, run, CONTRASTIVE).join("metrics.jsonl");
+        let path = stage(&cli, run, CONTRASTIVE).join("metrics.jsonl");
         fs::read_to_string(path).unwrap_or_default()
     };
     let has_logged = || metrics("killed").lines().count() > 10;
-    desk.kill_when(&arguments("stage", "killed", &more), has_logged);
-    let directory = stage(&desk, "killed", CONTRASTIVE);
+    cli.kill_when(&arguments("stage", "killed", &more), has_logged);
+    let directory = stage(&cli, "killed", CONTRASTIVE);
     assert!(!directory.join("checkpoints/last").exists());
 
-    desk.says(&arguments("stage", "killed", &more));
+    cli.run(&arguments("stage", "killed", &more));
     assert_eq!(metrics("killed"), metrics("whole"));
     assert_eq!(fs::read_dir(directory.join("tb")).unwrap().count(), 1);
 }
 
 #[test]
-fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_after_it() {
-    let desk = desk();
+fn the_same_call_resumes_an_unfinished_run_and_begins_another_after_it() {
+    let cli = tiny();
     let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
     let call = [
         "run",
@@ -390,55 +390,55 @@ fn the_same_call_goes_on_with_a_run_that_it_has_not_finished_and_begins_another_
         steps,
     ];
     let first = format!("{CONTRASTIVE}-001");
-    let checkpoint = stage(&desk, &first, CONTRASTIVE).join("checkpoints/last/state.json");
-    desk.kill_when(&call, || checkpoint.exists());
+    let checkpoint = stage(&cli, &first, CONTRASTIVE).join("checkpoints/last/state.json");
+    cli.kill_when(&call, || checkpoint.exists());
 
     // Other settings are another run.
     let other = [&call[..], &["--set", "seed=3"]].concat();
-    desk.says(&other);
-    assert!(!desk.path("runs").join(&first).join("report.html").exists());
+    cli.run(&other);
+    assert!(!cli.path("runs").join(&first).join("report.html").exists());
     assert_eq!(
-        summary(&desk, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["seed"],
+        summary(&cli, &format!("{CONTRASTIVE}-002"), CONTRASTIVE)["seed"],
         3
     );
 
-    let output = desk.inversynth(&call);
+    let output = cli.inversynth(&call);
     let said = stderr(&output);
-    assert!(said.contains(&format!("going on with {first}")), "{said}");
-    assert_eq!(summary(&desk, &first, CONTRASTIVE)["steps"], 40);
+    assert!(said.contains(&format!("resuming {first}")), "{said}");
+    assert_eq!(summary(&cli, &first, CONTRASTIVE)["steps"], 40);
     let third = format!("{CONTRASTIVE}-003");
-    assert!(!desk.path("runs").join(&third).exists());
+    assert!(!cli.path("runs").join(&third).exists());
 
-    desk.says(&call);
+    cli.run(&call);
     assert_eq!(
-        summary(&desk, &third, CONTRASTIVE)["weights_sha256"],
-        summary(&desk, &first, CONTRASTIVE)["weights_sha256"]
+        summary(&cli, &third, CONTRASTIVE)["weights_sha256"],
+        summary(&cli, &first, CONTRASTIVE)["weights_sha256"]
     );
 
     // A call ends with its report.
-    let report = desk.path("runs").join(&third).join("report.html");
+    let report = cli.path("runs").join(&third).join("report.html");
     fs::remove_file(&report).unwrap();
-    desk.says(&call);
+    cli.run(&call);
     assert!(report.exists());
     let fourth = format!("{CONTRASTIVE}-004");
-    assert!(!desk.path("runs").join(fourth).exists());
+    assert!(!cli.path("runs").join(fourth).exists());
 }
 
 #[test]
-fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_as_if_nothing_had_happened() {
+fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_with_the_same_report() {
     let settings = [
         "stages.train_full_transformer.training.steps=40",
         "stages.finetune_parameters_transformer.training.steps=40",
     ];
     let more = settings.map(|setting| ["--set", setting]).concat();
-    // The same names at two desks, so that summaries name the same paths.
-    let (whole, killed) = (desk(), desk());
+    // The same names in two directories, so that summaries name the same paths.
+    let (whole, killed) = (tiny(), tiny());
     let call = arguments("all", "mine", &more);
-    whole.says(&call);
+    whole.run(&call);
 
     let (last, done) = ("checkpoints/last/state.json", "summary.json");
     let [full, heads] = ["train_full_transformer", "finetune_parameters_transformer"];
-    // Tests come after the second, and have nothing to go on from.
+    // Tests come after the second, and have no checkpoint to resume from.
     for (name, left, unfinished) in [
         (full, last, full),
         (
@@ -457,12 +457,12 @@ fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_as_if_nothing_had
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
     assert!(
-        said.contains("finetune_parameters_transformer was interrupted, and goes on"),
+        said.contains("finetune_parameters_transformer was interrupted and resumes"),
         "{said}"
     );
 
-    let report = |desk: &Cli| {
-        let text = fs::read_to_string(desk.path("runs/mine/report.json")).unwrap();
+    let report = |cli: &Cli| {
+        let text = fs::read_to_string(cli.path("runs/mine/report.json")).unwrap();
         serde_json::from_str::<Value>(&text).unwrap()
     };
     let (whole, killed) = (report(&whole), report(&killed));
@@ -484,8 +484,8 @@ fn a_call_that_is_killed_in_a_later_stage_and_between_two_ends_as_if_nothing_had
 }
 
 #[test]
-fn a_test_compares_with_what_the_tested_model_began_with_and_not_with_what_lies_beside_it() {
-    let desk = desk();
+fn a_test_compares_with_the_weights_that_the_model_was_initialised_from() {
+    let cli = tiny();
     let (masked, whole) = (
         "pretrain_autoencoder_mae",
         "train_autoencoder_nomask_finetune",
@@ -494,19 +494,19 @@ fn a_test_compares_with_what_the_tested_model_began_with_and_not_with_what_lies_
     let shorter = format!("stages.{masked}.training.steps=3");
     for name in [masked, whole, test] {
         let more = ["--stage", name, "--set", &shorter];
-        desk.says(&arguments("stage", "other", &more));
+        cli.run(&arguments("stage", "other", &more));
     }
-    desk.says(&arguments("stage", "mine", &["--stage", masked]));
+    cli.run(&arguments("stage", "mine", &["--stage", masked]));
     let from = ["--stage", whole, "--from", "runs/other"];
-    desk.says(&arguments("stage", "mine", &from));
+    cli.run(&arguments("stage", "mine", &from));
 
     let rows = |run: &str, model: &str| -> Vec<Value> {
-        let rows = summary(&desk, run, test)["rows"].clone();
+        let rows = summary(&cli, run, test)["rows"].clone();
         let rows = rows.as_array().unwrap().iter();
         rows.filter(|row| row["model"] == model).cloned().collect()
     };
     let again = || {
-        let output = desk.inversynth(&arguments("stage", "mine", &["--stage", test]));
+        let output = cli.inversynth(&arguments("stage", "mine", &["--stage", test]));
         assert!(output.status.success(), "{}", stderr(&output));
         stderr(&output)
     };
@@ -515,12 +515,12 @@ fn a_test_compares_with_what_the_tested_model_began_with_and_not_with_what_lies_
     assert_eq!(rows("mine", masked).len(), 2);
     assert_eq!(rows("mine", masked), rows("other", masked));
 
-    fs::remove_dir_all(stage(&desk, "mine", test)).unwrap();
-    fs::remove_dir_all(stage(&desk, "other", masked)).unwrap();
+    fs::remove_dir_all(stage(&cli, "mine", test)).unwrap();
+    fs::remove_dir_all(stage(&cli, "other", masked)).unwrap();
     let said = again();
     for part in [
         "pretrain_autoencoder_mae after step 3, runs/other (",
-        "isn't there any more: it is not compared with that",
+        "which no longer exists: it is not compared with that",
     ] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
@@ -529,80 +529,73 @@ fn a_test_compares_with_what_the_tested_model_began_with_and_not_with_what_lies_
 }
 
 #[test]
-fn a_test_of_weights_that_lie_alone_listens_to_no_training_sound_to_measure_it() {
-    let desk = desk();
-    desk.says(&arguments("pretrain", "first", &[]));
-    desk.says(&arguments("train", "first", &[]));
-    let alone = desk.path("alone");
+fn a_checkpoint_directory_alone_is_enough_for_a_test() {
+    let cli = tiny();
+    cli.run(&arguments("pretrain", "first", &[]));
+    cli.run(&arguments("train", "first", &[]));
+    let alone = cli.path("alone");
     fs::create_dir(&alone).unwrap();
-    let best = stage(&desk, "first", "train_full_transformer").join("checkpoints/best");
-    for file in ["model.bpk", "state.json", "heard.json"] {
+    let best = stage(&cli, "first", "train_full_transformer").join("checkpoints/best");
+    for file in ["model.bpk", "state.json", "trained_on.json"] {
         fs::copy(best.join(file), alone.join(file)).unwrap();
     }
     let test = ["--stage", "test_transformer", "--from", "alone"];
-    let said = ["no statistics.safetensors in alone", "copy that file"];
-    let output = desk.refuses(&arguments("stage", "second", &test), &said);
-    assert!(!stderr(&output).contains("reading"), "{}", stderr(&output));
-    assert!(!desk.path("runs/second").exists());
-
-    let statistics = "statistics.safetensors";
-    fs::copy(
-        desk.path("runs/first").join(statistics),
-        alone.join(statistics),
-    )
-    .unwrap();
-    desk.says(&arguments("stage", "second", &test));
-    desk.says(&arguments("stage", "first", &test[..2]));
-    assert_eq!(
-        summary(&desk, "second", "test_transformer")["rows"][0],
-        summary(&desk, "first", "test_transformer")["rows"][0]
-    );
+    cli.run(&arguments("stage", "second", &test));
+    cli.run(&arguments("stage", "first", &test[..2]));
+    let scores = |run| {
+        let rows = summary(&cli, run, "test_transformer")["rows"].clone();
+        let of_tested = |row: &&Value| row["model"] != "train_transformer_decoder";
+        let rows = rows.as_array().unwrap().iter().filter(of_tested);
+        rows.cloned().collect::<Vec<Value>>()
+    };
+    assert_eq!(scores("second"), scores("first"));
+    assert_eq!(scores("second").len(), 4);
 }
 
 #[test]
-fn a_call_without_a_name_goes_on_only_with_a_run_that_began_with_the_same_weights() {
-    let desk = desk_with_two_pretrainings();
+fn a_call_without_a_name_resumes_only_a_run_with_the_same_initial_weights() {
+    let cli = two_pretrainings();
     let decoder = "train_transformer_decoder";
     let steps = "stages.train_transformer_decoder.training.steps=40";
     let base = ["run", "--config", "tiny.toml", "--stage", decoder];
     let from = |path| [&base[..], &["--set", steps, "--from", path]].concat();
     let checkpoint =
-        stage(&desk, &format!("{decoder}-001"), decoder).join("checkpoints/last/state.json");
-    desk.kill_when(&from("runs/first"), || checkpoint.exists());
+        stage(&cli, &format!("{decoder}-001"), decoder).join("checkpoints/last/state.json");
+    cli.kill_when(&from("runs/first"), || checkpoint.exists());
 
-    desk.says(&from("runs/second"));
+    cli.run(&from("runs/second"));
     let began_with = |number| {
         let run = format!("{decoder}-00{number}");
-        summary(&desk, &run, decoder)["origin"]["path"].clone()
+        summary(&cli, &run, decoder)["provenance"]["path"].clone()
     };
     assert_eq!(began_with(2), "runs/second");
-    let output = desk.inversynth(&from("runs/first"));
+    let output = cli.inversynth(&from("runs/first"));
     let said = stderr(&output);
     assert!(
-        said.contains("going on with train_transformer_decoder-001"),
+        said.contains("resuming train_transformer_decoder-001"),
         "{said}"
     );
     assert_eq!(began_with(1), "runs/first");
 }
 
 #[test]
-fn weights_that_are_unfinished_or_made_anew_since_are_told() {
-    let desk = desk();
+fn unfinished_and_replaced_weights_are_reported() {
+    let cli = tiny();
     let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
     let contrastive = ["--stage", CONTRASTIVE, "--set", steps];
-    kill_in_training(&desk, "mine", CONTRASTIVE, &contrastive);
+    kill_in_training(&cli, "mine", CONTRASTIVE, &contrastive);
     let decoder = ["--stage", "train_transformer_decoder"];
     let elsewhere = [&decoder[..], &["--from", "runs/mine"]].concat();
-    let output = desk.inversynth(&arguments("stage", "other", &elsewhere));
+    let output = cli.inversynth(&arguments("stage", "other", &elsewhere));
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
     let warned = "runs/mine/pretrain_transformer_contrastive is not finished";
     assert_eq!(said.matches(warned).count(), 1, "{said}");
 
-    desk.says(&arguments("stage", "mine", &contrastive));
+    cli.run(&arguments("stage", "mine", &contrastive));
     let grown = || {
         let more = [&decoder[..], &["--set", steps]].concat();
-        let output = desk.inversynth(&arguments("stage", "mine", &more));
+        let output = cli.inversynth(&arguments("stage", "mine", &more));
         assert!(output.status.success(), "{}", stderr(&output));
         stderr(&output)
     };
@@ -611,18 +604,18 @@ fn weights_that_are_unfinished_or_made_anew_since_are_told() {
         assert!(!is_warned, "{said}");
     }
     // The stage before it is done again, and comes to something else.
-    fs::remove_dir_all(stage(&desk, "mine", CONTRASTIVE)).unwrap();
+    fs::remove_dir_all(stage(&cli, "mine", CONTRASTIVE)).unwrap();
     let lr = "stages.pretrain_transformer_contrastive.training.lr=1e-2";
-    let anew = ["--stage", CONTRASTIVE, "--set", lr];
-    desk.says(&arguments("stage", "mine", &anew));
+    let again = ["--stage", CONTRASTIVE, "--set", lr];
+    cli.run(&arguments("stage", "mine", &again));
     // However the runs' directory is spelled.
     let more = [&decoder[..], &["--set", lr, "--out", "./runs"]].concat();
-    let output = desk.inversynth(&arguments("stage", "mine", &more));
+    let output = cli.inversynth(&arguments("stage", "mine", &more));
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
     assert!(
-        said.contains("warning: train_transformer_decoder began with"),
+        said.contains("warning: train_transformer_decoder was initialised from"),
         "{said}"
     );
-    assert!(said.contains("to have the stage done again"), "{said}");
+    assert!(said.contains("to run the stage again"), "{said}");
 }

@@ -20,7 +20,7 @@ impl LabelEfficiency {
         let tested = range(self.finetunings.iter().map(|one| one.test_examples));
         let sounds = match self.seeds_share_sounds {
             true => format!(
-                "All seeds have the same sounds, and test on the same {tested}, since files are split by their content: seeds differ in which labels are used and in what training draws, and brackets tell nothing of other sounds."
+                "All seeds have the same sounds, and test on the same {tested}, since files are split by their content. Seeds differ in the labels that are used and in the random draws of training; brackets say nothing about other sounds."
             ),
             false => format!("Each seed has sounds of its own: {tested} are tested on."),
         };

@@ -46,7 +46,7 @@ impl TensorBatch {
     }
 }
 
-/// Parameter vectors beside each other; there is at least one.
+/// Parameter vectors, stacked; there is at least one.
 fn target(vectors: &[ParamVector], device: &Device) -> ParameterTarget {
     let (batch, first) = (vectors.len(), &vectors[0]);
     let positions: Vec<f32> = vectors.iter().flat_map(|v| v.cont.clone()).collect();

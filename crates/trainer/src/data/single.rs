@@ -1,4 +1,4 @@
-//! The spectrogram of a single sound, as models are given it.
+//! The spectrogram of a single sound, as models see it.
 
 use std::sync::Arc;
 
@@ -6,8 +6,6 @@ use stft_data::{
     Audio, DataConfig, DataError, Dataset, EVALUATION_EPOCH, Fingerprint, Normalization, Source,
     Spectrogram, SpectrogramBatch, SplitConfig, TrainStatistics,
 };
-
-use crate::stages::session::nothing_hidden;
 
 /// A batch of one: the spectrogram of `sound`, which is no longer than a clip and has its rate, with nothing hidden.
 ///
@@ -23,7 +21,7 @@ pub(crate) fn spectrogram_of(
             valid: 0.0,
             test: 0.0,
         },
-        mask: nothing_hidden(data.mask),
+        mask: data.mask.nothing_hidden(),
         ..*data
     };
     let statistics = TrainStatistics {

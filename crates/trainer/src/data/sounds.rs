@@ -1,20 +1,11 @@
-//! Which sounds a run is made of, and what is known of them.
+//! Which sounds a run is made of.
 
 use params::ParamSpec;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stft_data::{FileSource, SoundIndex, Source, TrainStatistics};
+use stft_data::{FileSource, Source};
 
 use crate::training::weights::hexadecimal;
-
-/// What an earlier call has found out about the sounds of a run, as its directory has it.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// Of the training split.
-    pub statistics: Option<TrainStatistics>,
-    /// Of the files: those that are as they were then aren't opened to see what is in them.
-    pub index: Option<SoundIndex>,
-}
 
 /// Which sounds a run is made of, in two figures: equal for the same sounds with the same labels in the same order, wherever they lie and
 /// whatever they are called.
@@ -22,8 +13,8 @@ pub struct Findings {
 pub struct SoundSet {
     /// How many can be used.
     pub count: usize,
-    /// SHA-256 of what is estimated, as JSON, and of each sound's fingerprint and, of a file, that of its samples; in
-    /// hexadecimal.
+    /// SHA-256, in hexadecimal, of the parameter specification as JSON, and of each sound's fingerprint and, for a file, the
+    /// fingerprint of its samples.
     pub sha256: String,
 }
 

@@ -1,20 +1,16 @@
 //! Opens the sounds that an experiment names.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use params::{ParamSpec, ParamVector};
-use stft_data::{
-    Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundCache, SoundIndex, SoundReader,
-    Source,
-};
+use stft_data::{Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundReader, Source};
 use synth::Voice;
 
 use crate::error::TrainerError;
 use crate::settings::experiment::{Experiment, SoundSource};
 
-/// The sounds of an experiment. Files are kept by their own type as well, since it knows
-/// which of them had to be left out.
+/// The sounds of an experiment. Files are kept by their own type as well, which has the list of
+/// rejected files.
 pub(crate) struct OpenedSource {
     /// The sounds.
     pub source: Arc<dyn Source>,
@@ -23,16 +19,11 @@ pub(crate) struct OpenedSource {
 }
 
 impl OpenedSource {
-    /// Opens the source of `experiment`; decoded files are kept in `cache` if one is given and the
-    /// experiment leaves it space, and what `index` says of them is believed.
+    /// Opens the source of `experiment`.
     ///
     /// # Errors
     /// The directory can't be read, or nothing in it can be used.
-    pub fn open(
-        experiment: &Experiment,
-        cache: Option<&Path>,
-        index: Option<SoundIndex>,
-    ) -> Result<Self, TrainerError> {
+    pub fn open(experiment: &Experiment) -> Result<Self, TrainerError> {
         match &experiment.source.path {
             SoundSource::Synth(voice) => Ok(Self {
                 source: Arc::new(SynthSource {
@@ -44,17 +35,7 @@ impl OpenedSource {
                 files: None,
             }),
             SoundSource::Files(path) => {
-                let mut reader = SoundReader::new(&experiment.data);
-                let limit_bytes = experiment.source.disk_cache_mib.saturating_mul(1 << 20);
-                if let Some(folder) = cache
-                    && limit_bytes > 0
-                {
-                    let cache = SoundCache::open(folder, limit_bytes)?;
-                    reader = reader.with_cache(cache);
-                }
-                if let Some(index) = index {
-                    reader = reader.with_index(index);
-                }
+                let reader = SoundReader::new(&experiment.data);
                 let files = Arc::new(FileSource::open(path, &reader)?);
                 Ok(Self {
                     source: files.clone(),

@@ -1,4 +1,4 @@
-//! Sounds that begin a little earlier or later.
+//! Time-shift augmentation.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use params::keyed_rng;
@@ -7,13 +7,13 @@ use rand::RngExt;
 /// Labels the stream of [`keyed_rng`] that shifts are drawn from.
 const SHIFT_STREAM: u64 = u64::from_le_bytes(*b"trnshift");
 
-/// Moves every item in time, by up to `most` of its frames either way, each epoch by others: what settings made a sound
-/// doesn't depend on when it begins. The first or the last frame fills what is left open, and padding stays where it is.
+/// Moves every item in time, by up to `most` of its frames either way, drawn again in each epoch: a sound's settings don't
+/// depend on when it starts. The first or the last frame fills the gap, and padding stays in place.
 ///
 /// # Shapes
 /// - spectrogram, output: `[batch, bins, frames]`
-/// - valid_frames, keys: one for each item; a key is `(epoch, id)`, and decides with `seed`
-pub(crate) fn shifted(
+/// - valid_frames, keys: one for each item; a key is `(epoch, id)`, which with `seed` decides on the shift
+pub(crate) fn time_shifted(
     spectrogram: Tensor<3>,
     valid_frames: &[usize],
     keys: &[(u64, u64)],
@@ -93,7 +93,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for epoch in 0..60 {
             let keys = [(epoch, 7), (epoch, 8), (epoch, 9), (epoch, 10)];
-            let moved = shifted(ramp(&valid, 20), &valid, &keys, 5, 3);
+            let moved = time_shifted(ramp(&valid, 20), &valid, &keys, 5, 3);
             let shifts = shifts(moved, &valid);
             assert!(shifts.iter().all(|by| (-3..=3).contains(by)), "{shifts:?}");
             assert_eq!(shifts[3], 0, "a single frame can't move");
@@ -106,7 +106,10 @@ mod tests {
     fn the_seed_and_the_key_decide_alone() {
         let of = |seed, keys: &[(u64, u64)]| {
             let valid = vec![20; keys.len()];
-            shifts(shifted(ramp(&valid, 20), &valid, keys, seed, 9), &valid)
+            shifts(
+                time_shifted(ramp(&valid, 20), &valid, keys, seed, 9),
+                &valid,
+            )
         };
         let [one, two, three] = of(0, &[(0, 1), (0, 2), (1, 1)])[..] else {
             panic!("three items")
@@ -119,7 +122,7 @@ mod tests {
     #[test]
     fn by_nothing_moves_nothing() {
         let x = ramp(&[5], 5);
-        let moved = shifted(x.clone(), &[5], &[(0, 0)], 3, 0);
+        let moved = time_shifted(x.clone(), &[5], &[(0, 0)], 3, 0);
         assert_eq!(moved.into_data(), x.into_data());
     }
 }

@@ -1,4 +1,4 @@
-//! An example with its reconstruction, to be looked at and listened to.
+//! An example with its reconstruction, as pictures and sounds.
 
 use std::path::Path;
 
@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 use stft_data::{DataConfig, Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramBatch, expm1};
 
 use crate::error::TrainerError;
-use crate::output::test_examples::ComparedParameter;
 use crate::output::picture::{Axes, Canvas, Panel, draw_panels};
-use crate::run::run_dir::StageDir;
 use crate::output::wav::wav_file;
+use crate::run::run_dir::StageDir;
 
 /// Names of the pictures that an example may have, in the order of [`Illustration::panels`]; files are called so, with
 /// `.png`.
@@ -18,10 +17,10 @@ pub const PICTURES: [&str; 4] = ["input", "mask", "reconstruction", "error"];
 /// Names of the sounds that an example may have; files are called so, with `.wav`.
 pub const SOUNDS: [&str; 2] = ["input", "reconstruction"];
 
-/// File with an [`ExampleNote`], beside pictures and sounds.
+/// File with an [`ExampleNote`], in the folder of the pictures and sounds.
 pub const EXAMPLE_NOTE: &str = "example.json";
 
-/// What there is to say about an example that a stage has left.
+/// Description of an example that a stage has left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExampleNote {
     /// The example's name in its source.
@@ -51,7 +50,31 @@ fn all_sounds() -> Vec<String> {
     SOUNDS.map(str::to_owned).to_vec()
 }
 
-/// What a model has made of an example.
+/// A parameter of an example: what made the sound, and what was estimated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComparedParameter {
+    /// Its name.
+    pub name: String,
+    /// The unit of its values; empty for a choice, and for numbers that have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// What made the sound.
+    pub truth: Setting,
+    /// What was estimated.
+    pub estimate: Setting,
+}
+
+/// A parameter's value in musical units.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// Of a continuous parameter.
+    Number(f32),
+    /// The class of a categorical one.
+    Class(String),
+}
+
+/// A model's version of an example.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// What to call it on pictures.
@@ -95,7 +118,7 @@ pub struct Illustration {
 }
 
 impl Illustration {
-    /// Puts together the one example in `batch` and its `reconstruction`, which is heard with the phase of the input.
+    /// Puts together the one example in `batch` and its `reconstruction`, which is played with the phase of the input.
     ///
     /// # Errors
     /// The example's sound can't be read again.

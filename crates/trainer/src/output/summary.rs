@@ -1,4 +1,4 @@
-//! What a stage came to: `summary.json`, and the same for people.
+//! The result of a stage: `summary.json`, and the same for people.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use stft_data::MaskConfig;
 
 use crate::error::TrainerError;
-use crate::run::json_file::read_json;
-use crate::training::memory::MemoryEstimate;
-use crate::run::lineage::Provenance;
 use crate::parameters::metrics::ParameterMetrics;
-use crate::tasks::Scored;
 use crate::run::atomic_write::write_atomic;
+use crate::run::json_file::read_json;
+use crate::run::provenance::Provenance;
+use crate::training::memory::MemoryEstimate;
+use crate::training::task::Scored;
 
-/// What a stage came to.
+/// The result of a stage.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StageReport {
     /// It has trained a model.
@@ -34,7 +34,7 @@ impl fmt::Display for StageReport {
     }
 }
 
-/// What training came to.
+/// The result of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The stage's name.
@@ -45,9 +45,9 @@ pub struct Summary {
     pub device: String,
     /// The experiment's seed.
     pub seed: u64,
-    /// Where the weights came from that it began with; none for new ones.
+    /// The weights that it was initialised from; none for new ones.
     #[serde(default)]
-    pub origin: Option<Provenance>,
+    pub provenance: Option<Provenance>,
     /// Optimizer steps.
     pub steps: u64,
     /// Wall-clock seconds from the first step's preparation to the picture; of a stage that was interrupted, of all calls
@@ -78,7 +78,7 @@ pub struct Summary {
     pub measures: BTreeMap<String, f64>,
     /// Numbers that the model learns.
     pub parameters: usize,
-    /// Largest resident set of the process while it was at this stage, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system reports it.
     pub peak_rss_bytes: Option<u64>,
     /// Hash over the sorted names and bytes of the final weights.
     pub weights_sha256: String,
@@ -129,10 +129,10 @@ impl fmt::Display for Summary {
             "  examples          {} to train, {} to validate",
             self.train_examples, self.valid_examples
         )?;
-        if let Some(origin) = &self.origin {
-            writeln!(out, "  began with        {origin}")?;
-            if let Some(heads) = &origin.heads {
-                writeln!(out, "  of its heads      {heads}")?;
+        if let Some(provenance) = &self.provenance {
+            writeln!(out, "  initialised from  {provenance}")?;
+            if let Some(heads) = &provenance.heads {
+                writeln!(out, "  its heads         {heads}")?;
             }
         }
         writeln!(
@@ -166,7 +166,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// What a test came to.
+/// The result of a test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TestSummary {
     /// The stage's name.
@@ -177,9 +177,9 @@ pub struct TestSummary {
     pub device: String,
     /// The experiment's seed.
     pub seed: u64,
-    /// Where the tested weights came from.
+    /// The tested weights.
     #[serde(default)]
-    pub origin: Option<Provenance>,
+    pub provenance: Option<Provenance>,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Examples tested on; no other stage sees them.
@@ -195,7 +195,7 @@ pub struct TestSummary {
     pub rows: Vec<TestRow>,
     /// Numbers that the model learned.
     pub parameters: usize,
-    /// Largest resident set of the process while it was at this stage, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system reports it.
     pub peak_rss_bytes: Option<u64>,
     /// Hash over the sorted names and bytes of the weights.
     pub weights_sha256: String,
@@ -255,8 +255,8 @@ impl fmt::Display for TestSummary {
             "{} finished: {} held-out examples in {:.0} s on {}",
             self.stage, self.test_examples, self.seconds, self.device
         )?;
-        if let Some(origin) = &self.origin {
-            write!(out, "\n  weights of        {origin}")?;
+        if let Some(provenance) = &self.provenance {
+            write!(out, "\n  weights of        {provenance}")?;
         }
         let MaskConfig {
             patch_bins,
@@ -350,7 +350,7 @@ pub struct DryRun {
     pub baseline_loss: f64,
     /// Seconds for one step and a validation.
     pub seconds: f64,
-    /// Largest resident set of the process while it was at this stage, where the system tells.
+    /// Largest resident set of the process while it was at this stage, where the system reports it.
     pub peak_rss_bytes: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! A test of trained heads on labelled sounds that were not at hand when they were trained.
+//! A test of trained heads on labelled sounds from after their training.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use serde::Serialize;
 use stft_data::{FileSource, Source};
 
 use crate::error::TrainerError;
-use crate::run::trained_on::names;
-use crate::parameters::metrics::{Average, ParameterErrors, write_table};
+use crate::parameters::average::Average;
+use crate::parameters::metrics::{ParameterErrors, write_table};
 use crate::parameters::predictor::ParameterPredictor;
+use crate::run::trained_on::fingerprints;
 
-/// How far the parameters of labelled sounds are off that heads have never heard.
+/// Errors of parameter estimates for labelled sounds that the weights were not trained on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelledEvaluation {
     /// Sounds tested on.
     pub test_examples: usize,
-    /// Sounds that the weights have learned from or were chosen by, which are left out; none where it isn't known.
+    /// Sounds that are left out because the weights were trained on them or selected by them; none without a record.
     pub trained_on_examples: Option<usize>,
-    /// The heads, and the average of the labels that are tested on, which is a little better than that of the labels that were
-    /// learned from.
+    /// The heads, and the average of the tested labels, which is a slightly better baseline than that of the training labels.
     pub estimates: [ParameterErrors; 2],
 }
 
 impl LabelledEvaluation {
-    /// Has `predictor` tell the parameters of the sounds of `source` that it doesn't know.
+    /// Tests `predictor` on the sounds of `source` that it was not trained on.
     ///
     /// # Errors
-    /// [`TrainerError::OtherLabels`] if they are unlabelled or their labels are not of what is estimated,
-    /// [`TrainerError::AllTrainedOn`] if it knows all, or a sound can't be read.
+    /// [`TrainerError::OtherLabels`] if they are unlabelled or labelled with other parameters,
+    /// [`TrainerError::AllTrainedOn`] if no sound is left, or a sound can't be read.
     pub fn new(predictor: &ParameterPredictor, source: &FileSource) -> Result<Self, TrainerError> {
         let spec = predictor.spec();
         if !source
@@ -37,12 +37,12 @@ impl LabelledEvaluation {
         {
             return Err(TrainerError::OtherLabels);
         }
-        let known = predictor.heard()?;
-        let is_heard = |index: &usize| {
-            let has = |name| known.as_ref().is_some_and(|known| known.has(name));
-            names(source, Some(source), *index).any(has)
+        let known = predictor.trained_on()?;
+        let is_known = |index: &usize| {
+            let has = |fingerprint| known.as_ref().is_some_and(|known| known.has(fingerprint));
+            fingerprints(source, Some(source), *index).any(has)
         };
-        let (heard, fresh): (Vec<usize>, Vec<usize>) = (0..source.len()).partition(is_heard);
+        let (trained_on, fresh): (Vec<usize>, Vec<usize>) = (0..source.len()).partition(is_known);
         if fresh.is_empty() {
             return Err(TrainerError::AllTrainedOn {
                 sounds: source.len(),
@@ -57,7 +57,7 @@ impl LabelledEvaluation {
         let averages = vec![Average::of(&truths, spec).vector; truths.len()];
         Ok(Self {
             test_examples: truths.len(),
-            trained_on_examples: known.map(|_| heard.len()),
+            trained_on_examples: known.map(|_| trained_on.len()),
             estimates: [
                 ParameterErrors::new("heads", spec, &estimates, &truths),
                 ParameterErrors::new("average of these", spec, &averages, &truths),
@@ -70,12 +70,12 @@ impl fmt::Display for LabelledEvaluation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "  parameters of {} sounds", self.test_examples)?;
         match self.trained_on_examples {
-            Some(0) => write!(out, ", none of which was there in training"),
-            Some(heard) => write!(
+            Some(0) => write!(out, ", none of which is a training sound"),
+            Some(count) => write!(out, "; {count} training sounds are left out"),
+            None => write!(
                 out,
-                "; {heard} more were there in training, and are left out"
+                "; the model has no record of its training sounds, so some may be among them"
             ),
-            None => write!(out, "; whether any was there in training isn't known here"),
         }?;
         write_table(out, &self.estimates)
     }

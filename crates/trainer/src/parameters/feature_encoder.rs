@@ -1,4 +1,4 @@
-//! The encoders that parameter heads can stand on.
+//! The encoders that parameter heads can be trained on.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -6,12 +6,13 @@ use heads::FeatureMap;
 use transformer::{Encoder, StepSize, TransformerConfig};
 use unet1d::{UNet1dConfig, UNet1dEncoder};
 
-use crate::run::checkpoint::Checkpoint;
 use crate::error::TrainerError;
-use crate::settings::experiment::{AutoencoderStart, Experiment, ParameterStage, Stages, TransformerStart};
+use crate::run::checkpoint::Checkpoint;
+use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
+use crate::settings::stages::{AutoencoderStart, ParameterStage, Stages, TransformerStart};
 
-/// An encoder's settings, and how it is asked for the features of a spectrogram.
+/// An encoder's settings, and its features of a spectrogram.
 pub trait FeatureEncoder {
     /// What is trained.
     type Encoder: Module + ModuleDisplay;
@@ -38,7 +39,7 @@ pub trait FeatureEncoder {
     /// Channels of each feature map.
     fn channels(&self) -> Vec<usize>;
 
-    /// What the encoder makes of normalised spectrograms, `[batch, bins, frames]`.
+    /// The feature maps of normalised spectrograms, `[batch, bins, frames]`.
     fn maps(
         &self,
         encoder: &Self::Encoder,
@@ -53,7 +54,7 @@ pub trait FeatureEncoder {
     fn activation_elements(&self, batch: usize, frames: usize) -> usize;
 }
 
-/// The U-Net's way down: the features of every level, and the bottleneck.
+/// The U-Net's encoder: the features of every level, and the bottleneck.
 pub struct UNetFeatures(pub UNet1dConfig);
 
 impl FeatureEncoder for UNetFeatures {
@@ -118,8 +119,7 @@ impl FeatureEncoder for UNetFeatures {
     }
 }
 
-/// The Transformer's encoder: the tokens of each row of patches as channels of their own, so that it stays known at what
-/// frequency something was heard.
+/// The Transformer's encoder: the tokens of each row of patches as separate channels, so that frequency is kept.
 pub struct TransformerFeatures(pub TransformerConfig);
 
 impl FeatureEncoder for TransformerFeatures {
@@ -139,7 +139,7 @@ impl FeatureEncoder for TransformerFeatures {
     }
 
     fn load(&self, checkpoint: &Checkpoint, device: &Device) -> Result<Encoder, TrainerError> {
-        // The network that the earlier stage trained; of it the encoder alone is taken over.
+        // The network that the earlier stage trained; of it the encoder alone is inherited.
         let theirs = &checkpoint.context.experiment.transformer;
         let contrastive = Stage::PretrainTransformerContrastive.name();
         Ok(match checkpoint.context.stage == contrastive {

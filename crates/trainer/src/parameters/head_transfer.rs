@@ -1,41 +1,39 @@
-//! What parameter heads go on from, where the weights that they begin with come with heads.
+//! What parameter heads inherit from heads of another run.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What parameter heads go on from, where the weights that they begin with come with heads.
+/// What parameter heads inherit from heads of another run: transfer learning between synthesizers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadTransfer {
-    /// The networks that read bands beside the encoder are those from there.
+    /// Whether the band networks are copied.
     pub bands: bool,
-    /// Outputs that go on: those whose parameter and class are called the same there.
+    /// Outputs that are copied: those whose parameter and class names match.
     pub outputs: usize,
     /// Outputs in all.
     pub of: usize,
-    /// Parameters of which an output begins anew, in the order of the outputs.
-    pub anew: Vec<String>,
-    /// The setting by which heads read something else than there, so that none goes on.
+    /// Parameters with at least one output that is newly initialised, in the order of the outputs.
+    pub new: Vec<String>,
+    /// The setting whose difference keeps every output from being copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub differing: Option<String>,
 }
 
-/// What of the heads goes on: `38 of 42 outputs go on, anew: cutoff`.
+/// `38 of 42 outputs copied, newly initialised: cutoff`.
 impl fmt::Display for HeadTransfer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            outputs, of, anew, ..
+            outputs, of, new, ..
         } = self;
         match &self.differing {
-            Some(setting) => write!(out, "none goes on, since {setting} is another there"),
-            None if *outputs == 0 => {
-                out.write_str("none goes on, since no parameter is called the same there")
-            }
+            Some(setting) => write!(out, "no output copied: {setting} differs"),
+            None if *outputs == 0 => out.write_str("no output copied: no parameter name matches"),
             None => {
-                write!(out, "{outputs} of {of} outputs go on")?;
-                match anew.is_empty() {
+                write!(out, "{outputs} of {of} outputs copied")?;
+                match new.is_empty() {
                     true => Ok(()),
-                    false => write!(out, ", anew: {}", anew.join(", ")),
+                    false => write!(out, ", newly initialised: {}", new.join(", ")),
                 }
             }
         }

@@ -1,34 +1,29 @@
-//! How far estimated parameters are from the true ones, for heads and for what they have to beat.
+//! Errors of estimated parameters, for heads and baselines.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use params::{ParamSpec, ParamVector};
 use serde::{Deserialize, Serialize};
-use stft_data::{Dataset, Split};
 
-use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
-use crate::parameters::rendering::Renderer;
-
-/// A test of parameter estimates on sounds that no stage has learned from.
+/// A test of parameter estimates on sounds that no stage was trained on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParameterMetrics {
-    /// Sounds whose labels were learned from.
+    /// Sounds whose labels were used in training.
     pub labelled_examples: usize,
     /// Sounds tested on.
     pub test_examples: usize,
     /// The heads, the labels' average, and the labels of the nearest training example.
     pub estimates: Vec<ParameterErrors>,
-    /// Why the embedded synthesizer doesn't play estimates of its own parameters, where it doesn't.
+    /// Why estimates of an embedded voice's parameters are not rendered, where they aren't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_rendered: Option<String>,
 }
 
-/// How far the estimates of one kind are from the truth: means over the test examples.
+/// Errors of one estimator: means over the test examples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParameterErrors {
-    /// What made the estimates.
+    /// The estimator.
     pub estimator: String,
     /// Share of right classes, a mean over the categorical parameters; none where there are none.
     pub cat_acc_mean: Option<f64>,
@@ -36,8 +31,8 @@ pub struct ParameterErrors {
     pub cont_mse: Option<f64>,
     /// Absolute error of the same.
     pub cont_mae: Option<f64>,
-    /// Mean distances between the sounds and what the embedded synthesizer makes of the estimates, as `compare` names
-    /// them; none for another synthesizer's.
+    /// Mean distances between the sounds and renders of the estimates by the embedded voice, named as in `compare`; none for
+    /// another synthesizer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub distances: BTreeMap<String, f64>,
     /// Each categorical parameter, in the order of the specification.
@@ -46,7 +41,7 @@ pub struct ParameterErrors {
     pub continuous: Vec<ContinuousError>,
 }
 
-/// How often a categorical parameter is told right.
+/// Accuracy of a categorical parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CategoricalError {
     /// The parameter.
@@ -57,7 +52,7 @@ pub struct CategoricalError {
     pub accuracy: f64,
 }
 
-/// How far off a continuous parameter is.
+/// Errors of a continuous parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContinuousError {
     /// The parameter.
@@ -126,46 +121,6 @@ fn average(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 }
 
 impl ParameterMetrics {
-    /// Compares the heads' `estimates` and the labels of the `nearest` training examples with the truths of the held-out
-    /// examples, and the `average` of the labels beside them; none where nothing was held out. What `renderer` makes of
-    /// them, if there is one, is compared with the sounds as well.
-    ///
-    /// # Errors
-    /// A sound can't be read or compared.
-    pub(crate) fn new(
-        spec: &ParamSpec,
-        held_out: &Evaluation,
-        renderer: Option<&Renderer>,
-        average: &Average,
-        estimates: Vec<ParamVector>,
-        nearest: Vec<ParamVector>,
-    ) -> Result<Option<Self>, TrainerError> {
-        let dataset = &held_out.dataset;
-        let indices = dataset.indices(held_out.split);
-        let truths = truths(dataset, indices);
-        if truths.is_empty() {
-            return Ok(None);
-        }
-        let averages = vec![average.vector.clone(); truths.len()];
-        let names = ["heads", "average of labels", "nearest example"];
-        let vectors = [&estimates[..], &averages, &nearest];
-        let distances = match renderer {
-            Some(renderer) => renderer.mean_distances(dataset, indices, vectors)?,
-            None => Default::default(),
-        };
-        let errors = names.into_iter().zip(vectors).zip(distances);
-        let errors = errors.map(|((name, vectors), distances)| ParameterErrors {
-            distances,
-            ..ParameterErrors::new(name, spec, vectors, &truths)
-        });
-        Ok(Some(Self {
-            labelled_examples: dataset.indices(Split::Train).len(),
-            test_examples: truths.len(),
-            estimates: errors.collect(),
-            not_rendered: None,
-        }))
-    }
-
     /// The heads' errors by tag, such as `test/param/cont_mse`, `test/param/cat_acc/wave` and `test/rendered/mss`.
     pub fn scalars(&self) -> Vec<(String, f32)> {
         let Some(heads) = self.estimates.first() else {
@@ -249,63 +204,4 @@ pub(crate) fn write_table(
         })?;
     }
     Ok(())
-}
-
-/// What labels say without a sound.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Average {
-    /// The mean of each continuous parameter, and the commonest class of each categorical one, the first of equals.
-    pub vector: ParamVector,
-    /// Logarithm of each class's share, by categorical parameter; as if each class had been seen once more.
-    pub log_shares: Vec<Vec<f32>>,
-}
-
-impl Average {
-    /// The average of `labels`.
-    ///
-    /// # Panics
-    /// If there is none, or they are not of `spec`.
-    pub fn of(labels: &[ParamVector], spec: &ParamSpec) -> Self {
-        assert!(!labels.is_empty(), "expected labels, got none");
-        let mean = |place: usize| {
-            let sum: f64 = labels
-                .iter()
-                .map(|label| f64::from(label.cont[place]))
-                .sum();
-            (sum / labels.len() as f64) as f32
-        };
-        let counts = spec.class_counts();
-        let counted = counts.iter().enumerate().map(|(place, &classes)| {
-            let mut seen = vec![0_usize; classes];
-            for label in labels {
-                seen[label.cat[place]] += 1;
-            }
-            seen
-        });
-        let counted: Vec<Vec<usize>> = counted.collect();
-        let commonest = |seen: &Vec<usize>| {
-            let most = seen.iter().max().expect("a choice has classes");
-            let class = seen.iter().position(|count| count == most);
-            class.expect("the largest is one of them")
-        };
-        let log_shares = |seen: &Vec<usize>| {
-            let all = (labels.len() + seen.len()) as f32;
-            let share = |&count: &usize| ((count + 1) as f32 / all).ln();
-            seen.iter().map(share).collect()
-        };
-        Self {
-            vector: ParamVector {
-                cont: (0..spec.n_continuous()).map(mean).collect(),
-                cat: counted.iter().map(commonest).collect(),
-            },
-            log_shares: counted.iter().map(log_shares).collect(),
-        }
-    }
-}
-
-/// The parameters of `indices`, all of which are labelled.
-pub(crate) fn truths(dataset: &Dataset, indices: &[usize]) -> Vec<ParamVector> {
-    let truth = |&index: &usize| dataset.source().truth(index);
-    let truths: Option<Vec<_>> = indices.iter().map(truth).collect();
-    truths.expect("a stage that learns parameters has labelled sounds")
 }

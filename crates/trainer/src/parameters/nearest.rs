@@ -1,20 +1,19 @@
-//! The training example that sounds nearest, whose labels estimates of parameters have to beat.
+//! A baseline for parameter estimates: the labels of the nearest training example.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use distances::MelFilterbank;
 use params::ParamVector;
 use stft_data::{DataError, Dataset, EVALUATION_EPOCH, Normalization, Split};
 
-use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
 use crate::data::magnitude::magnitude_before_padding;
-use crate::stages::session::nothing_hidden;
-use crate::parameters::metrics::truths;
+use crate::error::TrainerError;
+use crate::parameters::average::truths;
+use crate::training::evaluation::Evaluation;
 
 /// Mel filters.
 const N_MELS: usize = 128;
 
-/// Levels are told down to so far below the loudest of their clip.
+/// Levels are clamped so far below the loudest of their clip.
 const RANGE_DB: f32 = 80.0;
 
 /// No level is below this power, in dB: digital silence.
@@ -27,7 +26,7 @@ const COMPARED_VALUES: usize = 1 << 26;
 /// distance over all filters and frames; the first of equals.
 pub(crate) fn nearest_examples(held_out: &Evaluation) -> Result<Vec<ParamVector>, TrainerError> {
     let dataset = &held_out.dataset;
-    let dataset = dataset.with_mask(nothing_hidden(dataset.config().mask))?;
+    let dataset = dataset.with_mask(dataset.config().mask.nothing_hidden())?;
     let log_mel = LogMel::new(&dataset, &held_out.device);
     let train = dataset.indices(Split::Train);
     let at_once = (COMPARED_VALUES / (N_MELS * dataset.frames())).max(1);
@@ -59,7 +58,7 @@ pub(crate) fn nearest_examples(held_out: &Evaluation) -> Result<Vec<ParamVector>
     Ok(truths(&dataset, &nearest))
 }
 
-/// From spectrograms as models are given them to levels in mel filters.
+/// From normalised spectrograms to levels in mel filters.
 struct LogMel {
     /// `[1, filters, bins]`.
     filters: Tensor<3>,

@@ -1,4 +1,4 @@
-//! An encoder with parameter heads, and how it is asked.
+//! An encoder with parameter heads.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -9,13 +9,13 @@ use heads::{
 use params::{ParamSpec, ParamVector};
 use stft_data::Normalization;
 
-use crate::settings::experiment::Experiment;
-use crate::parameters::feature_encoder::FeatureEncoder;
 use crate::data::magnitude::magnitude_before_padding;
+use crate::parameters::feature_encoder::FeatureEncoder;
 use crate::parameters::head_transfer::HeadTransfer;
+use crate::settings::experiment::Experiment;
 
-/// Magnitudes well below this sound like silence to what reads the spectrogram beside an encoder: between a logarithm, which makes
-/// much of noise, and log1p, which hears loud partials alone.
+/// Magnitudes well below this count as silence on the loudness scale, `log1p(magnitude / QUIET)`. The scale lies between a
+/// logarithm, which stresses noise, and `log1p(magnitude)`, in which only loud partials count.
 const QUIET: f64 = 0.01;
 
 /// What decides on the shape of an estimator of parameters.
@@ -23,38 +23,38 @@ const QUIET: f64 = 0.01;
 pub struct ParameterNetwork<E> {
     /// The encoder.
     pub encoder: E,
-    /// What reads the spectrogram beside it.
+    /// Band networks, which read the spectrogram directly.
     pub bands: Vec<BandConfig>,
     /// Bins of a spectrogram.
     pub bins: usize,
-    /// What its values mean.
+    /// Scale of its values.
     pub normalization: Normalization,
-    /// How its features are pooled.
+    /// Pooling of the features over time.
     pub pooling: Pooling,
-    /// What stands on them.
+    /// The prediction heads.
     pub heads: ParameterHeadsConfig,
-    /// How much of the estimate a linear map beside all of this tells: 0 where there is none.
+    /// Weight of the linear probe in the estimate; 0 without a probe.
     pub probe_share: f64,
-    /// What is estimated.
+    /// The parameters that are estimated.
     pub spec: ParamSpec,
 }
 
 /// An encoder with parameter heads.
 #[derive(Module, Debug)]
 pub struct ParameterEstimator<E: Module + ModuleDisplay> {
-    /// What hears.
+    /// The encoder.
     pub encoder: E,
-    /// What hears beside it.
+    /// Band networks, which read the spectrogram directly.
     pub bands: Vec<BandNetwork>,
-    /// What tells.
+    /// The prediction heads.
     pub heads: ParameterHeads,
-    /// What tells beside it. It is solved for, and never trained.
+    /// A linear probe, fitted in closed form before training and frozen. Weights are named after these fields.
     pub linear: Option<LinearProbe>,
 }
 
 impl<E: FeatureEncoder> ParameterNetwork<E> {
     /// The network of `experiment` that estimates the parameters of `spec` from spectrograms in the scale of
-    /// `normalization`. Beside a frozen encoder nothing else reads them: the heads tell what is in its features.
+    /// `normalization`. With a frozen encoder nothing else reads them, so that the heads measure its features alone.
     pub fn new(experiment: &Experiment, spec: &ParamSpec, normalization: Normalization) -> Self {
         let settings = E::heads_stage(&experiment.stages);
         Self {
@@ -90,66 +90,66 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
         }
     }
 
-    /// What an estimator of this network goes on from, where it begins with the weights of `giver`'s; and the output of `giver`'s
-    /// that each of its outputs goes on from.
-    pub fn transfer_from(&self, giver: &Self) -> (HeadTransfer, Vec<Option<usize>>) {
-        let differing = if self.pooling != giver.pooling {
+    /// What an estimator of this network inherits from one of `source`; and for each of its outputs the output of `source`
+    /// that is copied.
+    pub fn transfer_from(&self, source: &Self) -> (HeadTransfer, Vec<Option<usize>>) {
+        let differing = if self.pooling != source.pooling {
             Some("segments")
-        } else if self.bands.is_empty() != giver.bands.is_empty() {
-            Some("what is read beside the encoder")
-        } else if self.heads.hidden != giver.heads.hidden {
+        } else if self.bands.is_empty() != source.bands.is_empty() {
+            Some("the presence of band networks")
+        } else if self.heads.hidden != source.heads.hidden {
             Some("heads.hidden")
         } else {
             None
         };
-        let mut sources = self.spec.outputs_alike(&giver.spec);
+        let mut sources = self.spec.outputs_alike(&source.spec);
         if differing.is_some() {
             sources.fill(None);
         }
         let outputs = self.spec.output_names().zip(&sources);
-        let anew = outputs.filter(|(_, source)| source.is_none());
-        let mut anew: Vec<String> = anew.map(|((name, _), _)| name.to_owned()).collect();
-        anew.dedup();
-        let taken = HeadTransfer {
-            bands: !self.bands.is_empty() && !giver.bands.is_empty(),
+        let new = outputs.filter(|(_, source)| source.is_none());
+        let mut new: Vec<String> = new.map(|((name, _), _)| name.to_owned()).collect();
+        new.dedup();
+        let transfer = HeadTransfer {
+            bands: !self.bands.is_empty() && !source.bands.is_empty(),
             outputs: sources.iter().flatten().count(),
             of: sources.len(),
-            anew,
+            new,
             differing: differing.map(str::to_owned),
         };
-        (taken, sources)
+        (transfer, sources)
     }
 
-    /// What `model` says of normalised spectrograms, `[batch, bins, frames]`: the mean of what heads and linear map say.
+    /// `model`'s estimates for normalised spectrograms, `[batch, bins, frames]`: the weighted mean of heads and linear probe.
     pub fn estimate(
         &self,
         model: &ParameterEstimator<E::Encoder>,
         spectrogram: Tensor<3>,
         valid_frames: &[usize],
     ) -> ParameterEstimate {
-        let Some(linear) = &model.linear else {
+        let Some(probe) = &model.linear else {
             return self.estimate_of_heads(model, spectrogram, valid_frames);
         };
         let loudness = self.loudness(spectrogram.clone(), valid_frames);
         let of_heads = self.heads_on(model, spectrogram, Some(loudness.clone()), valid_frames);
-        let of_linear = linear.forward(loudness, valid_frames);
-        of_heads.mean_with(of_linear, self.probe_share)
+        let of_probe = probe.forward(loudness, valid_frames);
+        of_heads.mean_with(of_probe, self.probe_share)
     }
 
-    /// What the heads alone say. They learn from that: what the linear map knows of the labels that it was solved from would
-    /// leave them nothing to learn.
+    /// The estimates of the heads alone. They are trained on these: the probe fits the labels that it was solved from so well
+    /// that it would leave them nothing to learn.
     pub fn estimate_of_heads(
         &self,
         model: &ParameterEstimator<E::Encoder>,
         spectrogram: Tensor<3>,
         valid_frames: &[usize],
     ) -> ParameterEstimate {
-        let is_heard = !model.bands.is_empty();
-        let loudness = is_heard.then(|| self.loudness(spectrogram.clone(), valid_frames));
+        let has_bands = !model.bands.is_empty();
+        let loudness = has_bands.then(|| self.loudness(spectrogram.clone(), valid_frames));
         self.heads_on(model, spectrogram, loudness, valid_frames)
     }
 
-    /// `loudness` is for the bands; none where there are none.
+    /// `loudness` is for the band networks; none without them.
     fn heads_on(
         &self,
         model: &ParameterEstimator<E::Encoder>,
@@ -159,20 +159,20 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
     ) -> ParameterEstimate {
         let mut maps = self.encoder.maps(&model.encoder, spectrogram, valid_frames);
         if let Some(loudness) = loudness {
-            let heard = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
-            maps.extend(model.bands.iter().map(heard));
+            let features = |bands: &BandNetwork| bands.forward(loudness.clone(), valid_frames);
+            maps.extend(model.bands.iter().map(features));
         }
         model.heads.forward(self.pooling.forward(&maps))
     }
 
-    /// What is read beside the encoder, of normalised spectrograms: 0 is silence, and so is padding.
+    /// Normalised spectrograms on the loudness scale of band networks and probe: 0 is silence, and so is padding.
     pub(crate) fn loudness(&self, spectrogram: Tensor<3>, valid_frames: &[usize]) -> Tensor<3> {
         let magnitude = magnitude_before_padding(spectrogram, self.normalization, valid_frames);
         (magnitude / QUIET).log1p()
     }
 }
 
-/// Positions and likeliest classes of each item.
+/// Positions and most likely classes of each item.
 pub(crate) fn vectors(estimate: ParameterEstimate) -> Vec<ParamVector> {
     let [n_items, width] = estimate.continuous.dims();
     let positions = estimate.continuous.into_data();

@@ -2,22 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use heads::ParameterEstimate;
 use losses::ParameterLoss;
 use params::{ParamSpec, ParamVector};
 use stft_data::{Audio, resample};
 
-use crate::run::checkpoint::{Checkpoint, Context};
-use crate::error::TrainerError;
-use crate::run::exported::Exported;
-use crate::parameters::feature_encoder::{FeatureEncoder, TransformerFeatures, UNetFeatures};
-use crate::run::trained_on::TrainedOn;
-use crate::parameters::network::{ParameterNetwork, vectors};
 use crate::data::single::spectrogram_of;
-use crate::run::run_dir::{RunDir, StageState};
-use crate::settings::stage::Stage;
+use crate::error::TrainerError;
+use crate::parameters::estimator::{Estimate, Weights};
+use crate::parameters::network::vectors;
+use crate::run::checkpoint::{Checkpoint, Context};
+use crate::run::exported::Exported;
+use crate::run::run_dir::RunDir;
+use crate::run::stage_dir::StageState;
+use crate::run::trained_on::TrainedOn;
+use crate::settings::stage::{Stage, StageGroup};
 
 /// The checkpoint of a stage at `path`: the best one of a run's stage that is finished, or the checkpoint whose directory,
 /// or whose stage's directory, it is, finished or not. Where no `stage` is named it is the one of parameter heads; of two,
@@ -40,9 +39,10 @@ pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, Tr
             };
         }
     }
+    let heads: Vec<Stage> = Stage::of(StageGroup::Parameters).collect();
     let wanted = match &stage {
         Some(stage) => std::slice::from_ref(stage),
-        None => &Stage::PARAMETERS[..],
+        None => &heads[..],
     };
     let run = RunDir::at(path);
     let left: Vec<Stage> = wanted
@@ -77,56 +77,19 @@ pub fn trained_stage(path: &Path, stage: Option<Stage>) -> Result<Checkpoint, Tr
         })
 }
 
-/// What parameter heads have minimised.
+/// What the parameter heads of a checkpoint minimised.
 fn objective(checkpoint: &Checkpoint) -> Option<ParameterLoss> {
-    let Context {
-        stage, experiment, ..
-    } = &checkpoint.context;
-    let stages = &experiment.stages;
-    match stage.parse().ok()? {
-        Stage::FinetuneParametersAutoencoder => Some(stages.finetune_parameters_autoencoder.loss),
-        Stage::FinetuneParametersTransformer => Some(stages.finetune_parameters_transformer.loss),
-        _ => None,
-    }
+    let stage = checkpoint.context.stage.parse().ok()?;
+    checkpoint.context.experiment.stages.parameter_loss(stage)
 }
 
-const INCOMPARABLE: &str = "its two estimators have minimised different losses, which can't tell the better one: name a stage with --stage";
+const INCOMPARABLE: &str = "its two estimators have minimised different losses, so neither is known to be better: name a stage with --stage";
 
 const NOWHERE: &str = "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads";
 
 const INTERRUPTED: &str = "it was interrupted: run it to its end first, or name the directory of its checkpoint, `checkpoints/best` in the stage's, to take the weights as they are";
 
-/// Weights in one of the two forms in which they are kept.
-enum Weights {
-    Checkpoint(Checkpoint),
-    Exported(Exported),
-}
-
-impl Weights {
-    fn context(&self) -> &Context {
-        match self {
-            Self::Checkpoint(checkpoint) => &checkpoint.context,
-            Self::Exported(exported) => &exported.context,
-        }
-    }
-
-    /// Where it is said which sounds they know.
-    fn directory(&self) -> Option<&Path> {
-        match self {
-            Self::Checkpoint(checkpoint) => Some(checkpoint.path()),
-            Self::Exported(_) => None,
-        }
-    }
-
-    fn load<M: Module>(&self, model: M, device: &Device) -> Result<M, TrainerError> {
-        match self {
-            Self::Checkpoint(checkpoint) => checkpoint.load_model(model),
-            Self::Exported(exported) => exported.load_model(model, device),
-        }
-    }
-}
-
-/// Tells the parameters of sounds.
+/// Estimates the parameters of sounds.
 pub struct ParameterPredictor {
     context: Context,
     spec: ParamSpec,
@@ -135,8 +98,6 @@ pub struct ParameterPredictor {
     device: Device,
     estimate: Box<Estimate>,
 }
-
-type Estimate = dyn Fn(Tensor<3>, &[usize]) -> ParameterEstimate;
 
 impl ParameterPredictor {
     /// Opens what is at `path`: a run, a stage or checkpoint of it (see [`trained_stage`]), or a file that
@@ -150,18 +111,14 @@ impl ParameterPredictor {
             false => Weights::Checkpoint(trained_stage(path, stage)?),
         };
         let context = weights.context().clone();
-        let Some(spec) = context.parameters.clone() else {
+        let trained: Stage = context.stage.parse()?;
+        let estimate = trained.spec().estimator(&weights, device)?;
+        let (Some(spec), Some(estimate)) = (context.parameters.clone(), estimate) else {
             return Err(TrainerError::NoModel {
-                wanted: format!("model with parameter heads, but one of {},", context.stage),
+                wanted: format!("model with parameter heads, but one of {trained},"),
                 path: path.to_owned(),
                 advice: "`inversynth run --run parameters` trains parameter heads on labelled sounds",
             });
-        };
-        let estimate = match context.stage.parse()? {
-            Stage::FinetuneParametersTransformer => {
-                estimator::<TransformerFeatures>(&context, &spec, &weights, device)?
-            }
-            _ => estimator::<UNetFeatures>(&context, &spec, &weights, device)?,
         };
         Ok(Self {
             spec,
@@ -182,18 +139,18 @@ impl ParameterPredictor {
         &self.spec
     }
 
-    /// Which sounds the weights know; none where they don't say, as in an exported file.
+    /// The sounds that the weights were trained on; none without a record, as in an exported file.
     ///
     /// # Errors
-    /// As [`Checkpoint::heard`], but for a checkpoint that doesn't say.
-    pub fn heard(&self) -> Result<Option<TrainedOn>, TrainerError> {
+    /// As [`Checkpoint::trained_on`], except for a checkpoint without a record.
+    pub fn trained_on(&self) -> Result<Option<TrainedOn>, TrainerError> {
         match &self.directory {
             Some(directory) => TrainedOn::read(directory),
             None => Ok(None),
         }
     }
 
-    /// The parameters of a sound at any rate. Of one that is longer than the clips of training, its beginning is heard.
+    /// Estimates the parameters of a sound at any rate. Only the first clip length of a longer sound is analysed.
     ///
     /// # Errors
     /// The sound is empty, holds something that is no sample, or can't be resampled.
@@ -221,17 +178,4 @@ fn exported(path: &Path, stage: Option<Stage>) -> Result<Exported, TrainerError>
         }),
         None => Ok(exported),
     }
-}
-
-fn estimator<E: FeatureEncoder + 'static>(
-    context: &Context,
-    spec: &ParamSpec,
-    weights: &Weights,
-    device: &Device,
-) -> Result<Box<Estimate>, TrainerError> {
-    let network = ParameterNetwork::<E>::new(&context.experiment, spec, context.normalization);
-    let model = weights.load(network.init(device), device)?;
-    Ok(Box::new(move |spectrogram, valid_frames| {
-        network.estimate(&model, spectrogram, valid_frames)
-    }))
 }

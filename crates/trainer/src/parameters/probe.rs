@@ -1,58 +1,58 @@
-//! Solves for a linear map from descriptions of sounds to parameters.
+//! The closed-form fit of a linear probe from summary statistics of sounds to parameters.
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn, RowDVector, SymmetricEigen};
 use params::ParamVector;
 
-/// Sounds that the axes are found from, at most: their Gram matrix is decomposed, which takes a second or two.
+/// Most sounds for the principal axes: their Gram matrix is decomposed, which takes a second or two.
 pub(crate) const MOST_FOR_AXES: usize = 1000;
 
-/// Axes, at most.
+/// Most axes.
 const MOST_AXES: usize = 400;
 
 /// Axes along which sounds differ less than this, relative to the first one's variance, hold the rounding of f32.
 const LEAST_VARIANCE: f64 = 1e-9;
 
-/// Coordinates are divided by the deviation of their axis to this power: 1 would make all axes alike, those of noise too.
+/// Coordinates are divided by the deviation of their axis to this power: 1 would give axes of noise the same weight as all others.
 const WHITENING: f64 = 0.3;
 
-/// What the squares of a ridge regression's weights cost, in units of one sound.
+/// Penalty on the squared weights of a ridge regression, in units of one sound.
 const RIDGE: f64 = 0.6;
 
-/// The inverse of what the squares of a logistic regression's weights cost.
+/// Inverse penalty on the squared weights of a logistic regression.
 const LOGISTIC: f64 = 20.0;
 
 /// Steps of a logistic regression. Its loss changes in the fourth digit after half as many.
 const STEPS: usize = 200;
 
-/// Weights of a linear map, row after row, in f32: `[features, outputs]` and `[outputs]`.
+/// Weights of a linear probe, row after row, in f32: `[features, outputs]` and `[outputs]`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Solution {
     pub(crate) weight: Vec<f32>,
     pub(crate) bias: Vec<f32>,
 }
 
-/// The linear map that tells the labels from descriptions, `[sounds, features]`, of which each part counts as much as any
-/// other; `labels` are what is known of some rows.
+/// Fits a linear probe to the `labels`, which belong to some rows of the summary statistics `[sounds, features]`. Each part
+/// of the statistics has the same weight.
 ///
 /// ```text
-/// y     = ((d - m) S V) diag(deviation)^-0.3 / l            of mean squared length 1, whatever is described
+/// y     = ((d - m) S V) diag(deviation)^-0.3 / l            of mean squared length 1 for any statistics
 /// p     = ridge regression of the positions on y            Hoerl & Kennard 1970
 /// z_q   = multinomial logistic regression of choice q on y
 ///
-/// m, V  mean and principal axes of up to 1,000 descriptions, with labels or without
+/// m, V  mean and principal axes of up to 1,000 sounds, with labels or without
 /// S     scales each part to a variance of 1,  l  the length
 /// ```
 ///
-/// What sounds say without labels is which differences between descriptions go together; a hundred labels couldn't tell.
-pub(crate) fn solve(
-    descriptions: &DMatrix<f64>,
+/// The principal axes need no labels: a hundred labels are too few to find which features vary together.
+pub(crate) fn fit(
+    statistics: &DMatrix<f64>,
     parts: &[usize],
     labels: &[(usize, ParamVector)],
     class_counts: &[usize],
 ) -> Solution {
-    let axes = Axes::of(descriptions, parts);
+    let axes = Axes::of(statistics, parts);
     let rows: Vec<usize> = labels.iter().map(|(row, _)| *row).collect();
-    let known = axes.coordinates(descriptions.select_rows(&rows));
+    let known = axes.coordinates(statistics.select_rows(&rows));
     let n_continuous = labels.first().map_or(0, |(_, truth)| truth.cont.len());
     let positions = DMatrix::from_fn(labels.len(), n_continuous, |row, column| {
         f64::from(labels[row].1.cont[column])
@@ -64,7 +64,7 @@ pub(crate) fn solve(
     }
 
     let outputs = n_continuous + class_counts.iter().sum::<usize>();
-    let mut weight = DMatrix::zeros(descriptions.ncols(), outputs);
+    let mut weight = DMatrix::zeros(statistics.ncols(), outputs);
     let mut bias = RowDVector::zeros(outputs);
     let mut start = 0;
     for Map {
@@ -73,10 +73,10 @@ pub(crate) fn solve(
     } in maps
     {
         let width = of.ncols();
-        let on_descriptions = &axes.axes * of;
+        let on_features = &axes.axes * of;
         bias.columns_mut(start, width)
-            .copy_from(&(b - &axes.mean * &on_descriptions));
-        weight.columns_mut(start, width).copy_from(&on_descriptions);
+            .copy_from(&(b - &axes.mean * &on_features));
+        weight.columns_mut(start, width).copy_from(&on_features);
         start += width;
     }
     Solution {
@@ -86,7 +86,7 @@ pub(crate) fn solve(
     }
 }
 
-/// Coordinates are `(description - mean) axes`.
+/// Coordinates are `(statistics - mean) axes`.
 struct Axes {
     mean: RowDVector<f64>,
     /// `[features, axes]`
@@ -94,12 +94,10 @@ struct Axes {
 }
 
 impl Axes {
-    fn of(descriptions: &DMatrix<f64>, parts: &[usize]) -> Self {
-        let count = descriptions.nrows().min(MOST_FOR_AXES);
-        let rows: Vec<usize> = (0..count)
-            .map(|i| i * descriptions.nrows() / count)
-            .collect();
-        let mut seen = descriptions.select_rows(&rows);
+    fn of(statistics: &DMatrix<f64>, parts: &[usize]) -> Self {
+        let count = statistics.nrows().min(MOST_FOR_AXES);
+        let rows: Vec<usize> = (0..count).map(|i| i * statistics.nrows() / count).collect();
+        let mut seen = statistics.select_rows(&rows);
         let mean = seen.row_mean();
         for mut row in seen.row_iter_mut() {
             row -= &mean;
@@ -109,7 +107,7 @@ impl Axes {
         for &width in parts {
             let mut part = seen.columns_mut(start, width);
             let variance = part.norm_squared() / count as f64;
-            // A part in which no two sounds differ says nothing.
+            // A part in which no two sounds differ carries no information.
             let factor = if variance > 0.0 {
                 variance.sqrt().recip()
             } else {
@@ -144,11 +142,11 @@ impl Axes {
         Self { mean, axes }
     }
 
-    fn coordinates(&self, mut descriptions: DMatrix<f64>) -> DMatrix<f64> {
-        for mut row in descriptions.row_iter_mut() {
+    fn coordinates(&self, mut statistics: DMatrix<f64>) -> DMatrix<f64> {
+        for mut row in statistics.row_iter_mut() {
             row -= &self.mean;
         }
-        descriptions * &self.axes
+        statistics * &self.axes
     }
 }
 
@@ -183,7 +181,7 @@ fn ridge(coordinates: &DMatrix<f64>, targets: &DMatrix<f64>) -> Map {
 /// (Böhning 1992, "Multinomial logistic regression algorithm"), with Nesterov's momentum (1983).
 fn logistic(coordinates: &DMatrix<f64>, truths: &[usize], classes: usize) -> Map {
     let (sounds, axes) = coordinates.shape();
-    // A column of ones, whose weight is the bias and costs nothing to speak of.
+    // A column of ones, whose weight is the bias, with almost no penalty.
     let inputs = coordinates.clone().insert_column(axes, 1.0);
     let mut cost = DVector::from_element(axes + 1, 1.0 / LOGISTIC);
     cost[axes] = 1e-6;
@@ -225,7 +223,7 @@ mod tests {
     use super::*;
 
     /// Sounds that differ along three hidden directions, described by 3 + 9 values with a little of everything else.
-    fn descriptions(sounds: usize) -> (DMatrix<f64>, Vec<[f64; 3]>) {
+    fn statistics(sounds: usize) -> (DMatrix<f64>, Vec<[f64; 3]>) {
         let hidden =
             |i: usize| [1.0, 2.0, 3.0].map(|k: f64| ((i as f64 + 1.0) * (12.9898 * k)).sin());
         let directions = DMatrix::from_fn(3, 12, |k, j| ((k * 12 + j).pow(2) as f64 * 0.7).cos());
@@ -264,11 +262,11 @@ mod tests {
 
     #[test]
     fn forty_labels_tell_the_parameters_of_three_hundred_sounds() {
-        let (rows, causes) = descriptions(300);
+        let (rows, causes) = statistics(300);
         let labels: Vec<_> = (0..40).map(|i| (i * 7, truth(&causes[i * 7]))).collect();
-        let solution = solve(&rows, &[3, 9], &labels, &[2, 3]);
+        let solution = fit(&rows, &[3, 9], &labels, &[2, 3]);
         assert_eq!([solution.weight.len(), solution.bias.len()], [12 * 7, 7]);
-        let (mut squares, mut right, mut told) = (0.0, [0; 2], 0);
+        let (mut squares, mut right, mut count) = (0.0, [0; 2], 0);
         for (i, cause) in causes.iter().enumerate().filter(|(i, _)| i % 7 != 0) {
             let row: Vec<f64> = rows.row(i).iter().copied().collect();
             let (said, truth) = (say(&solution, &row), truth(cause));
@@ -281,17 +279,17 @@ mod tests {
             };
             right[0] += usize::from(likeliest(2..4) == truth.cat[0]);
             right[1] += usize::from(likeliest(4..7) == truth.cat[1]);
-            told += 1;
+            count += 1;
         }
-        assert_eq!(told, 257);
-        let error = squares / (2 * told) as f64;
+        assert_eq!(count, 257);
+        let error = squares / (2 * count) as f64;
         assert!(error < 1e-3, "positions are off by {error}, squared");
-        assert!(right[0] > 235 && right[1] > 205, "{right:?} of {told}");
+        assert!(right[0] > 235 && right[1] > 205, "{right:?} of {count}");
     }
 
     #[test]
     fn a_logistic_regression_ends_where_its_loss_has_no_slope() {
-        let (rows, causes) = descriptions(60);
+        let (rows, causes) = statistics(60);
         let coordinates = Axes::of(&rows, &[12]).coordinates(rows.clone());
         let truths: Vec<usize> = causes.iter().map(|cause| truth(cause).cat[1]).collect();
         let Map { weight, bias } = logistic(&coordinates, &truths, 3);
@@ -310,7 +308,7 @@ mod tests {
 
     #[test]
     fn coordinates_have_a_mean_squared_length_of_one_whatever_the_units() {
-        let (rows, _) = descriptions(50);
+        let (rows, _) = statistics(50);
         for factor in [1e-3, 1.0, 1e4] {
             let rows = &rows * factor;
             let coordinates = Axes::of(&rows, &[3, 9]).coordinates(rows);
@@ -332,7 +330,7 @@ mod tests {
                 (i, truth)
             })
             .collect();
-        let Solution { weight, bias } = solve(&rows, &[2, 2], &labels, &[1]);
+        let Solution { weight, bias } = fit(&rows, &[2, 2], &labels, &[1]);
         assert!(weight.iter().chain(&bias).all(|x| x.is_finite()));
         assert_eq!(weight[..4], [0.0; 4]);
     }
@@ -348,7 +346,7 @@ mod tests {
                 (row, truth)
             };
             let labels: Vec<_> = (0..n_labels).map(label).collect();
-            let solution = solve(&rows, &[4, 2], &labels, &[2]);
+            let solution = fit(&rows, &[4, 2], &labels, &[2]);
             assert_eq!(solution.bias.len(), n_continuous + 2);
             for row in 0..sounds {
                 let row: Vec<f64> = rows.row(row).iter().copied().collect();

@@ -1,90 +1,90 @@
-//! The sounds that a linear map beside parameter heads is solved from.
+//! The sounds that a linear probe is fitted to.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use heads::{LinearProbe, description, description_parts};
+use heads::{LinearProbe, statistics_parts, summary_statistics};
 use nalgebra::DMatrix;
 use stft_data::{Dataset, Loader, Order, Split};
 
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
+use crate::parameters::average::truths;
 use crate::parameters::feature_encoder::FeatureEncoder;
-use crate::parameters::probe::{MOST_FOR_AXES, solve};
 use crate::parameters::network::ParameterNetwork;
-use crate::parameters::metrics::truths;
+use crate::parameters::probe::{MOST_FOR_AXES, fit};
 
-/// Labels that are looked at, at most: that many are held in memory, and more change little.
+/// Most labels that are used: their statistics are held in memory, and more change little.
 const MOST_LABELS: usize = 4000;
 
-/// Sounds that are described at once.
+/// Sounds whose statistics are computed at once.
 const AT_ONCE: usize = 32;
 
-/// Sounds of the training split, of which some labels may be used.
+/// The training split, and those of its sounds whose labels may be used.
 pub struct ProbeData {
-    /// All of the training split, heard from the beginning, in the scale that the network knows.
+    /// All of the training split, each sound from its beginning, in the scale of the network.
     pub dataset: Dataset,
-    /// Those of which the labels may be used.
+    /// Indices of the sounds whose labels may be used.
     pub labelled: Vec<usize>,
-    /// Threads that load.
+    /// Loader threads.
     pub workers: usize,
 }
 
 impl ProbeData {
-    /// The map that tells the labels, on `device`.
+    /// Fits the probe to the labels, in closed form, on `device`.
     ///
     /// # Errors
     /// A sound can't be read.
-    pub(crate) fn solve<E: FeatureEncoder>(
+    pub(crate) fn fit<E: FeatureEncoder>(
         &self,
         network: &ParameterNetwork<E>,
         device: &Device,
     ) -> Result<LinearProbe, TrainerError> {
         let used = evenly(&self.labelled, MOST_LABELS);
-        let heard = self.heard(&used);
-        let parts = description_parts(network.bins);
-        let mut values = Vec::with_capacity(heard.len() * parts.iter().sum::<usize>());
-        let dataset = Arc::new(self.dataset.with_training(&heard));
+        let sounds = self.sounds(&used);
+        let parts = statistics_parts(network.bins);
+        let mut values = Vec::with_capacity(sounds.len() * parts.iter().sum::<usize>());
+        let dataset = Arc::new(self.dataset.with_training(&sounds));
         let order = Order::Evaluation(Split::Train);
         for batch in Loader::new(dataset, order, AT_ONCE, self.workers, 0) {
             let batch = TensorBatch::new(&batch?, &device.clone().inner());
             let loudness = network.loudness(batch.spectrogram, &batch.valid_frames);
-            let described = description(loudness, &batch.valid_frames).into_data();
-            values.extend(described.iter::<f64>());
+            let statistics = summary_statistics(loudness, &batch.valid_frames).into_data();
+            values.extend(statistics.iter::<f64>());
         }
-        let descriptions = DMatrix::from_row_iterator(heard.len(), parts.iter().sum(), values);
+        let statistics = DMatrix::from_row_iterator(sounds.len(), parts.iter().sum(), values);
         let truths = truths(&self.dataset, &used);
         let rows = used.iter().map(|index| {
-            let row = heard.binary_search(index);
-            row.expect("what is labelled is heard")
+            let row = sounds.binary_search(index);
+            row.expect("labelled sounds are among them")
         });
         let labels: Vec<_> = rows.zip(truths).collect();
         let classes = network.spec.class_counts();
-        let solution = solve(&descriptions, &parts, &labels, &classes);
+        let solution = fit(&statistics, &parts, &labels, &classes);
 
         let outputs = solution.bias.len();
         let shape = [solution.weight.len() / outputs, outputs];
         let weight = Tensor::from_data(TensorData::new(solution.weight, shape), device);
         let bias = Tensor::from_data(TensorData::new(solution.bias, [outputs]), device);
-        let map = LinearProbe::init(network.bins, network.spec.n_continuous(), &classes, device);
-        Ok(map.with_weights(weight, bias))
+        let probe = LinearProbe::init(network.bins, network.spec.n_continuous(), &classes, device);
+        Ok(probe.with_weights(weight, bias))
     }
 
-    /// The sounds that are listened to, in order: those whose labels are `used`, and as many others as the axes want.
-    fn heard(&self, used: &[usize]) -> Vec<usize> {
-        let mut heard: BTreeSet<usize> = used.iter().copied().collect();
+    /// The sounds whose statistics are used, in order: those whose labels are `used`, and others for the principal axes.
+    fn sounds(&self, used: &[usize]) -> Vec<usize> {
+        let mut sounds: BTreeSet<usize> = used.iter().copied().collect();
         let train = self.dataset.indices(Split::Train).iter();
         let others: Vec<usize> = train
-            .filter(|index| !heard.contains(index))
+            .filter(|index| !sounds.contains(index))
             .copied()
             .collect();
-        heard.extend(evenly(&others, MOST_FOR_AXES.saturating_sub(heard.len())));
-        heard.into_iter().collect()
+        sounds.extend(evenly(&others, MOST_FOR_AXES.saturating_sub(sounds.len())));
+        sounds.into_iter().collect()
     }
 }
 
-/// At most so many, from everywhere.
+/// At most `most` of `indices`, evenly spread.
 fn evenly(indices: &[usize], most: usize) -> Vec<usize> {
     let count = indices.len().min(most);
     (0..count)

@@ -1,5 +1,4 @@
-//! What an embedded voice makes of estimated parameters, and how far that is from the sounds they were estimated
-//! from.
+//! Renders of estimated parameters by an embedded voice, and their distances from the sounds.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -14,7 +13,7 @@ use crate::error::TrainerError;
 /// Distances by name, as `compare` has them.
 pub type Distances = BTreeMap<&'static str, f64>;
 
-/// Plays patches of an embedded voice at one rate, and tells how far they are off.
+/// Renders patches of an embedded voice at one rate, and compares them with sounds.
 #[derive(Debug)]
 pub struct Renderer {
     voice: Voice,
@@ -72,7 +71,7 @@ impl Renderer {
         Ok((rendered, distances))
     }
 
-    /// Means over the examples `indices`, each beside what its estimate makes, for each of `N` estimators, whose
+    /// Mean distances between the examples `indices` and renders of their estimates, for each of `N` estimators, whose
     /// `estimates` are in the order of `indices`. A sound is read once for all of them.
     ///
     /// # Errors
@@ -84,7 +83,7 @@ impl Renderer {
         estimates: [&[ParamVector]; N],
     ) -> Result<[BTreeMap<String, f64>; N], TrainerError> {
         let distances_of = |place: usize| {
-            let sound = heard(dataset, indices[place])?;
+            let sound = evaluated_sound(dataset, indices[place])?;
             let mut of_each = [const { Distances::new() }; N];
             for (distances, estimates) in of_each.iter_mut().zip(estimates) {
                 let patch = self.voice.spec().decode(&estimates[place])?;
@@ -120,7 +119,7 @@ impl Renderer {
 }
 
 /// The sound of an example as it is evaluated, without padding.
-pub(crate) fn heard(dataset: &Dataset, index: usize) -> Result<Audio, TrainerError> {
+pub(crate) fn evaluated_sound(dataset: &Dataset, index: usize) -> Result<Audio, TrainerError> {
     let mut clip = dataset.clip(index, EVALUATION_EPOCH)?;
     clip.samples.truncate(clip.valid_samples);
     Ok(Audio {

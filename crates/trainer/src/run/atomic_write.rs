@@ -1,9 +1,9 @@
-//! Files that are there whole or not at all.
+//! Files that are written whole or not at all.
 
 use std::io;
 use std::path::Path;
 
-/// Writes beside `path`, with `.new` behind its name, and renames, so that nobody finds half a file, whenever the process is killed.
+/// Writes to `path` with `.new` appended, then renames, so that no reader finds half a file, whenever the process is killed.
 ///
 /// # Errors
 /// The file can't be written or renamed.

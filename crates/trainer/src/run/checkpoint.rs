@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use stft_data::Normalization;
 
 use crate::error::TrainerError;
-use crate::settings::experiment::Experiment;
-use crate::run::trained_on::TrainedOn;
 use crate::run::json_file::read_json;
-use crate::run::lineage::Provenance;
+use crate::run::provenance::Provenance;
+use crate::run::trained_on::TrainedOn;
+use crate::settings::experiment::Experiment;
 
 const MODEL_FILE: &str = "model.bpk";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
@@ -29,13 +29,13 @@ pub struct Progress {
     pub valid_loss: Option<f64>,
     /// Lowest validation loss so far.
     pub best_valid_loss: Option<f64>,
-    /// Wall-clock seconds of all calls that led here; of a checkpoint that says nothing of them, none.
+    /// Wall-clock seconds of all calls that led here; 0 for a checkpoint without that record.
     #[serde(default)]
     pub seconds: f64,
 }
 
 impl Progress {
-    /// Takes note of a validation loss; true where it is the lowest so far.
+    /// Records a validation loss; true where it is the lowest so far.
     pub(crate) fn note(&mut self, loss: f64) -> bool {
         self.valid_loss = Some(loss);
         let best = self.best_valid_loss.is_none_or(|lowest| loss < lowest);
@@ -58,9 +58,9 @@ pub struct Context {
     /// What the model estimates, in the order of its outputs; none for models that estimate no parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<ParamSpec>,
-    /// Where the weights came from that the stage began with; none for new ones.
+    /// The weights that the stage was initialised from; none for new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Provenance>,
+    pub provenance: Option<Provenance>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,8 +71,8 @@ struct State {
 
 /// A checkpoint on disk.
 ///
-/// A directory of `model.bpk` (Burn's format), `state.json`, `heard.json`, and, where training can go on
-/// from it, `optimizer.bpk`.
+/// A directory of `model.bpk` (Burn's format), `state.json`, `trained_on.json`, and, where training can resume from it,
+/// `optimizer.bpk`.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     directory: PathBuf,
@@ -91,7 +91,7 @@ impl Checkpoint {
             .any(|path| path.join(STATE_FILE).is_file())
     }
 
-    /// Reads what the checkpoint in `directory` says of itself.
+    /// Reads the state of the checkpoint in `directory`.
     ///
     /// # Errors
     /// There is no checkpoint, or its state can't be read.
@@ -105,11 +105,11 @@ impl Checkpoint {
         })
     }
 
-    /// Which sounds the weights know.
+    /// The sounds that the weights were trained on.
     ///
     /// # Errors
-    /// [`TrainerError::TrainingSoundsUnknown`], or what it says of them can't be read.
-    pub fn heard(&self) -> Result<TrainedOn, TrainerError> {
+    /// [`TrainerError::TrainingSoundsUnknown`], or their record can't be read.
+    pub fn trained_on(&self) -> Result<TrainedOn, TrainerError> {
         let unknown = || TrainerError::TrainingSoundsUnknown {
             path: self.directory.clone(),
         };
@@ -145,7 +145,7 @@ impl Checkpoint {
         optimizer.load(&path).map_err(mismatch(&path))
     }
 
-    /// Replaces the checkpoint in `directory` by one that training can go on from.
+    /// Replaces the checkpoint in `directory` by one that training can resume from.
     pub(crate) fn save<M: Module>(
         directory: &Path,
         model: &M,
@@ -177,9 +177,9 @@ fn write_model<M: Module>(
     directory: &Path,
     model: &M,
     progress: Progress,
-    (context, heard): (&Context, &TrainedOn),
+    (context, trained_on): (&Context, &TrainedOn),
 ) -> Result<(), TrainerError> {
-    heard.write(directory)?;
+    trained_on.write(directory)?;
     let path = directory.join(MODEL_FILE);
     let record = model.clone().into_record();
     record.save(&path).map_err(unwritable(&path))?;
@@ -192,7 +192,7 @@ fn write_model<M: Module>(
     fs::write(&path, text).map_err(TrainerError::write(&path))
 }
 
-/// Fills a new directory beside `directory`, then puts it in its place. A process killed at
+/// Fills a new directory next to `directory`, then puts it in its place. A process killed at
 /// any moment leaves the old checkpoint or the new one, whole; [`recover`] puts the old one
 /// back if it was killed between the two renames.
 fn replace(

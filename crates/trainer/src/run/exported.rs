@@ -9,24 +9,21 @@ use params::ParamSpec;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::Serialize;
 
-use crate::run::checkpoint::{Checkpoint, Context};
 use crate::error::TrainerError;
-use crate::settings::experiment::Experiment;
-use crate::parameters::feature_encoder::{TransformerFeatures, UNetFeatures};
-use crate::run::json_file::parse_json;
-use crate::parameters::network::ParameterNetwork;
-use crate::run::lineage::Provenance;
-use crate::settings::stage::Stage;
-use crate::training::weights::{NamedWeights, named_weights, sha256_of};
 use crate::run::atomic_write::write_atomic;
+use crate::run::checkpoint::{Checkpoint, Context};
+use crate::run::json_file::parse_json;
+use crate::run::provenance::Provenance;
+use crate::settings::experiment::Experiment;
+use crate::training::weights::NamedWeights;
 
-/// Keys of the metadata, beside those for readers alone (`stft`, `sample_rate_hz`).
+/// Keys of the metadata, in addition to those for other readers (`stft`, `sample_rate_hz`).
 const STAGE: &str = "stage";
 const STEP: &str = "step";
 const EXPERIMENT: &str = "experiment";
 const NORMALIZATION: &str = "normalization";
 const PARAMETERS: &str = "parameters";
-const ORIGIN: &str = "origin";
+const PROVENANCE: &str = "provenance";
 
 /// A model that was exported.
 #[derive(Clone, Debug)]
@@ -37,18 +34,16 @@ pub struct Exported {
     pub context: Context,
 }
 
-/// Writes the model of `checkpoint` to `path` as safetensors: f32, row-major, named by their place in the model.
-///
-/// Metadata: `stage` and `step`; `experiment`, its settings as TOML; `stft`, `sample_rate_hz` and `normalization` (of
-/// log1p magnitudes) as JSON, which lead from sound to input; `parameters`, where the model estimates some, the list
-/// under `params` of a `params.json`, in the order of the outputs; `origin`, whose weights the stage began with, as
-/// a `summary.json` has it.
+/// Writes `weights`, which are those of `checkpoint`, to `path`. See [`export`](crate::export).
 ///
 /// # Errors
-/// The checkpoint can't be read, or the file can't be written.
-pub fn export(checkpoint: &Checkpoint, path: &Path, device: &Device) -> Result<(), TrainerError> {
+/// The file can't be written.
+pub(crate) fn write_exported(
+    checkpoint: &Checkpoint,
+    weights: &[NamedWeights],
+    path: &Path,
+) -> Result<(), TrainerError> {
     let context = &checkpoint.context;
-    let weights = weights_of(checkpoint, device)?;
     let mut metadata = BTreeMap::from([
         (STAGE.to_owned(), context.stage.clone()),
         (STEP.to_owned(), checkpoint.progress.step.to_string()),
@@ -63,8 +58,8 @@ pub fn export(checkpoint: &Checkpoint, path: &Path, device: &Device) -> Result<(
     if let Some(spec) = &context.parameters {
         metadata.insert(PARAMETERS.to_owned(), json(spec));
     }
-    if let Some(origin) = &context.origin {
-        metadata.insert(ORIGIN.to_owned(), json(origin));
+    if let Some(provenance) = &context.provenance {
+        metadata.insert(PROVENANCE.to_owned(), json(provenance));
     }
     let views = weights.iter().map(|weights| {
         let view = TensorView::new(Dtype::F32, weights.shape.clone(), &weights.bytes);
@@ -96,7 +91,7 @@ impl Exported {
             stage: entry(STAGE)?.clone(),
             normalization: parse_json(path, entry(NORMALIZATION)?)?,
             experiment,
-            origin: match metadata.get(ORIGIN) {
+            provenance: match metadata.get(PROVENANCE) {
                 Some(text) => Some(parse_json::<Provenance>(path, text)?),
                 None => None,
             },
@@ -174,59 +169,6 @@ impl ModuleMapper for Filling<'_> {
         };
         self.fault.get_or_insert(fault);
         param
-    }
-}
-
-/// [`weights_sha256`](crate::weights_sha256) of the model of `checkpoint`.
-pub(crate) fn checkpoint_sha256(
-    checkpoint: &Checkpoint,
-    device: &Device,
-) -> Result<String, TrainerError> {
-    Ok(sha256_of(&weights_of(checkpoint, device)?))
-}
-
-/// The weights of a checkpoint of any stage that trains.
-fn weights_of(checkpoint: &Checkpoint, device: &Device) -> Result<Vec<NamedWeights>, TrainerError> {
-    fn read<M: Module>(
-        checkpoint: &Checkpoint,
-        model: M,
-    ) -> Result<Vec<NamedWeights>, TrainerError> {
-        Ok(named_weights(&checkpoint.load_model(model)?))
-    }
-    let Context {
-        experiment,
-        parameters,
-        stage,
-        normalization,
-        ..
-    } = &checkpoint.context;
-    let (unet, transformer) = (&experiment.unet, &experiment.transformer);
-    let spec = parameters
-        .as_ref()
-        .ok_or_else(|| unfit(checkpoint.path(), "it doesn't say what its heads estimate"));
-    match stage.parse()? {
-        Stage::PretrainAutoencoderMae | Stage::TrainAutoencoderNomaskFinetune => {
-            read(checkpoint, unet.init(device))
-        }
-        Stage::PretrainTransformerContrastive => {
-            read(checkpoint, transformer.init_contrastive(device))
-        }
-        Stage::TrainTransformerDecoder | Stage::TrainFullTransformer => {
-            read(checkpoint, transformer.init(device))
-        }
-        Stage::FinetuneParametersAutoencoder => {
-            let network = ParameterNetwork::<UNetFeatures>::new(experiment, spec?, *normalization);
-            read(checkpoint, network.init(device))
-        }
-        Stage::FinetuneParametersTransformer => {
-            let network =
-                ParameterNetwork::<TransformerFeatures>::new(experiment, spec?, *normalization);
-            read(checkpoint, network.init(device))
-        }
-        Stage::TestAutoencoder | Stage::TestTransformer => Err(unfit(
-            checkpoint.path(),
-            format!("{stage} leaves no weights"),
-        )),
     }
 }
 

@@ -4,18 +4,16 @@ use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use stft_data::{SoundIndex, TrainStatistics};
+use stft_data::TrainStatistics;
 
-use crate::run::checkpoint::Checkpoint;
-use crate::error::TrainerError;
-use crate::settings::experiment::Experiment;
-use crate::run::json_file::read_json;
-use crate::run::lineage::Provenance;
-use crate::settings::difference::first_difference;
 use crate::data::sounds::SoundSet;
 use crate::data::statistics;
+use crate::error::TrainerError;
 use crate::run::atomic_write::write_atomic;
+use crate::run::json_file::read_json;
+use crate::run::stage_dir::{StageDir, StageState};
+use crate::settings::difference::first_difference;
+use crate::settings::experiment::Experiment;
 
 /// The directory of a run: `<out>/<name>`, with one directory for each stage in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,18 +28,17 @@ pub const EXPERIMENT_FILE: &str = "experiment.toml";
 /// What was measured of the training split, in the run's directory.
 pub const STATISTICS_FILE: &str = "statistics.safetensors";
 
+/// The report of a run, in its directory; the last file that a call writes.
+pub const REPORT_FILE: &str = "report.html";
+
 /// Which sounds the run is made of, in its directory.
 const SOUNDS_FILE: &str = "sounds.json";
-
-/// What was found of their files, in the run's directory.
-const INDEX_FILE: &str = "sound_files.json";
 
 /// Held by the process that works on a run, in its directory.
 const LOCK_FILE: &str = ".lock";
 
 impl RunDir {
-    /// Checks that a run can be made in `out`, or gone on with, under `name` where given, and makes
-    /// nothing.
+    /// Checks that a run can be made in `out`, or continued, under `name` where given, and makes nothing.
     ///
     /// # Errors
     /// `out` is no directory, the name isn't one, or what has that name is no run.
@@ -111,7 +108,7 @@ impl RunDir {
             .collect()
     }
 
-    /// Whether the run could go on with `experiment`, and no process works on it.
+    /// Whether the run can be continued with `experiment`, and no process works on it.
     pub fn is_open_to(&self, experiment: &Experiment) -> bool {
         let lock = File::open(self.path.join(LOCK_FILE));
         let is_free = lock.is_ok_and(|file| file.try_lock().is_ok());
@@ -119,10 +116,9 @@ impl RunDir {
         is_free && theirs.is_ok_and(|theirs| self.compare(&theirs, experiment).is_ok())
     }
 
-    /// Takes the run for this process until the lock is dropped, and writes down the settings and what was measured of
-    /// the training split. A run goes on only
-    /// with those that it began with; the settings of a stage that hasn't begun may still change, and so may
-    /// what decides on speed alone.
+    /// Locks the run for this process until the lock is dropped, and writes the settings and the statistics of the training
+    /// split. A run can only be continued with the settings that it began with; those of a stage that hasn't begun may still
+    /// change, and so may those that affect speed alone.
     ///
     /// # Errors
     /// [`TrainerError::RunBusy`], [`TrainerError::RunDiffers`], or files that can't be read or written.
@@ -154,8 +150,7 @@ impl RunDir {
         Ok(RunLock { _file: file })
     }
 
-    /// Compares `experiment` with the settings that the run began with, as [`begin`](Self::begin) does, but takes and
-    /// writes nothing.
+    /// Compares `experiment` with the settings that the run began with, as [`begin`](Self::begin) does, but locks and writes nothing.
     ///
     /// # Errors
     /// [`TrainerError::RunDiffers`], or settings that can't be read.
@@ -168,7 +163,7 @@ impl RunDir {
 
     fn compare(&self, there: &Experiment, here: &Experiment) -> Result<(), TrainerError> {
         let counts = |key: &str| {
-            let speed_only = ["loader.workers", "data.cache_mib", "source.disk_cache_mib"];
+            let speed_only = ["loader.workers", "data.cache_mib"];
             let begun = |stage: &str| self.stage(stage).state() != StageState::Fresh;
             match key
                 .strip_prefix("stages.")
@@ -189,10 +184,10 @@ impl RunDir {
         }
     }
 
-    /// Compares `sounds` with those that the run began with, if it says which.
+    /// Compares `sounds` with those that the run began with, if they are recorded.
     ///
     /// # Errors
-    /// [`TrainerError::SoundsDiffer`], or a note that can't be read.
+    /// [`TrainerError::SoundsDiffer`], or the record can't be read.
     pub fn check_sounds(&self, sounds: &SoundSet) -> Result<(), TrainerError> {
         let path = self.path.join(SOUNDS_FILE);
         if !path.is_file() {
@@ -209,10 +204,10 @@ impl RunDir {
         }
     }
 
-    /// Takes note of the `sounds` that the run begins with, unless it has.
+    /// Records the `sounds` that the run begins with, unless it has.
     ///
     /// # Errors
-    /// The note can't be written.
+    /// The record can't be written.
     pub fn keep_sounds(&self, sounds: &SoundSet) -> Result<(), TrainerError> {
         let path = self.path.join(SOUNDS_FILE);
         if path.is_file() {
@@ -220,27 +215,6 @@ impl RunDir {
         }
         let text = serde_json::to_string_pretty(sounds).expect("plain fields serialise");
         write_atomic(&path, text + "\n").map_err(TrainerError::write(&path))
-    }
-
-    /// Takes note of what was found of the sound files now.
-    ///
-    /// # Errors
-    /// The note can't be written.
-    pub fn keep_index(&self, index: &SoundIndex) -> Result<(), TrainerError> {
-        let path = self.path.join(INDEX_FILE);
-        let text = serde_json::to_string(index).expect("all paths in it are Unicode");
-        write_atomic(&path, text).map_err(TrainerError::write(&path))
-    }
-
-    /// What an earlier call has found of the sound files; none if it can't be read, since they can be looked at again.
-    pub fn index(&self) -> Option<SoundIndex> {
-        let path = self.path.join(INDEX_FILE);
-        if !path.is_file() {
-            return None;
-        }
-        read_json(&path)
-            .inspect_err(|error| tracing::warn!("{error}; looking at all files again"))
-            .ok()
     }
 
     /// The settings of the run.
@@ -261,11 +235,6 @@ impl RunDir {
             true => statistics::read(&path).map(Some),
             false => Ok(None),
         }
-    }
-
-    /// Where decoded sound files are kept for all runs in `out`. No run has such a name.
-    pub fn sound_cache(out: &Path) -> PathBuf {
-        out.join(".sounds")
     }
 
     /// The directory itself.
@@ -303,107 +272,6 @@ impl RunDir {
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
-}
-
-/// How far a stage has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StageState {
-    /// It has not left a checkpoint yet.
-    Fresh,
-    /// It can go on from its last checkpoint.
-    Interrupted,
-    /// Its summary is written.
-    Finished,
-}
-
-/// The directory of one stage of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageDir {
-    path: PathBuf,
-}
-
-impl StageDir {
-    /// The directory itself.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the directory where it isn't there yet.
-    ///
-    /// # Errors
-    /// It can't be made.
-    pub fn create(&self) -> Result<(), TrainerError> {
-        fs::create_dir_all(&self.path).map_err(TrainerError::write(&self.path))
-    }
-
-    /// How far the stage has come.
-    pub fn state(&self) -> StageState {
-        if self.summary().is_file() {
-            StageState::Finished
-        } else if Checkpoint::is_at(&self.last()) {
-            StageState::Interrupted
-        } else {
-            StageState::Fresh
-        }
-    }
-
-    /// Checkpoint with the lowest validation loss.
-    pub fn best(&self) -> PathBuf {
-        self.path.join("checkpoints").join("best")
-    }
-
-    /// Checkpoint of the last validated step.
-    pub fn last(&self) -> PathBuf {
-        self.path.join("checkpoints").join("last")
-    }
-
-    /// TensorBoard's event files.
-    pub fn tensorboard(&self) -> PathBuf {
-        self.path.join("tb")
-    }
-
-    /// Removes the event files of an earlier call, which was killed before the stage had anything to go on from.
-    pub(crate) fn forget_events(&self) -> Result<(), TrainerError> {
-        let path = self.tensorboard();
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(TrainerError::Write {
-                path,
-                source: error,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Every logged number.
-    pub fn metrics(&self) -> PathBuf {
-        self.path.join("metrics.jsonl")
-    }
-
-    /// What training came to, for programs.
-    pub fn summary(&self) -> PathBuf {
-        self.path.join("summary.json")
-    }
-
-    /// Where the weights came from that the finished stage began with, if it took some over and says so.
-    pub(crate) fn origin(&self) -> Result<Option<Provenance>, TrainerError> {
-        #[derive(Deserialize)]
-        struct Begun {
-            #[serde(default)]
-            origin: Option<Provenance>,
-        }
-        let begun: Begun = read_json(&self.summary())?;
-        Ok(begun.origin)
-    }
-
-    /// Reconstructions after the last step.
-    pub fn picture(&self) -> PathBuf {
-        self.path.join("reconstruction.png")
-    }
-
-    /// The example at `place` among those: its pictures and sounds.
-    pub fn example(&self, place: usize) -> PathBuf {
-        self.path.join("examples").join(place.to_string())
-    }
 }
 
 #[cfg(test)]

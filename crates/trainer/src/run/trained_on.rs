@@ -1,22 +1,23 @@
-//! Which sounds weights have learned from, or were chosen by.
+//! The sounds that weights were trained on, as a guard against contaminated tests.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use stft_data::{FileSource, Fingerprint, SOUND_VERSION, Source};
+use stft_data::{FINGERPRINT_VERSION, FileSource, Fingerprint, Source};
 
 use crate::error::TrainerError;
 use crate::run::json_file::read_json;
 
-const TRAINED_ON_FILE: &str = "heard.json";
+const TRAINED_ON_FILE: &str = "trained_on.json";
 
-/// The sounds that weights have learned from or were chosen by, those of the weights before them included, as numbers: the
-/// first eight bytes of what stands for the samples of a file, and for the preset of a labelled sound.
+/// The sounds that weights were trained on or selected by, those of all earlier stages included.
+///
+/// A sound is a number: the first eight bytes of the hash of a file's samples, and of a labelled sound's preset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainedOn {
-    /// [`SOUND_VERSION`] of what has named them.
+    /// [`FINGERPRINT_VERSION`] of the program that hashed them.
     version: u32,
     sounds: BTreeSet<u64>,
 }
@@ -24,47 +25,48 @@ pub struct TrainedOn {
 impl Default for TrainedOn {
     fn default() -> Self {
         Self {
-            version: SOUND_VERSION,
+            version: FINGERPRINT_VERSION,
             sounds: BTreeSet::new(),
         }
     }
 }
 
 impl TrainedOn {
-    /// A sound of these `names` was learned from.
-    pub(crate) fn add(&mut self, names: impl IntoIterator<Item = Fingerprint>) {
-        self.sounds.extend(names.into_iter().map(|name| name.id()));
+    /// Adds a sound with these `fingerprints`.
+    pub(crate) fn add(&mut self, fingerprints: impl IntoIterator<Item = Fingerprint>) {
+        let ids = fingerprints.into_iter().map(|fingerprint| fingerprint.id());
+        self.sounds.extend(ids);
     }
 
-    /// So were those of `others`.
-    pub(crate) fn join(&mut self, others: &Self) {
-        self.sounds.extend(&others.sounds);
+    /// Adds the sounds of `other`.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.sounds.extend(&other.sounds);
     }
 
-    /// Whether a sound that is known by `name` was learned from.
-    pub(crate) fn has(&self, name: Fingerprint) -> bool {
-        self.sounds.contains(&name.id())
+    /// Whether a sound with this `fingerprint` is among them.
+    pub(crate) fn has(&self, fingerprint: Fingerprint) -> bool {
+        self.sounds.contains(&fingerprint.id())
     }
 
-    /// Into the checkpoint that is made in `directory`.
+    /// Writes them into the checkpoint `directory`.
     pub(crate) fn write(&self, directory: &Path) -> Result<(), TrainerError> {
         let path = directory.join(TRAINED_ON_FILE);
         let text = serde_json::to_string(self).expect("plain numbers serialise");
         fs::write(&path, text).map_err(TrainerError::write(&path))
     }
 
-    /// That of the checkpoint in `directory`; none if it doesn't say.
+    /// Those of the checkpoint in `directory`; none if it has no record of them.
     ///
     /// # Errors
-    /// It can't be read, or names sounds in another way than this program.
+    /// The record can't be read, or another version hashed the sounds differently.
     pub(crate) fn read(directory: &Path) -> Result<Option<Self>, TrainerError> {
         let path = directory.join(TRAINED_ON_FILE);
         if !path.is_file() {
             return Ok(None);
         }
-        let heard: Self = read_json(&path)?;
-        match heard.version == SOUND_VERSION {
-            true => Ok(Some(heard)),
+        let trained_on: Self = read_json(&path)?;
+        match trained_on.version == FINGERPRINT_VERSION {
+            true => Ok(Some(trained_on)),
             false => Err(TrainerError::TrainingSoundsUnknown {
                 path: directory.to_owned(),
             }),
@@ -72,10 +74,12 @@ impl TrainedOn {
     }
 }
 
-/// What sound `index` of `source`, whose sounds are `files` if they are any, is known by, wherever it comes from: a file by its
-/// samples, whatever its name, and a labelled sound by its preset, whether it is in a file or made anew. Silence is known by
-/// its preset alone.
-pub(crate) fn names(
+/// The fingerprints by which sound `index` of `source` is recognised, wherever it comes from. `files` is the same source,
+/// where it consists of files.
+///
+/// A file is recognised by its samples, whatever its name; a labelled sound by its preset, whether it is in a file or
+/// rendered. A silent file is recognised by its preset alone.
+pub(crate) fn fingerprints(
     source: &dyn Source,
     files: Option<&FileSource>,
     index: usize,

@@ -3,9 +3,6 @@
 //! The default experiment is part of the program. A file says only what it changes, and
 //! `--set` changes that again; every number thus stands in one place.
 
-mod stages;
-mod training;
-
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,17 +13,11 @@ use unet1d::UNet1dConfig;
 
 use crate::error::TrainerError;
 use crate::settings::layers::Layers;
-use crate::settings::stage::Stage;
-use stages::{in_loss, in_mask, validate_composite};
-
-pub use stages::{
-    AutoencoderStage, AutoencoderStart, ContrastiveStage, DecoderStage, EncoderTraining,
-    FinetuneStage, FullStage, ParameterStage, Stages, TokenMask, TransformerStart,
-};
-pub use training::Training;
+use crate::settings::range::within;
+use crate::settings::stages::{Shared, Stages};
 
 /// The default experiment, `configs/experiments.toml`.
-const DEFAULT_EXPERIMENT: &str = include_str!("../../../configs/experiments.toml");
+const DEFAULT_EXPERIMENT: &str = include_str!("../../../../configs/experiments.toml");
 
 /// All settings of a run, resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +48,6 @@ pub struct SourceConfig {
     pub path: SoundSource,
     /// Number of patches that are drawn, where the source is the synthesizer.
     pub synth_examples: usize,
-    /// Disk space for decoded and resampled sound files, in MiB; 0 keeps none. Decides on speed alone.
-    pub disk_cache_mib: u64,
 }
 
 /// An embedded voice, or files.
@@ -121,8 +110,8 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// The data of an experiment and its seed, where nothing is trained: the rest must be written well, but need not
-    /// fit.
+    /// The data settings of an experiment and its seed, for commands that train nothing: the other settings must be well
+    /// formed, but need not be possible.
     ///
     /// # Errors
     /// As [`load`](Self::load), of the data alone.
@@ -137,7 +126,7 @@ impl Experiment {
     }
 
     fn read(file: Option<&Path>, overrides: &[String]) -> Result<(Self, Layers), TrainerError> {
-        let mut layers = Layers::new("the default experiment", DEFAULT_EXPERIMENT)?;
+        let mut layers = Layers::new("the default experiment", DEFAULT_EXPERIMENT, Stages::NAMES)?;
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).map_err(TrainerError::read(path))?;
             layers.add_text(&path.display().to_string(), &text)?;
@@ -155,97 +144,45 @@ impl Experiment {
         toml::to_string(self).expect("an experiment consists of plain tables and values")
     }
 
-    /// What serde can't see: settings that can't work, alone or together.
+    /// Refuses what serde can't see: settings that can't work, alone or together.
     fn validate(&self) -> Result<(), TrainerError> {
         self.data.validate().map_err(in_data)?;
         if self.data.split.valid == 0.0 {
             let expected = "above 0: the loss on held-out sounds decides which weights are best";
             return Err(TrainerError::value("data.split.valid", expected, 0));
         }
+        self.validate_source()?;
+        within("loader.workers", self.loader.workers as u64, 0, 256)?;
+        self.validate_unet()?;
+        self.validate_transformer()?;
+        self.stages.validate(Shared {
+            data: &self.data,
+            transformer: &self.transformer,
+        })
+    }
+
+    fn validate_source(&self) -> Result<(), TrainerError> {
         let rate = self.data.clip.sample_rate_hz;
         if matches!(self.source.path, SoundSource::Synth(_)) && rate < synth::MIN_SAMPLE_RATE_HZ {
             let expected = format!("at least {} for the synthesizer", synth::MIN_SAMPLE_RATE_HZ);
-            return Err(TrainerError::value(
-                "data.clip.sample_rate_hz",
-                expected,
-                rate,
-            ));
+            let key = "data.clip.sample_rate_hz";
+            return Err(TrainerError::value(key, expected, rate));
         }
-        within(
-            "source.synth_examples",
-            self.source.synth_examples as u64,
-            1,
-            100_000_000,
-        )?;
-        within("loader.workers", self.loader.workers as u64, 0, 256)?;
+        let examples = self.source.synth_examples as u64;
+        within("source.synth_examples", examples, 1, 100_000_000)
+    }
+
+    fn validate_unet(&self) -> Result<(), TrainerError> {
         let bins = self.data.stft.bins();
-        if self.unet.in_channels != bins {
+        let got = self.unet.in_channels;
+        if got != bins {
             let expected = format!(
                 "{bins}, the bins of data.stft.n_fft = {} (n_fft / 2 + 1); leave the key out to have it derived",
                 self.data.stft.n_fft
             );
-            return Err(TrainerError::value(
-                "unet.in_channels",
-                expected,
-                self.unet.in_channels,
-            ));
+            return Err(TrainerError::value("unet.in_channels", expected, got));
         }
-        self.unet.validate()?;
-        self.validate_transformer()?;
-        let stages = &self.stages;
-        stages
-            .pretrain_autoencoder_mae
-            .validate_masked(&self.data, "stages.pretrain_autoencoder_mae")?;
-        let contrastive = &stages.pretrain_transformer_contrastive;
-        let table = "stages.pretrain_transformer_contrastive";
-        contrastive
-            .loss
-            .validate()
-            .map_err(in_loss(&format!("{table}.loss")))?;
-        let ratio = contrastive.mask.ratio;
-        let tokens = self.transformer.encoder.grid(self.data.frames()).tokens();
-        if ratio * (tokens as f32) < 2.0 {
-            let expected = format!(
-                "a share of the {tokens} patches that hides two or more: one has no wrong answers"
-            );
-            return Err(TrainerError::value(
-                format!("{table}.mask.ratio"),
-                expected,
-                ratio,
-            ));
-        }
-        let decoder = &stages.train_transformer_decoder;
-        let full = &stages.train_full_transformer;
-        let finetuning = &stages.train_autoencoder_nomask_finetune;
-        let full_table = "stages.train_full_transformer";
-        let finetuning_table = "stages.train_autoencoder_nomask_finetune";
-        validate_composite(full_table, full.composite_weight, &full.composite)?;
-        validate_composite(
-            finetuning_table,
-            finetuning.composite_weight,
-            &finetuning.composite,
-        )?;
-        finetuning
-            .training
-            .validate(&format!("{finetuning_table}.training"))?;
-        for (table, mask, training) in [
-            (table, &contrastive.mask, &contrastive.training),
-            (
-                "stages.train_transformer_decoder",
-                &decoder.mask,
-                &decoder.training,
-            ),
-            (full_table, &full.mask, &full.training),
-        ] {
-            self.validate_token_mask(mask, table)?;
-            training.validate(&format!("{table}.training"))?;
-        }
-        stages
-            .finetune_parameters_autoencoder
-            .validate(&self.data, Stage::FinetuneParametersAutoencoder)?;
-        stages
-            .finetune_parameters_transformer
-            .validate(&self.data, Stage::FinetuneParametersTransformer)
+        Ok(self.unet.validate()?)
     }
 
     fn validate_transformer(&self) -> Result<(), TrainerError> {
@@ -288,21 +225,6 @@ impl Experiment {
         }
         Ok(())
     }
-
-    fn validate_token_mask(&self, mask: &TokenMask, table: &str) -> Result<(), TrainerError> {
-        if !(mask.ratio > 0.0 && mask.ratio < 1.0) {
-            let expected =
-                "above 0 and below 1: something has to be hidden, and something to be seen";
-            return Err(TrainerError::value(
-                format!("{table}.mask.ratio"),
-                expected,
-                mask.ratio,
-            ));
-        }
-        mask.over(&self.transformer)
-            .validate()
-            .map_err(in_mask(table.trim_start_matches("stages.")))
-    }
 }
 
 /// Settings of the data crate stand in the table `data` here.
@@ -317,18 +239,8 @@ fn in_data(error: DataError) -> TrainerError {
     }
 }
 
-fn within(key: &str, got: u64, min: u64, max: u64) -> Result<(), TrainerError> {
-    if (min..=max).contains(&got) {
-        return Ok(());
-    }
-    let expected = match max {
-        u64::MAX => format!("at least {min}"),
-        _ => format!("from {min} to {max}"),
-    };
-    Err(TrainerError::value(key, expected, got))
-}
-
-/// `unet.in_channels` is the STFT's number of bins where nobody wrote another.
+/// Fills in `unet.in_channels`, `transformer.encoder.bins` and `.max_frames` from the STFT and the clip where no layer sets
+/// them.
 fn derive_sizes(table: &mut toml::Table) {
     fn number<T>(
         table: &toml::Table,
@@ -442,6 +354,49 @@ mod tests {
     }
 
     #[test]
+    fn one_training_table_stands_for_that_of_every_stage_and_a_stage_of_the_same_file_wins() {
+        let text = "[training]\nsteps = 7\noptimizer.beta_1 = 0.5\n\
+                    [stages.train_full_transformer.training]\nsteps = 9\n";
+        let (_directory, path) = write(text);
+        let default = Experiment::load(None, &[]).unwrap().stages;
+        let load = |overrides: &[String]| Experiment::load(Some(&path), overrides).unwrap().stages;
+        let stages = load(&[]);
+        assert_eq!(stages.pretrain_autoencoder_mae.training.steps, 7);
+        assert_eq!(stages.train_full_transformer.training.steps, 9);
+        let training = &stages.finetune_parameters_autoencoder.training;
+        assert_eq!((training.steps, training.optimizer.beta_1), (7, 0.5));
+        // What the default experiment says of a stage stays.
+        let of_default = &default.finetune_parameters_autoencoder.training;
+        assert_eq!(
+            training.optimizer.weight_decay,
+            of_default.optimizer.weight_decay
+        );
+        // A later layer wins over all of an earlier one.
+        let set = load(&["training.steps=3".to_owned()]);
+        assert_eq!(set.train_full_transformer.training.steps, 3);
+    }
+
+    #[test]
+    fn mistakes_in_the_shared_training_table_are_named_as_they_were_written() {
+        let misspelt = message("seed = 1\n[training]\nbatchsize = 4\n");
+        for part in ["mine.toml, line 3", "`training.batchsize`", "`batch_size`"] {
+            assert!(misspelt.contains(part), "{misspelt}");
+        }
+        let impossible = message("[training]\n\nlr = 0.0\n");
+        assert!(impossible.contains("mine.toml, line 3"), "{impossible}");
+        let set = |text: &str| {
+            let loaded = Experiment::load(None, &[text.to_owned()]);
+            loaded.unwrap_err().to_string()
+        };
+        let misspelt = set("training.batchsize=4");
+        assert!(misspelt.contains("`training.batchsize`"), "{misspelt}");
+        let impossible = set("training.lr=0.0");
+        assert!(impossible.contains("--set training.lr=0.0"), "{impossible}");
+        let no_table = set("training=4");
+        assert!(no_table.contains("training"), "{no_table}");
+    }
+
+    #[test]
     fn misspelt_tables_and_values_are_named_too() {
         let table = message("[data.stfft]\nn_fft = 512\n");
         assert!(
@@ -454,19 +409,6 @@ mod tests {
         assert!(kind.contains("line 1") && kind.contains("seed"), "{kind}");
         let syntax = message("seed = 1\n[data\n");
         assert!(syntax.contains("line 2"), "{syntax}");
-    }
-
-    #[test]
-    fn every_file_of_settings_here_is_an_experiment() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
-        let mut files = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let loaded = Experiment::load(Some(&path), &[]);
-            assert!(loaded.is_ok(), "{}: {loaded:?}", path.display());
-            files += 1;
-        }
-        assert!(files >= 6, "{files}");
     }
 
     #[test]
@@ -516,7 +458,7 @@ mod tests {
             Experiment::load(Some(&path), &[]).unwrap_or_else(|error| panic!("{error}"));
             loaded += 1;
         }
-        assert!(loaded >= 2, "{loaded} files in {directory}");
+        assert!(loaded >= 6, "{loaded} files in {directory}");
     }
 
     #[test]

@@ -8,8 +8,13 @@ use toml::{Spanned, Table, Value};
 use crate::error::TrainerError;
 
 /// A table that later texts and overrides have changed.
+///
+/// The table `training` of a layer stands for `stages.NAME.training` of every stage; what the same layer says of a stage
+/// wins.
 pub(crate) struct Layers {
     merged: Table,
+    /// Names of the stages.
+    stages: &'static [&'static str],
     /// Oldest first; never empty.
     layers: Vec<Layer>,
 }
@@ -28,10 +33,15 @@ enum Content {
 }
 
 impl Layers {
-    /// Starts with a complete text.
-    pub fn new(origin: &str, text: &str) -> Result<Self, TrainerError> {
+    /// Starts with a complete text, in which every one of `stages` has a training table.
+    pub fn new(
+        origin: &str,
+        text: &str,
+        stages: &'static [&'static str],
+    ) -> Result<Self, TrainerError> {
         let mut layers = Self {
             merged: Table::new(),
+            stages,
             layers: Vec::new(),
         };
         layers.add_text(origin, text)?;
@@ -40,7 +50,7 @@ impl Layers {
 
     /// Lays a TOML text over what is there.
     pub fn add_text(&mut self, origin: &str, text: &str) -> Result<(), TrainerError> {
-        merge(&mut self.merged, parse(origin, text)?);
+        self.merge(parse(origin, text)?);
         self.layers.push(Layer {
             origin: origin.to_string(),
             content: Content::Text(text.to_string()),
@@ -68,13 +78,18 @@ impl Layers {
             Value::Table(Table::from_iter([(key.to_string(), value)]))
         });
         if let Value::Table(layer) = layer {
-            merge(&mut self.merged, layer);
+            self.merge(layer);
         }
         self.layers.push(Layer {
             origin: format!("--set {text}"),
             content: Content::Key(keys.join(".")),
         });
         Ok(())
+    }
+
+    fn merge(&mut self, mut layer: Table) {
+        spread_training(&mut layer, self.stages);
+        merge(&mut self.merged, layer);
     }
 
     /// What the layers say together, after `derive` has filled in what follows from the rest.
@@ -90,6 +105,9 @@ impl Layers {
             let message = error.inner().message().trim().to_string();
             let (key, nearest) = blame(&path, &message);
             let newest = self.layers.last().expect("there is a first layer");
+            let key = shared_key(&key)
+                .filter(|shared| newest.sets(shared).is_some())
+                .unwrap_or(key);
             TrainerError::Key {
                 origin: newest.origin.clone(),
                 line: newest.line_of(&key).map(|(_, line)| line),
@@ -120,22 +138,26 @@ impl Layers {
 
     /// Which layer set `key`; empty for the default, which works until another one contradicts it.
     fn origin(&self, key: &str) -> String {
-        let parts = key.split('.').count();
-        self.layers[1..]
-            .iter()
-            .rev()
-            .find_map(|layer| match &layer.content {
-                Content::Key(set) => (*set == key).then(|| layer.origin.clone()),
-                Content::Text(_) => layer
-                    .line_of(key)
-                    .filter(|(found, _)| *found == parts)
-                    .map(|(_, line)| format!("{}, line {line}", layer.origin)),
-            })
-            .unwrap_or_default()
+        let written = [Some(key.to_owned()), shared_key(key)];
+        let mut layers = self.layers[1..].iter().rev();
+        let found =
+            layers.find_map(|layer| written.iter().flatten().find_map(|key| layer.sets(key)));
+        found.unwrap_or_default()
     }
 }
 
 impl Layer {
+    /// Where the layer sets the dotted `key`, if it does.
+    fn sets(&self, key: &str) -> Option<String> {
+        match &self.content {
+            Content::Key(set) => (set == key).then(|| self.origin.clone()),
+            Content::Text(_) => {
+                let (found, line) = self.line_of(key)?;
+                (found == key.split('.').count()).then(|| format!("{}, line {line}", self.origin))
+            }
+        }
+    }
+
     /// How many parts of the dotted `key` a file writes, and the one-based line of the last.
     fn line_of(&self, key: &str) -> Option<(usize, usize)> {
         let Content::Text(text) = &self.content else {
@@ -183,6 +205,30 @@ fn merge(base: &mut Table, layer: Table) {
             }
         }
     }
+}
+
+/// Replaces the table `training` of a layer by one for each of `stages`. What is no table stays, for serde to refuse.
+fn spread_training(layer: &mut Table, stages: &[&str]) {
+    if !layer.get("training").is_some_and(Value::is_table) {
+        return;
+    }
+    let shared = layer.remove("training").expect("it was just found");
+    let mut spread = Table::new();
+    for &stage in stages {
+        let training = Table::from_iter([("training".to_owned(), shared.clone())]);
+        spread.insert(stage.to_owned(), Value::Table(training));
+    }
+    let mut spread = Table::from_iter([("stages".to_owned(), Value::Table(spread))]);
+    merge(&mut spread, std::mem::take(layer));
+    *layer = spread;
+}
+
+/// The key of the shared training table that stands for the `key` of one stage.
+fn shared_key(key: &str) -> Option<String> {
+    let (_, of_stage) = key.strip_prefix("stages.")?.split_once('.')?;
+    of_stage
+        .starts_with("training.")
+        .then(|| of_stage.to_owned())
 }
 
 /// The dotted key that a message is about, and the valid name most like the wrong one.

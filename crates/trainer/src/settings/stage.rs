@@ -1,112 +1,103 @@
-//! The stages by name, and their order.
+//! The stages: one row each, in the order of the pipeline.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::TrainerError;
-use crate::settings::experiment::Stages;
 use crate::settings::layers::nearest;
 
-/// A stage of the pipeline.
+/// Hands the table of stages to the macro `$build`, which makes something of every row: the enum [`Stage`], the settings
+/// [`Stages`](crate::Stages), and the stages' descriptions in `stages/table.rs`.
+///
+/// A row: `Variant name in Group: Settings`. The variant is also the type that describes the stage
+/// (a `StageSpec`); the name is that of its table in the experiment, of its directory and in reports. A stage that only
+/// tests has no settings.
+macro_rules! stage_table {
+    ($build:ident) => {
+        $build! {
+            /// Masked-autoencoder pretraining of the U-Net.
+            PretrainAutoencoderMae pretrain_autoencoder_mae in Pretrain: AutoencoderStage;
+            /// Contrastive pretraining of the Transformer's encoder.
+            PretrainTransformerContrastive pretrain_transformer_contrastive in Pretrain: ContrastiveStage;
+            /// A decoder on the pretrained encoder, which is frozen.
+            TrainTransformerDecoder train_transformer_decoder in Train: DecoderStage;
+            /// Encoder and decoder together.
+            TrainFullTransformer train_full_transformer in Train: FullStage;
+            /// Fine-tuning of the pretrained U-Net on whole spectrograms.
+            TrainAutoencoderNomaskFinetune train_autoencoder_nomask_finetune in Train: FinetuneStage;
+            /// Test of the fine-tuned U-Net on held-out sounds.
+            TestAutoencoder test_autoencoder in Test;
+            /// Test of the whole Transformer on held-out sounds.
+            TestTransformer test_transformer in Test;
+            /// Parameter heads on the U-Net's encoder.
+            FinetuneParametersAutoencoder finetune_parameters_autoencoder in Parameters:
+                ParameterStage<AutoencoderStart>;
+            /// Parameter heads on the Transformer's encoder.
+            FinetuneParametersTransformer finetune_parameters_transformer in Parameters:
+                ParameterStage<TransformerStart>;
+        }
+    };
+}
+pub(crate) use stage_table;
+
+/// What a stage does for the pipeline: stages of a group are run together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Masked-autoencoder pretraining of the U-Net.
-    PretrainAutoencoderMae,
-    /// Contrastive pretraining of the Transformer's encoder.
-    PretrainTransformerContrastive,
-    /// A decoder on the pretrained encoder, which stays as it is.
-    TrainTransformerDecoder,
-    /// Encoder and decoder together.
-    TrainFullTransformer,
-    /// The pretrained U-Net, with nothing hidden any more.
-    TrainAutoencoderNomaskFinetune,
-    /// The finetuned U-Net on sounds that were held out.
-    TestAutoencoder,
-    /// The whole Transformer on sounds that were held out.
-    TestTransformer,
-    /// Parameter heads on the U-Net's way down.
-    FinetuneParametersAutoencoder,
-    /// Parameter heads on the Transformer's encoder.
-    FinetuneParametersTransformer,
+pub enum StageGroup {
+    /// Learns from unlabelled sounds, from scratch.
+    Pretrain,
+    /// Continues with pretrained weights.
+    Train,
+    /// Scores trained models on held-out sounds.
+    Test,
+    /// Learns to estimate synthesizer parameters from labelled sounds.
+    Parameters,
 }
 
+macro_rules! define_stage {
+    ($($(#[$doc:meta])* $variant:ident $name:ident in $group:ident $(: $settings:ty)?;)*) => {
+        /// A stage of the pipeline.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Stage {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Stage {
+            /// Every stage, in the order of the pipeline.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name that configurations, directories and reports use.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($name),)*
+                }
+            }
+
+            /// The stages it is run with.
+            pub fn group(self) -> StageGroup {
+                match self {
+                    $(Self::$variant => StageGroup::$group,)*
+                }
+            }
+        }
+    };
+}
+stage_table!(define_stage);
+
 impl Stage {
-    /// Every stage, in the order of the pipeline.
-    pub const ALL: [Self; 9] = [
-        Self::PretrainAutoencoderMae,
-        Self::PretrainTransformerContrastive,
-        Self::TrainTransformerDecoder,
-        Self::TrainFullTransformer,
-        Self::TrainAutoencoderNomaskFinetune,
-        Self::TestAutoencoder,
-        Self::TestTransformer,
-        Self::FinetuneParametersAutoencoder,
-        Self::FinetuneParametersTransformer,
-    ];
-
-    /// What learns from unlabelled sounds, from nothing.
-    pub const PRETRAIN: [Self; 2] = [
-        Self::PretrainAutoencoderMae,
-        Self::PretrainTransformerContrastive,
-    ];
-
-    /// What goes on with pretrained weights.
-    pub const TRAIN: [Self; 3] = [
-        Self::TrainTransformerDecoder,
-        Self::TrainFullTransformer,
-        Self::TrainAutoencoderNomaskFinetune,
-    ];
-
-    /// What looks at the sounds that no other stage has seen.
-    pub const TEST: [Self; 2] = [Self::TestAutoencoder, Self::TestTransformer];
-
-    /// What learns to estimate synthesizer parameters, from sounds whose parameters are known.
-    pub const PARAMETERS: [Self; 2] = [
-        Self::FinetuneParametersAutoencoder,
-        Self::FinetuneParametersTransformer,
-    ];
-
-    /// The name that configurations, directories and reports use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::PretrainAutoencoderMae => "pretrain_autoencoder_mae",
-            Self::PretrainTransformerContrastive => "pretrain_transformer_contrastive",
-            Self::TrainTransformerDecoder => "train_transformer_decoder",
-            Self::TrainFullTransformer => "train_full_transformer",
-            Self::TrainAutoencoderNomaskFinetune => "train_autoencoder_nomask_finetune",
-            Self::TestAutoencoder => "test_autoencoder",
-            Self::TestTransformer => "test_transformer",
-            Self::FinetuneParametersAutoencoder => "finetune_parameters_autoencoder",
-            Self::FinetuneParametersTransformer => "finetune_parameters_transformer",
-        }
+    /// The stages of `group`, in the order of the pipeline.
+    pub fn of(group: StageGroup) -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(move |stage| stage.group() == group)
     }
 
-    /// The stage whose weights it takes over, if any, under the settings of `stages`.
-    pub fn starts_from(self, stages: &Stages) -> Option<Self> {
-        match self {
-            Self::PretrainAutoencoderMae | Self::PretrainTransformerContrastive => None,
-            Self::TrainTransformerDecoder => Some(Self::PretrainTransformerContrastive),
-            Self::TrainFullTransformer => Some(Self::TrainTransformerDecoder),
-            Self::TrainAutoencoderNomaskFinetune => Some(Self::PretrainAutoencoderMae),
-            Self::TestAutoencoder => Some(Self::TrainAutoencoderNomaskFinetune),
-            Self::TestTransformer => Some(Self::TrainFullTransformer),
-            Self::FinetuneParametersAutoencoder => {
-                stages.finetune_parameters_autoencoder.start.stage()
-            }
-            Self::FinetuneParametersTransformer => {
-                stages.finetune_parameters_transformer.start.stage()
-            }
-        }
-    }
-
-    /// Whether it only looks at what others have trained.
+    /// Whether it only scores models that other stages have trained.
     pub fn is_test(self) -> bool {
-        Self::TEST.contains(&self)
+        self.group() == StageGroup::Test
     }
 
     /// Whether it needs sounds whose parameters are known.
     pub fn is_labelled(self) -> bool {
-        Self::PARAMETERS.contains(&self)
+        self.group() == StageGroup::Parameters
     }
 }
 
@@ -120,14 +111,18 @@ impl FromStr for Stage {
     type Err = TrainerError;
 
     fn from_str(name: &str) -> Result<Self, TrainerError> {
-        let names = || Self::ALL.iter().map(|stage| stage.name());
-        Self::ALL
-            .into_iter()
+        let mut stages = Self::ALL.iter().copied();
+        stages
             .find(|stage| stage.name() == name)
-            .ok_or_else(|| TrainerError::UnknownStage {
-                name: name.to_string(),
-                nearest: nearest(name, names()),
-                known: names().collect::<Vec<_>>().join(", "),
-            })
+            .ok_or_else(|| unknown(name))
+    }
+}
+
+fn unknown(name: &str) -> TrainerError {
+    let names = || Stage::ALL.iter().map(|stage| stage.name());
+    TrainerError::UnknownStage {
+        name: name.to_owned(),
+        nearest: nearest(name, names()),
+        known: names().collect::<Vec<_>>().join(", "),
     }
 }

@@ -6,62 +6,81 @@ use serde::{Deserialize, Serialize};
 use stft_data::{DataConfig, DataError, MaskConfig, MaskStrategy};
 use transformer::TransformerConfig;
 
-use super::training::Training;
-use super::within;
 use crate::error::TrainerError;
-use crate::settings::stage::Stage;
+use crate::settings::range::within;
+use crate::settings::stage::{Stage, stage_table};
+use crate::settings::training::Training;
 
-/// Settings of each stage, by its name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stages {
-    /// Masked-autoencoder pretraining of the U-Net.
-    pub pretrain_autoencoder_mae: AutoencoderStage,
-    /// Contrastive pretraining of the Transformer's encoder.
-    pub pretrain_transformer_contrastive: ContrastiveStage,
-    /// Training of a decoder on the pretrained encoder, which stays as it is.
-    pub train_transformer_decoder: DecoderStage,
-    /// Training of encoder and decoder together.
-    pub train_full_transformer: FullStage,
-    /// Finetuning of the U-Net, with nothing hidden.
-    pub train_autoencoder_nomask_finetune: FinetuneStage,
-    /// Parameter heads on the U-Net.
-    pub finetune_parameters_autoencoder: ParameterStage<AutoencoderStart>,
-    /// Parameter heads on the Transformer's encoder.
-    pub finetune_parameters_transformer: ParameterStage<TransformerStart>,
+/// Settings that all stages share, where those of a stage have to fit them.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    /// What is done to a sound before a model sees it.
+    pub data: &'a DataConfig,
+    /// The Transformer.
+    pub transformer: &'a TransformerConfig,
 }
 
-impl Stages {
-    /// The share of the labels that `stage` uses; none for stages that use none.
-    pub fn label_fraction(&self, stage: Stage) -> Option<f64> {
-        match stage {
-            Stage::FinetuneParametersAutoencoder => {
-                Some(self.finetune_parameters_autoencoder.label_fraction)
-            }
-            Stage::FinetuneParametersTransformer => {
-                Some(self.finetune_parameters_transformer.label_fraction)
-            }
-            _ => None,
-        }
+/// Settings of one stage.
+pub(crate) trait StageSettings {
+    /// The loop.
+    fn training(&self) -> &Training;
+
+    /// Refuses settings that can't work, alone or with the `shared` ones. `table` is their dotted path.
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError>;
+
+    /// Share of the labels that is used; none where labels aren't.
+    fn label_fraction(&self) -> Option<f64> {
+        None
     }
 
-    /// The loop's settings of `stage`; for a test those of what is tested, whose batches it takes.
-    pub fn training(&self, stage: Stage) -> &Training {
-        match stage {
-            Stage::PretrainAutoencoderMae => &self.pretrain_autoencoder_mae.training,
-            Stage::PretrainTransformerContrastive => {
-                &self.pretrain_transformer_contrastive.training
-            }
-            Stage::TrainTransformerDecoder => &self.train_transformer_decoder.training,
-            Stage::TrainFullTransformer | Stage::TestTransformer => {
-                &self.train_full_transformer.training
-            }
-            Stage::TrainAutoencoderNomaskFinetune | Stage::TestAutoencoder => {
-                &self.train_autoencoder_nomask_finetune.training
-            }
-            Stage::FinetuneParametersAutoencoder => &self.finetune_parameters_autoencoder.training,
-            Stage::FinetuneParametersTransformer => &self.finetune_parameters_transformer.training,
+    /// What parameter heads minimise; none where there are no heads.
+    fn parameter_loss(&self) -> Option<ParameterLoss> {
+        None
+    }
+}
+
+macro_rules! define_settings {
+    ($($(#[$doc:meta])* $variant:ident $name:ident in $group:ident $(: $settings:ty)?;)*) => {
+        /// Settings of each stage, by its name.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Stages {
+            $($(
+                #[doc = concat!("Settings of `", stringify!($name), "`.")]
+                pub $name: $settings,
+            )?)*
         }
+
+        impl Stages {
+            /// Names of the stages that have settings.
+            pub(crate) const NAMES: &[&str] = &[$($({
+                type _Settings = $settings;
+                stringify!($name)
+            },)?)*];
+
+            /// The settings of `stage`; none where it has none of its own.
+            pub(crate) fn of(&self, stage: Stage) -> Option<&dyn StageSettings> {
+                match stage {
+                    $($(Stage::$variant => {
+                        let settings: &$settings = &self.$name;
+                        Some(settings)
+                    })?)*
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+stage_table!(define_settings);
+
+impl Stages {
+    /// Refuses settings of any stage that can't work, alone or with the `shared` ones.
+    pub(crate) fn validate(&self, shared: Shared) -> Result<(), TrainerError> {
+        let stages = Stage::ALL.iter();
+        let mut settings = stages.filter_map(|&stage| Some((stage, self.of(stage)?)));
+        settings
+            .try_for_each(|(stage, settings)| settings.validate(&format!("stages.{stage}"), shared))
     }
 }
 
@@ -75,14 +94,13 @@ pub struct AutoencoderStage {
     pub training: Training,
 }
 
-impl AutoencoderStage {
-    /// A stage that learns from what is hidden.
-    pub(super) fn validate_masked(
-        &self,
-        data: &DataConfig,
-        table: &str,
-    ) -> Result<(), TrainerError> {
-        if data.mask.ratio == 0.0 {
+impl StageSettings for AutoencoderStage {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        if shared.data.mask.ratio == 0.0 {
             let expected = "above 0: a masked autoencoder learns from what is hidden";
             return Err(TrainerError::value("data.mask.ratio", expected, 0));
         }
@@ -96,12 +114,23 @@ impl AutoencoderStage {
 pub struct FinetuneStage {
     /// Distance between reconstruction and target: `"l1"` or `"l2"`.
     pub loss: Norm,
-    /// Weight of the composite beside that distance; 0 leaves it out.
+    /// Weight of the composite, added to that distance; 0 leaves it out.
     pub composite_weight: f32,
     /// Distances between whole spectrograms, on magnitudes.
     pub composite: CompositeConfig,
     /// The loop.
     pub training: Training,
+}
+
+impl StageSettings for FinetuneStage {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn validate(&self, table: &str, _shared: Shared) -> Result<(), TrainerError> {
+        validate_composite(table, self.composite_weight, &self.composite)?;
+        self.training.validate(&format!("{table}.training"))
+    }
 }
 
 /// Which of the Transformer's patches are hidden: the mask's cells are the patches.
@@ -124,6 +153,16 @@ impl TokenMask {
             strategy: self.strategy,
         }
     }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        if !(self.ratio > 0.0 && self.ratio < 1.0) {
+            let expected = "above 0 and below 1: some patches have to be hidden and some visible";
+            let key = format!("{table}.mask.ratio");
+            return Err(TrainerError::value(key, expected, self.ratio));
+        }
+        let mask = self.over(shared.transformer);
+        mask.validate().map_err(in_mask(table))
+    }
 }
 
 /// Settings of the stage that trains the Transformer's encoder by contrast.
@@ -138,6 +177,29 @@ pub struct ContrastiveStage {
     pub training: Training,
 }
 
+impl StageSettings for ContrastiveStage {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        let in_loss = in_loss(&format!("{table}.loss"));
+        self.loss.validate().map_err(in_loss)?;
+        let ratio = self.mask.ratio;
+        let grid = shared.transformer.encoder.grid(shared.data.frames());
+        let tokens = grid.tokens();
+        if ratio * (tokens as f32) < 2.0 {
+            let expected = format!(
+                "a share that hides two or more of the {tokens} patches: one has no negatives"
+            );
+            let key = format!("{table}.mask.ratio");
+            return Err(TrainerError::value(key, expected, ratio));
+        }
+        self.mask.validate(table, shared)?;
+        self.training.validate(&format!("{table}.training"))
+    }
+}
+
 /// Settings of the stage that trains a decoder on a fixed encoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,18 +210,41 @@ pub struct DecoderStage {
     pub training: Training,
 }
 
+impl StageSettings for DecoderStage {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        self.mask.validate(table, shared)?;
+        self.training.validate(&format!("{table}.training"))
+    }
+}
+
 /// Settings of the stage that trains encoder and decoder together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FullStage {
     /// What is hidden.
     pub mask: TokenMask,
-    /// Weight of the composite beside the squared error of hidden patches; 0 leaves it out.
+    /// Weight of the composite, added to the squared error of hidden patches; 0 leaves it out.
     pub composite_weight: f32,
     /// Distances between whole spectrograms, on magnitudes.
     pub composite: CompositeConfig,
     /// The loop.
     pub training: Training,
+}
+
+impl StageSettings for FullStage {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        validate_composite(table, self.composite_weight, &self.composite)?;
+        self.mask.validate(table, shared)?;
+        self.training.validate(&format!("{table}.training"))
+    }
 }
 
 /// Settings of a stage that trains parameter heads on an encoder.
@@ -168,22 +253,21 @@ pub struct FullStage {
 pub struct ParameterStage<Start> {
     /// Where the encoder's weights come from: a stage, or `"scratch"`.
     pub start: Start,
-    /// Whether the encoder is trained as well.
+    /// Whether the encoder is fine-tuned or frozen.
     pub encoder: EncoderTraining,
-    /// Learning rate of the encoder, and of what reads the spectrogram beside it where another run has trained it, as a
-    /// multiple of the heads'.
+    /// Learning rate of the encoder, and of band networks that were transferred with it, as a multiple of the heads'.
     pub encoder_lr: f64,
-    /// Share of the training split whose labels are used, in 0..1; at least one example is. A larger share has all of
-    /// a smaller one's.
+    /// Share of the training split whose labels are used, in 0..1; at least one example is. A larger share contains a
+    /// smaller one.
     pub label_fraction: f64,
-    /// Pieces of the clip whose features are averaged apart.
+    /// Pieces of the clip over which features are averaged separately.
     pub segments: usize,
-    /// Sounds begin by up to so many frames earlier or later in training.
+    /// Time-shift augmentation: in training a sound starts up to so many frames earlier or later.
     pub shift_frames: usize,
-    /// Small networks that read the spectrogram beside an encoder that is finetuned.
+    /// Band networks: small networks that read the spectrogram directly, in addition to a fine-tuned encoder.
     pub bands: Vec<BandConfig>,
-    /// How much of the estimate a linear map of what the spectrogram does over time tells, beside an encoder that is
-    /// finetuned: from 0, for no such map, to below 1, where nobody would see what the heads learn. Files from before there was one say nothing of it.
+    /// Weight of the linear probe in the estimate, from 0 (no probe) to below 1; the heads have the rest. A frozen encoder
+    /// has no probe.
     #[serde(default)]
     pub probe_share: f64,
     /// What is hidden from the encoder in training, in cells of `data.mask`.
@@ -197,8 +281,7 @@ pub struct ParameterStage<Start> {
 }
 
 impl<Start> ParameterStage<Start> {
-    /// The small networks that read the spectrogram beside the encoder. Beside a frozen one nothing does: heads tell what
-    /// is in its features.
+    /// The band networks in use. A frozen encoder has none, so that the heads measure its features alone.
     pub fn active_bands(&self) -> &[BandConfig] {
         match self.encoder {
             EncoderTraining::Finetuned => &self.bands,
@@ -206,7 +289,7 @@ impl<Start> ParameterStage<Start> {
         }
     }
 
-    /// How much of the estimate the linear map tells, which a frozen encoder is without as well.
+    /// The weight of the linear probe in use; 0 with a frozen encoder.
     pub fn active_probe_share(&self) -> f64 {
         match self.encoder {
             EncoderTraining::Finetuned => self.probe_share,
@@ -222,9 +305,23 @@ impl<Start> ParameterStage<Start> {
             ..data.mask
         }
     }
+}
 
-    pub(super) fn validate(&self, data: &DataConfig, stage: Stage) -> Result<(), TrainerError> {
-        let key = |name: &str| format!("stages.{stage}.{name}");
+impl<Start> StageSettings for ParameterStage<Start> {
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn label_fraction(&self) -> Option<f64> {
+        Some(self.label_fraction)
+    }
+
+    fn parameter_loss(&self) -> Option<ParameterLoss> {
+        Some(self.loss)
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        let key = |name: &str| format!("{table}.{name}");
         let share = self.label_fraction;
         if !(share > 0.0 && share <= 1.0) {
             let expected =
@@ -238,7 +335,7 @@ impl<Start> ParameterStage<Start> {
         }
         let share = self.probe_share;
         if !(0.0..1.0).contains(&share) {
-            let expected = "from 0 to below 1: how much of the estimate the linear map tells";
+            let expected = "from 0 to below 1: the linear probe's weight in the estimate";
             return Err(TrainerError::value(key("probe_share"), expected, share));
         }
         within(&key("segments"), self.segments as u64, 1, 1024)?;
@@ -248,7 +345,8 @@ impl<Start> ParameterStage<Start> {
                 TrainerError::value(name, error.expected, error.got)
             })?;
         }
-        self.mask_over(data).validate().map_err(in_mask(stage))?;
+        let mask = self.mask_over(shared.data);
+        mask.validate().map_err(in_mask(table))?;
         self.heads.validate().map_err(|error| {
             TrainerError::value(
                 key(&format!("heads.{}", error.field)),
@@ -261,11 +359,11 @@ impl<Start> ParameterStage<Start> {
     }
 }
 
-/// What becomes of an encoder under parameter heads.
+/// Whether an encoder under parameter heads is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderTraining {
-    /// It stays as it is; the heads alone learn.
+    /// Its weights are fixed; only the heads learn.
     Frozen,
     /// It learns with the heads.
     Finetuned,
@@ -275,14 +373,14 @@ pub enum EncoderTraining {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoencoderStart {
-    /// From weights as they are drawn.
+    /// From newly initialised weights.
     Scratch,
     /// From [`Stage::PretrainAutoencoderMae`].
     PretrainAutoencoderMae,
     /// From [`Stage::TrainAutoencoderNomaskFinetune`].
     TrainAutoencoderNomaskFinetune,
-    /// From [`Stage::FinetuneParametersAutoencoder`] of another run, on another synthesizer's sounds for example: what
-    /// hears is taken over, and of what tells those outputs whose parameter and class are called the same there.
+    /// From [`Stage::FinetuneParametersAutoencoder`] of another run, such as one on another synthesizer: the encoder is
+    /// copied, and so is each output whose parameter and class names match.
     FinetuneParametersAutoencoder,
 }
 
@@ -302,14 +400,14 @@ impl AutoencoderStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TransformerStart {
-    /// From weights as they are drawn.
+    /// From newly initialised weights.
     Scratch,
     /// From [`Stage::PretrainTransformerContrastive`].
     PretrainTransformerContrastive,
     /// From [`Stage::TrainFullTransformer`].
     TrainFullTransformer,
-    /// From [`Stage::FinetuneParametersTransformer`] of another run: what hears is taken over, and of what tells those outputs
-    /// whose parameter and class are called the same there.
+    /// From [`Stage::FinetuneParametersTransformer`] of another run: the encoder is copied, and so is each output whose
+    /// parameter and class names match.
     FinetuneParametersTransformer,
 }
 
@@ -325,8 +423,8 @@ impl TransformerStart {
     }
 }
 
-/// A composite and its weight, which stand in `table`.
-pub(super) fn validate_composite(
+/// Checks a composite and its weight, whose dotted path is `table`.
+fn validate_composite(
     table: &str,
     weight: f32,
     composite: &CompositeConfig,
@@ -340,8 +438,9 @@ pub(super) fn validate_composite(
     Ok(())
 }
 
-/// The data crate's complaint about the mask of a stage.
-pub(super) fn in_mask(stage: impl std::fmt::Display) -> impl FnOnce(DataError) -> TrainerError {
+/// The data crate's complaint about a mask, under the key that it has in `table`.
+fn in_mask(table: &str) -> impl FnOnce(DataError) -> TrainerError {
+    let table = table.to_owned();
     move |error| match error {
         DataError::Config {
             field,
@@ -349,14 +448,14 @@ pub(super) fn in_mask(stage: impl std::fmt::Display) -> impl FnOnce(DataError) -
             got,
         } => {
             let name = field.rsplit('.').next().unwrap_or(field);
-            TrainerError::value(format!("stages.{stage}.mask.{name}"), expected, got)
+            TrainerError::value(format!("{table}.mask.{name}"), expected, got)
         }
         error => error.into(),
     }
 }
 
 /// A loss's own complaint, under the key that it has in an experiment.
-pub(super) fn in_loss(table: &str) -> impl FnOnce(losses::LossError) -> TrainerError {
+fn in_loss(table: &str) -> impl FnOnce(losses::LossError) -> TrainerError {
     let table = table.to_owned();
     move |error| match error {
         losses::LossError::OutOfRange {

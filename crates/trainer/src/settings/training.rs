@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::within;
 use crate::error::TrainerError;
+use crate::settings::range::within;
 use crate::training::optimizer::OptimizerConfig;
 use crate::training::schedule::LrSchedule;
 
@@ -44,7 +44,7 @@ impl Training {
         }
     }
 
-    /// `table` is the dotted path of these settings.
+    /// Checks these settings, whose dotted path is `table`.
     pub(super) fn validate(&self, table: &str) -> Result<(), TrainerError> {
         let key = |name: &str| format!("{table}.{name}");
         within(&key("steps"), self.steps, 1, u64::MAX)?;

@@ -5,168 +5,106 @@ use std::time::Instant;
 use burn::module::Module;
 use stft_data::Split;
 
-use crate::run::checkpoint::Checkpoint;
-use crate::training::devices::Devices;
 use crate::error::TrainerError;
-use crate::settings::experiment::Training;
-use crate::training::fit::{Fitted, notify};
 use crate::output::illustration::Illustration;
-use crate::stages::job::Job;
+use crate::output::summary::{DryRun, Plan, StageReport, Summary};
+use crate::output::tensorboard::TensorBoard;
+use crate::run::checkpoint::{Checkpoint, Progress};
+use crate::run::provenance::Provenance;
+use crate::run::run_dir::RunDir;
+use crate::run::stage_dir::{StageDir, StageState};
+use crate::settings::training::Training;
+use crate::stages::context::{StageContext, Work};
+use crate::training::devices::Devices;
+use crate::training::fit::{Fit, Fitted, notify};
 use crate::training::memory::{MemoryEstimate, peak_rss_bytes};
 use crate::training::observe::{Event, MetricsFile, Observer};
-use crate::stages::stage_run::StageRun;
-use crate::output::summary::{DryRun, Plan, StageReport, Summary};
-use crate::run::run_dir::{RunDir, StageDir, StageState};
 use crate::training::task::{HeldOut, ScoreName, Task};
-use crate::output::tensorboard::TensorBoard;
 use crate::training::weights::weights_sha256;
 
-/// Held-out sounds that a stage of parameters leaves at least beside what it makes of them; nothing is drawn on its way.
+/// Fewest held-out sounds that a parameter stage keeps with their estimates.
 const MIN_TEST_EXAMPLES: usize = 3;
 
 /// Tag of the loss that a model has to beat.
 pub const BASELINE_TAG: &str = "valid/baseline_loss";
 
+type Scores = Vec<(ScoreName, f64)>;
+
 /// Trains a task's model.
 pub(crate) struct TrainStage<T>(pub(crate) T);
 
-impl<T: Task> Job for TrainStage<T> {
+impl<T: Task> Work for TrainStage<T> {
     fn run(
         &self,
-        prepared: &StageRun,
+        context: &StageContext,
         run: &RunDir,
         devices: &Devices,
         progress: &mut dyn Observer,
     ) -> Result<StageReport, TrainerError> {
         let started = Instant::now();
-        if prepared.stage.is_labelled() && prepared.dataset.indices(Split::Test).is_empty() {
-            tracing::warn!(
-                "no sound is held out for testing, so that the estimates of {} are not tested; set `data.split.test`",
-                prepared.stage
-            );
-        }
-        let directory = run.stage(prepared.stage.name());
+        warn_if_untested(context);
+        let directory = run.stage(context.stage.name());
         let resume = match directory.state() {
             StageState::Interrupted => Some(Checkpoint::open(&directory.last())?),
             StageState::Fresh | StageState::Finished => None,
         };
-        directory.create()?;
         let earlier = resume.as_ref().map(|checkpoint| checkpoint.progress);
-        let first_step = earlier.map(|progress| progress.step);
-        let mut metrics = MetricsFile::open(&directory.metrics(), first_step)?;
-        if first_step.is_none() {
-            directory.forget_events()?;
-        }
-        let mut tensorboard =
-            TensorBoard::create(&directory.tensorboard(), first_step.unwrap_or(0))?;
-
-        let training = prepared.training();
-        let mut fit = prepared.fit(training, devices);
-        fit.started = started;
-        fit.context.origin = prepared.beginning.origin(&devices.host)?;
-        if let Some(origin) = &mut fit.context.origin {
-            origin.heads = self.0.head_transfer().cloned();
-        }
-        let baseline = fit.evaluation().baseline(&self.0)?;
-        let baseline_loss = loss(&baseline);
+        let (mut metrics, mut tensorboard) = open_outputs(&directory, earlier)?;
         let observers: &mut [&mut dyn Observer] = &mut [&mut metrics, &mut tensorboard, progress];
-        if first_step.is_none() {
-            let scalars = [(BASELINE_TAG.to_string(), baseline_loss as f32)];
-            notify(
-                observers,
-                &Event::Logged {
-                    step: 0,
-                    scalars: &scalars,
-                },
-            )?;
-        }
-        let Fitted {
-            model,
-            progress,
-            scores: measures,
-        } = fit.run(&self.0, Some(&directory), resume, observers)?;
 
-        let shown = training.pictured_examples.max(1);
-        let illustrations = fit.evaluation().illustrate(&self.0, &model, shown)?;
+        let fit = self.fit(context, devices, started)?;
+        let baseline = fit.evaluation().baseline(&self.0)?;
+        if earlier.is_none() {
+            let scalars = [(BASELINE_TAG.to_string(), loss(&baseline) as f32)];
+            let event = Event::Logged {
+                step: 0,
+                scalars: &scalars,
+            };
+            notify(observers, &event)?;
+        }
+        let fitted = fit.run(&self.0, Some(&directory), resume, observers)?;
+
+        let shown = context.training.pictured_examples.max(1);
+        let illustrations = fit.evaluation().illustrate(&self.0, &fitted.model, shown)?;
         Illustration::keep(&illustrations, &directory)?;
         let shown = shown.max(MIN_TEST_EXAMPLES);
-        let held_out = self.test(prepared, &directory, shown, devices)?;
-        if let Some(HeldOut {
-            test,
-            illustrations,
-        }) = &held_out
-        {
-            Illustration::keep(illustrations, &directory)?;
-            let step = progress.step;
-            let scalars = test.scalars();
-            let scalars = &scalars[..];
-            notify(observers, &Event::Logged { step, scalars })?;
-            notify(
-                observers,
-                &Event::Illustrated {
-                    split: "test",
-                    step,
-                    illustrations,
-                },
-            )?;
+        let held_out = self.test(context, &directory, shown, devices)?;
+        if let Some(held_out) = &held_out {
+            Illustration::keep(&held_out.illustrations, &directory)?;
+            log_test(observers, fitted.progress.step, held_out)?;
         }
-        let named = |scores: &[(ScoreName, f64)], suffix: &str| {
-            let terms = scores.iter().filter(|(name, _)| name != "loss");
-            let name = |(name, value): &(ScoreName, f64)| (format!("{name}{suffix}"), *value);
-            terms.map(name).collect::<Vec<_>>()
-        };
-        let opened = prepared.opened;
+        let seconds = earlier.unwrap_or_default().seconds + started.elapsed().as_secs_f64();
         let summary = Summary {
-            stage: prepared.stage.name().into(),
             run: run.name().into(),
             device: devices.name.clone(),
-            seed: opened.experiment().seed,
-            origin: fit.context.origin.clone(),
-            steps: progress.step,
-            seconds: earlier.unwrap_or_default().seconds + started.elapsed().as_secs_f64(),
-            train_examples: prepared.dataset.indices(Split::Train).len(),
-            valid_examples: prepared.dataset.indices(Split::Valid).len(),
-            sounds_sha256: Some(opened.sounds().sha256.clone()),
-            files_used: opened.files_used(),
-            files_rejected: opened.rejected().len(),
-            valid_loss: loss(&measures),
-            best_valid_loss: progress
-                .best_valid_loss
-                .expect("the last step is validated"),
+            seconds,
             baseline: self.0.baseline_name().into(),
-            baseline_loss,
-            measures: named(&measures, "")
-                .into_iter()
-                .chain(named(&baseline, "_baseline"))
-                .collect(),
-            parameters: model.num_params(),
-            peak_rss_bytes: peak_rss_bytes(),
-            weights_sha256: weights_sha256(&model),
-            parameter_test: held_out.map(|held_out| held_out.test),
+            parameter_test: held_out.map(|held_out| held_out.metrics),
+            ..summary(context, fit.context.provenance, &fitted, &baseline)
         };
         summary.write(&directory.summary())?;
         Ok(StageReport::Trained(summary))
     }
 
-    fn plan(&self, prepared: &StageRun, devices: &Devices) -> Plan {
+    fn plan(&self, context: &StageContext, devices: &Devices) -> Plan {
         let model = self.0.init(&devices.host);
-        let batch = prepared.training().batch_size;
-        let kept = self.0.activation_elements(batch, prepared.dataset.frames());
+        let batch = context.training.batch_size;
+        let kept = self.0.activation_elements(batch, context.dataset.frames());
         Plan {
-            stage: prepared.stage.name().into(),
+            stage: context.stage.name().into(),
             memory: MemoryEstimate::new(model.num_params(), kept),
             blocks: self.0.parts(&model),
         }
     }
 
-    fn dry_run(&self, prepared: &StageRun, devices: &Devices) -> Result<DryRun, TrainerError> {
+    fn dry_run(&self, context: &StageContext, devices: &Devices) -> Result<DryRun, TrainerError> {
         let training = Training {
             steps: 1,
             warmup_steps: 0,
-            ..prepared.training().clone()
+            ..context.training.clone()
         };
         let started = Instant::now();
-        let fit = prepared.fit(&training, devices);
+        let fit = context.fit(&training, devices);
         let fitted = fit.run(&self.0, None, None, &mut [])?;
         Ok(DryRun {
             valid_loss: fitted
@@ -182,22 +120,126 @@ impl<T: Task> Job for TrainStage<T> {
 }
 
 impl<T: Task> TrainStage<T> {
-    /// The best model's parameters of held-out sounds, where it estimates any.
+    /// The loop, with the record of what the weights are initialised from.
+    fn fit<'a>(
+        &self,
+        context: &StageContext<'a>,
+        devices: &Devices,
+        started: Instant,
+    ) -> Result<Fit<'a>, TrainerError> {
+        let mut fit = context.fit(context.training, devices);
+        fit.started = started;
+        fit.context.provenance = context.init.provenance(&devices.host)?;
+        if let Some(provenance) = &mut fit.context.provenance {
+            provenance.heads = self.0.head_transfer().cloned();
+        }
+        Ok(fit)
+    }
+
+    /// Tests the best model's parameter estimates on held-out sounds, where it makes any.
     fn test(
         &self,
-        prepared: &StageRun,
+        context: &StageContext,
         directory: &StageDir,
         shown: usize,
         devices: &Devices,
     ) -> Result<Option<HeldOut>, TrainerError> {
-        if !prepared.stage.is_labelled() {
+        if !context.stage.is_labelled() {
             return Ok(None);
         }
         let best = Checkpoint::open(&directory.best())?;
         let model = best.load_model(self.0.init(&devices.compute))?;
-        let mut held_out = prepared.fit(prepared.training(), devices).evaluation();
-        held_out.split = Split::Test;
-        self.0.test(&model, &held_out, shown)
+        self.0.test(&model, &context.held_out(devices), shown)
+    }
+}
+
+fn warn_if_untested(context: &StageContext) {
+    if context.stage.is_labelled() && context.dataset.indices(Split::Test).is_empty() {
+        tracing::warn!(
+            "no sound is held out, so the estimates of {} are not tested; set `data.split.test`",
+            context.stage
+        );
+    }
+}
+
+/// The files of numbers in the stage's directory, which is made. What a killed call has left after its last checkpoint is
+/// removed.
+fn open_outputs(
+    directory: &StageDir,
+    earlier: Option<Progress>,
+) -> Result<(MetricsFile, TensorBoard), TrainerError> {
+    directory.create()?;
+    let first_step = earlier.map(|progress| progress.step);
+    let metrics = MetricsFile::open(&directory.metrics(), first_step)?;
+    if first_step.is_none() {
+        directory.remove_events()?;
+    }
+    let tensorboard = TensorBoard::create(&directory.tensorboard(), first_step.unwrap_or(0))?;
+    Ok((metrics, tensorboard))
+}
+
+/// Reports numbers, pictures and sounds of a test.
+fn log_test(
+    observers: &mut [&mut dyn Observer],
+    step: u64,
+    held_out: &HeldOut,
+) -> Result<(), TrainerError> {
+    let scalars = held_out.metrics.scalars();
+    let logged = Event::Logged {
+        step,
+        scalars: &scalars,
+    };
+    notify(observers, &logged)?;
+    let illustrated = Event::Illustrated {
+        split: "test",
+        step,
+        illustrations: &held_out.illustrations,
+    };
+    notify(observers, &illustrated)
+}
+
+/// The summary, but for what [`TrainStage::run`] adds.
+fn summary<M: Module>(
+    context: &StageContext,
+    provenance: Option<Provenance>,
+    fitted: &Fitted<M>,
+    baseline: &Scores,
+) -> Summary {
+    let Fitted {
+        model,
+        progress,
+        scores,
+    } = fitted;
+    let named = |scores: &Scores, suffix: &str| {
+        let terms = scores.iter().filter(|(name, _)| name != "loss");
+        let name = |(name, value): &(ScoreName, f64)| (format!("{name}{suffix}"), *value);
+        terms.map(name).collect::<Vec<_>>()
+    };
+    let measures = named(scores, "").into_iter();
+    Summary {
+        stage: context.stage.name().into(),
+        run: String::new(),
+        device: String::new(),
+        seed: context.experiment.seed,
+        provenance,
+        steps: progress.step,
+        seconds: 0.0,
+        train_examples: context.dataset.indices(Split::Train).len(),
+        valid_examples: context.dataset.indices(Split::Valid).len(),
+        sounds_sha256: Some(context.sounds.sha256.clone()),
+        files_used: context.files_used,
+        files_rejected: context.files_rejected,
+        valid_loss: loss(scores),
+        best_valid_loss: progress
+            .best_valid_loss
+            .expect("the last step is validated"),
+        baseline: String::new(),
+        baseline_loss: loss(baseline),
+        measures: measures.chain(named(baseline, "_baseline")).collect(),
+        parameters: model.num_params(),
+        peak_rss_bytes: peak_rss_bytes(),
+        weights_sha256: weights_sha256(model),
+        parameter_test: None,
     }
 }
 

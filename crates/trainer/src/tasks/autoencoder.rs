@@ -5,27 +5,26 @@ use losses::{MagnitudeLoss, Norm, SpectrogramLoss, valid_weights};
 use unet1d::{UNet1d, UNet1dConfig};
 
 use crate::data::batch::TensorBatch;
-use crate::run::checkpoint::Checkpoint;
 use crate::error::TrainerError;
-use crate::training::task::{Scores, Task};
+use crate::run::checkpoint::Checkpoint;
 use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{Scored, SpectralObjective, named};
+use crate::tasks::spectral::{SpectralObjective, named};
+use crate::training::task::{Scored, Scores, Task};
 
 /// Hidden bins are set to 0, the training data's mean; the loss is taken on them alone (He et al. 2022, §3, with
 /// a U-Net in place of the Transformer), or on the whole spectrogram where nothing is hidden.
 ///
-/// Stage `pretrain_autoencoder_mae` does the former, stage `train_autoencoder_nomask_finetune` goes on with the
-/// latter.
+/// Stage `pretrain_autoencoder_mae` is the former, stage `train_autoencoder_nomask_finetune` the latter.
 pub struct SpectrogramAutoencoder {
     /// The network.
     pub model: UNet1dConfig,
-    /// Pretrained weights; none to begin with new ones.
+    /// Checkpoint with pretrained weights; none for new ones.
     pub start: Option<Checkpoint>,
     /// Distance that is minimised, between normalised log1p magnitudes.
     pub loss: Norm,
     /// Where that distance is taken.
     pub scored: Scored,
-    /// What is minimised besides.
+    /// Further distances that are minimised.
     pub spectral: Option<SpectralObjective>,
 }
 
@@ -70,7 +69,7 @@ impl Task for SpectrogramAutoencoder {
 }
 
 impl SpectrogramAutoencoder {
-    /// The configured distance, and what is asked for besides, as the loss; each distance as a term.
+    /// The configured distance and the further ones as the loss; each distance as a term.
     fn score(&self, prediction: Tensor<3>, batch: &TensorBatch) -> Scores {
         let target = &batch.spectrogram;
         let (weights, [l1, l2]) = match self.scored {

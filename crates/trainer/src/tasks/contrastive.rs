@@ -1,4 +1,4 @@
-//! Contrastive pretraining of the Transformer: tell which hidden patch is which.
+//! Contrastive pretraining of the Transformer.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use losses::{ContrastiveScores, ContrastiveTokens, InfoNce, Negatives, mean_per_item};
@@ -16,7 +16,7 @@ const NEGATIVES_STREAM: u64 = u64::from_le_bytes(*b"trnegatv");
 /// How often the right patch was found.
 const ACCURACY: &str = "contrastive_accuracy";
 
-/// How often who guesses finds it.
+/// How often a random choice is right.
 const CHANCE: &str = "contrastive_chance";
 
 /// A patch below this share of a full-scale sine's magnitude, on average, is silent: -80 dB.
@@ -78,7 +78,7 @@ impl Task for ContrastivePretraining {
     }
 
     fn baseline_name(&self) -> &'static str {
-        "guessing"
+        "chance"
     }
 
     /// The spectrogram with each hidden patch replaced by the hidden patch of the same clip that its context

@@ -10,7 +10,7 @@ pub use autoencoder::SpectrogramAutoencoder;
 pub use contrastive::ContrastivePretraining;
 pub use parameters::ParameterEstimation;
 pub use patches::{PatchReconstruction, Trained};
-pub use spectral::{Scored, SpectralObjective};
+pub use spectral::SpectralObjective;
 
 /// What models that reconstruct have to beat.
 const MEAN_SPECTROGRAM: &str = "mean spectrogram";

@@ -7,50 +7,52 @@ use losses::{ParameterLoss, ParameterPrediction};
 use stft_data::{EVALUATION_EPOCH, Loader, Order};
 
 use crate::data::batch::TensorBatch;
-use crate::run::checkpoint::Checkpoint;
+use crate::data::time_shift::time_shifted;
 use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
-use crate::settings::experiment::EncoderTraining;
+use crate::parameters::average::Average;
 use crate::parameters::feature_encoder::FeatureEncoder;
-use crate::parameters::probe_data::ProbeData;
-use crate::output::test_examples::listen;
+use crate::parameters::head_transfer::HeadTransfer;
+use crate::parameters::measure::{Estimates, measure};
+use crate::parameters::metrics::ParameterMetrics;
 use crate::parameters::nearest::nearest_examples;
 use crate::parameters::network::{ParameterEstimator, ParameterNetwork, vectors};
-use crate::training::optimizer::LrScale;
-use crate::parameters::metrics::{Average, ParameterMetrics};
+use crate::parameters::probe_data::ProbeData;
 use crate::parameters::rendering::Renderer;
-use crate::data::time_shift::shifted;
-use crate::parameters::head_transfer::HeadTransfer;
+use crate::parameters::test_examples::test_examples;
+use crate::run::checkpoint::Checkpoint;
+use crate::settings::stages::EncoderTraining;
+use crate::training::evaluation::Evaluation;
+use crate::training::optimizer::LrScale;
 use crate::training::task::{HeldOut, Scores, Task};
 
-/// Heads on an encoder say what settings of a synthesizer made a sound (Barkan et al. 2023, §3.1, with one head for
-/// each parameter in place of one long vector).
+/// Heads on an encoder estimate the settings of the synthesizer that made a sound (Barkan et al. 2023, §3.1, with one head
+/// for each parameter in place of one long vector).
 ///
 /// Stages `finetune_parameters_autoencoder` and `finetune_parameters_transformer` are this over their encoders.
-/// What the data hides is hidden in training alone.
+/// The mask of the data applies in training alone.
 pub struct ParameterEstimation<E> {
     /// The encoder with its heads.
     pub network: ParameterNetwork<E>,
-    /// What becomes of the encoder.
+    /// Whether the encoder is trained.
     pub training: EncoderTraining,
-    /// The rate of what was learned before, as a multiple of that of the heads.
+    /// Learning rate of pretrained parts, as a multiple of the heads'.
     pub encoder_lr: f64,
     /// The objective.
     pub loss: ParameterLoss,
-    /// Frames by which a sound may begin earlier or later in training.
+    /// Frames by which a sound may start earlier or later in training.
     pub shift_frames: usize,
-    /// Decides on them.
+    /// Seed of these time shifts.
     pub seed: u64,
-    /// What the labels say without a sound.
+    /// The average of the labels.
     pub average: Average,
-    /// Where the encoder's weights come from; none to begin with new ones.
+    /// Checkpoint with the encoder's weights; none for new ones.
     pub start: Option<Checkpoint>,
-    /// The network whose weights those are, where it had heads too.
-    pub giver: Option<ParameterNetwork<E>>,
-    /// What goes on of those heads, also where training goes on after an interruption.
+    /// The network of that checkpoint, where it has heads too.
+    pub source: Option<ParameterNetwork<E>>,
+    /// What the heads inherit from there, also where training resumes.
     pub head_transfer: Option<HeadTransfer>,
-    /// What the linear map is solved from, where there is one.
-    pub linear: ProbeData,
+    /// What the linear probe is fitted to, where there is one.
+    pub probe: ProbeData,
 }
 
 impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
@@ -61,34 +63,20 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
     }
 
     fn inherit(&self, model: Self::Model, device: &Device) -> Result<Self::Model, TrainerError> {
-        let model = match (&self.start, &self.giver) {
+        let model = match (&self.start, &self.source) {
             (Some(checkpoint), None) => ParameterEstimator {
                 encoder: self.network.encoder.load(checkpoint, device)?,
                 ..model
             },
-            (Some(checkpoint), Some(giver)) => {
-                let given = checkpoint.load_model(giver.init(device))?;
-                let (taken, sources) = self.network.transfer_from(giver);
-                match taken.outputs {
-                    0 => tracing::warn!("of the heads there {taken}"),
-                    _ => tracing::info!("of the heads there {taken}"),
-                }
-                ParameterEstimator {
-                    heads: model.heads.inherit(&given.heads, &sources),
-                    encoder: given.encoder,
-                    bands: if taken.bands {
-                        given.bands
-                    } else {
-                        model.bands
-                    },
-                    linear: model.linear,
-                }
+            (Some(checkpoint), Some(source)) => {
+                let pretrained = checkpoint.load_model(source.init(device))?;
+                self.transfer(model, pretrained, source)
             }
             (None, _) => model,
         };
         Ok(ParameterEstimator {
             linear: match model.linear {
-                Some(_) => Some(self.linear.solve(&self.network, device)?),
+                Some(_) => Some(self.probe.fit(&self.network, device)?),
                 None => None,
             },
             ..model
@@ -112,9 +100,9 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
 
     fn lr_scale(&self) -> LrScale {
         LrScale {
-            // Bands from there know as much as the encoder.
+            // Transferred band networks are as well trained as the encoder.
             parts: match &self.head_transfer {
-                Some(taken) if taken.bands => &["encoder", "bands"],
+                Some(transfer) if transfer.bands => &["encoder", "bands"],
                 _ => &["encoder"],
             },
             factor: self.encoder_lr,
@@ -125,7 +113,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         self.score(self.estimate(model, batch), batch)
     }
 
-    /// The labels' mean of each continuous parameter, and the logarithm of each class's share.
+    /// The labels' mean of each continuous parameter, and the log frequency of each class.
     fn baseline(&self, _mean: Tensor<2>, batch: &TensorBatch) -> Scores {
         let n_items = batch.valid_frames.len();
         let device = batch.spectrogram.device();
@@ -155,7 +143,7 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         held_out: &Evaluation,
         shown: usize,
     ) -> Result<Option<HeldOut>, TrainerError> {
-        let mut estimates = Vec::new();
+        let mut heads = Vec::new();
         let loader = Loader::new(
             held_out.dataset.clone(),
             Order::Evaluation(held_out.split),
@@ -165,26 +153,28 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         );
         for batch in loader {
             let batch = TensorBatch::new(&batch?, &held_out.device);
-            estimates.extend(vectors(self.estimate(best, &batch)));
+            heads.extend(vectors(self.estimate(best, &batch)));
         }
-        let nearest = nearest_examples(held_out)?;
         let spec = &self.network.spec;
         let rate = held_out.dataset.config().clip.sample_rate_hz;
         let (renderer, not_rendered) = match Renderer::of(spec, rate) {
             Ok(renderer) => (renderer, None),
             Err(reason) => {
-                tracing::warn!("what is estimated is not rendered: {reason}");
+                tracing::warn!("estimates are not rendered: {reason}");
                 (None, Some(reason.to_string()))
             }
         };
         let renderer = renderer.as_ref();
-        let illustrations = listen(held_out, spec, renderer, &estimates, shown)?;
-        let average = &self.average;
-        let test = ParameterMetrics::new(spec, held_out, renderer, average, estimates, nearest)?;
-        Ok(test.map(|test| HeldOut {
-            test: ParameterMetrics {
+        let illustrations = test_examples(held_out, spec, renderer, &heads, shown)?;
+        let estimates = Estimates {
+            heads,
+            nearest: nearest_examples(held_out)?,
+        };
+        let metrics = measure(spec, held_out, renderer, &self.average, estimates)?;
+        Ok(metrics.map(|metrics| HeldOut {
+            metrics: ParameterMetrics {
                 not_rendered,
-                ..test
+                ..metrics
             },
             illustrations,
         }))
@@ -196,8 +186,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
             parts.push((format!("bands.{place}"), bands.num_params()));
         }
         parts.extend(model.heads.parameters_per_part());
-        let linear = model.linear.as_ref();
-        parts.extend(linear.map(|linear| ("linear".to_owned(), linear.num_params())));
+        let probe = model.linear.as_ref();
+        parts.extend(probe.map(|probe| ("linear".to_owned(), probe.num_params())));
         parts
     }
 
@@ -215,30 +205,51 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
 }
 
 impl<E: FeatureEncoder> ParameterEstimation<E> {
-    /// What `model` says of the sounds in `batch`; in training, what its heads say.
+    /// `model` with the encoder, and with those band networks and head outputs of `pretrained` that match.
+    fn transfer(
+        &self,
+        model: ParameterEstimator<E::Encoder>,
+        pretrained: ParameterEstimator<E::Encoder>,
+        source: &ParameterNetwork<E>,
+    ) -> ParameterEstimator<E::Encoder> {
+        let (transfer, sources) = self.network.transfer_from(source);
+        match transfer.outputs {
+            0 => tracing::warn!("heads: {transfer}"),
+            _ => tracing::info!("heads: {transfer}"),
+        }
+        ParameterEstimator {
+            heads: model.heads.inherit(&pretrained.heads, &sources),
+            encoder: pretrained.encoder,
+            bands: match transfer.bands {
+                true => pretrained.bands,
+                false => model.bands,
+            },
+            linear: model.linear,
+        }
+    }
+
+    /// `model`'s estimates for the sounds in `batch`; in training those of its heads alone.
     pub fn estimate(
         &self,
         model: &ParameterEstimator<E::Encoder>,
         batch: &TensorBatch,
     ) -> ParameterEstimate {
-        let in_training = batch
-            .keys
-            .iter()
-            .any(|&(epoch, _)| epoch != EVALUATION_EPOCH);
-        if in_training {
-            let heard = shifted(
+        let valid_frames = &batch.valid_frames;
+        let mut epochs = batch.keys.iter().map(|&(epoch, _)| epoch);
+        if epochs.any(|epoch| epoch != EVALUATION_EPOCH) {
+            let augmented = time_shifted(
                 batch.visible(),
-                &batch.valid_frames,
+                valid_frames,
                 &batch.keys,
                 self.seed,
                 self.shift_frames,
             );
             return self
                 .network
-                .estimate_of_heads(model, heard, &batch.valid_frames);
+                .estimate_of_heads(model, augmented, valid_frames);
         }
-        let heard = batch.spectrogram.clone();
-        self.network.estimate(model, heard, &batch.valid_frames)
+        let spectrogram = batch.spectrogram.clone();
+        self.network.estimate(model, spectrogram, valid_frames)
     }
 
     fn score(&self, estimate: ParameterEstimate, batch: &TensorBatch) -> Scores {

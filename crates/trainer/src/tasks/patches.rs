@@ -1,31 +1,31 @@
-//! Reconstruction by the Transformer: guess hidden patches from the visible ones.
+//! Reconstruction of hidden patches by the Transformer.
 
 use burn::tensor::{Bool, Device, Tensor};
 use losses::{MagnitudeLoss, Norm, SpectrogramLoss};
 use transformer::{MaskedTransformer, Patches, StepSize, TransformerConfig};
 
 use crate::data::batch::TensorBatch;
-use crate::run::checkpoint::Checkpoint;
 use crate::error::TrainerError;
-use crate::training::task::{Scores, Task};
+use crate::run::checkpoint::Checkpoint;
 use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{Scored, SpectralObjective, named};
+use crate::tasks::spectral::{SpectralObjective, named};
+use crate::training::task::{Scored, Scores, Task};
 
 /// The squared error of hidden patches, and with [`SpectralObjective`] that of the spectrogram they make
 /// (He et al. 2022, §3).
 ///
-/// Stage `train_transformer_decoder` takes the pretrained encoder as it is and trains a decoder on it; stage
-/// `train_full_transformer` goes on with both.
+/// Stage `train_transformer_decoder` trains a decoder on the frozen, pretrained encoder; stage `train_full_transformer`
+/// continues with both.
 pub struct PatchReconstruction {
     /// The network.
     pub model: TransformerConfig,
-    /// What is trained, and thereby what is taken over: an encoder, or encoder and decoder.
+    /// What is trained, and thereby what is inherited: an encoder, or encoder and decoder.
     pub trained: Trained,
-    /// Where the weights come from; none to begin with new ones.
+    /// Checkpoint with the initial weights; none for new ones.
     pub start: Option<Checkpoint>,
     /// Which patches' error is minimised.
     pub scored: Scored,
-    /// What is minimised besides.
+    /// Further distances that are minimised.
     pub spectral: Option<SpectralObjective>,
     /// Share of the tokens that is hidden; for the estimate of memory.
     pub hidden_ratio: f32,
@@ -34,7 +34,7 @@ pub struct PatchReconstruction {
 /// What a stage of reconstruction trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trained {
-    /// The decoder, on the encoder of contrastive pretraining, which stays as it is.
+    /// The decoder, on the frozen encoder of contrastive pretraining.
     Decoder,
     /// Encoder and decoder.
     Everything,
@@ -57,7 +57,7 @@ impl Task for PatchReconstruction {
         };
         match self.trained {
             Trained::Decoder => {
-                // The network that the earlier stage trained; of it the encoder alone is taken over.
+                // The network that the earlier stage trained; of it the encoder alone is inherited.
                 let theirs = &checkpoint.context.experiment.transformer;
                 let pretrained = checkpoint.load_model(theirs.init_contrastive(device))?;
                 let mut model = model;

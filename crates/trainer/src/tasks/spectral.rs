@@ -1,35 +1,39 @@
-//! Distances between whole spectrograms, beside or in place of the error of what was hidden.
+//! Distances between whole spectrograms, added to the error of what was hidden.
 
 use burn::tensor::Tensor;
-use losses::{Composite, CompositeScores, valid_weights};
-use serde::{Deserialize, Serialize};
-use stft_data::Normalization;
+use losses::{Composite, CompositeConfig, CompositeScores, Domain, valid_weights};
+use stft_data::{Dataset, Normalization};
 
 use crate::data::batch::TensorBatch;
 use crate::data::magnitude::magnitude;
+use crate::error::TrainerError;
 use crate::training::task::ScoreName;
-
-/// What a score is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scored {
-    /// What the model had to guess.
-    Hidden,
-    /// The whole spectrogram, but for padding.
-    Everything,
-}
 
 /// The distances between whole spectrograms, on magnitudes.
 pub struct SpectralObjective {
     /// The distances and their weights.
     pub composite: Composite,
-    /// Weight of all of them beside the model's own error.
+    /// Weight of all of them; the model's own error has weight 1.
     pub weight: f32,
     /// What leads from the model's domain back to magnitudes.
     pub normalization: Normalization,
 }
 
 impl SpectralObjective {
+    /// That of `composite` and `weight` for the scale of `dataset`; none where its weight is 0.
+    pub(crate) fn new(
+        composite: &CompositeConfig,
+        weight: f32,
+        dataset: &Dataset,
+    ) -> Result<Option<Self>, TrainerError> {
+        let composite = composite.init(Domain::Magnitude)?;
+        Ok((weight > 0.0).then_some(Self {
+            composite,
+            weight,
+            normalization: dataset.normalization(),
+        }))
+    }
+
     /// The composite of a normalised prediction and its target, over all valid frames.
     pub(crate) fn scores(&self, prediction: Tensor<3>, batch: &TensorBatch) -> CompositeScores {
         let magnitude = |normalised| magnitude(normalised, self.normalization);

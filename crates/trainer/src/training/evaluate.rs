@@ -1,30 +1,13 @@
 //! Scores of a whole split: means over its examples, whatever the batches.
 
-use std::sync::Arc;
-
-use burn::tensor::{Device, Tensor, TensorData, Transaction};
-use stft_data::{Dataset, EVALUATION_EPOCH, Loader, Order, Spectrogram, Split};
+use burn::tensor::{Tensor, TensorData, Transaction};
+use stft_data::{EVALUATION_EPOCH, Loader, Order, Spectrogram};
 
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::output::illustration::Illustration;
+use crate::training::evaluation::Evaluation;
 use crate::training::task::{ScoreName, Scores, Task};
-
-/// Which examples are scored, and how they are fetched.
-#[derive(Clone)]
-pub struct Evaluation {
-    /// Where examples come from.
-    pub dataset: Arc<Dataset>,
-    /// Which of them.
-    pub split: Split,
-    /// Examples in a batch; the means don't depend on it, but for that of a contrastive loss whose wrong answers are
-    /// taken from the whole batch.
-    pub batch_size: usize,
-    /// Loader threads; the means don't depend on it.
-    pub workers: usize,
-    /// Where the batches go.
-    pub device: Device,
-}
 
 impl Evaluation {
     /// Means of `model`'s scores over the split's examples, by name.

@@ -9,16 +9,16 @@ use burn::tensor::{Tensor, Transaction};
 use stft_data::{Dataset, Loader, Order, Split};
 
 use crate::data::batch::TensorBatch;
+use crate::error::TrainerError;
 use crate::run::checkpoint::{Checkpoint, Context, Progress};
+use crate::run::run_dir::StageDir;
+use crate::run::trained_on::TrainedOn;
+use crate::settings::training::Training;
 use crate::training::devices::Devices;
 use crate::training::draws::keyed_draws;
-use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
-use crate::settings::experiment::Training;
-use crate::run::trained_on::TrainedOn;
+use crate::training::evaluation::Evaluation;
 use crate::training::observe::{Event, Observer};
 use crate::training::optimizer::{accumulate, clip_global_norm};
-use crate::run::run_dir::StageDir;
 use crate::training::task::{ScoreName, Task};
 use crate::training::weights::force_init;
 
@@ -34,13 +34,13 @@ pub struct Fit<'a> {
     pub devices: Devices,
     /// When this call began to work on the stage.
     pub started: Instant,
-    /// What goes into checkpoints beside the weights; its seed is that of weights and dropout.
+    /// What checkpoints say of the weights; its seed is that of weights and dropout.
     pub context: Context,
-    /// Which sounds the weights will have learned from: those of this data set, and those that they knew at the start.
-    pub heard: TrainedOn,
+    /// The sounds that the weights will have been trained on: those of this data set, and those of the initial weights.
+    pub trained_on: TrainedOn,
 }
 
-/// A trained model, and how training went.
+/// A trained model, and the course of training.
 #[derive(Debug)]
 pub struct Fitted<M> {
     /// The model after the last step, ready for inference.
@@ -224,7 +224,7 @@ impl Fit<'_> {
     }
 
     fn meaning(&self) -> (&Context, &TrainedOn) {
-        (&self.context, &self.heard)
+        (&self.context, &self.trained_on)
     }
 
     fn seed(&self) -> u64 {
@@ -263,7 +263,7 @@ fn finite(loss: f32, step: u64) -> Result<(), TrainerError> {
     }
 }
 
-/// Tells every observer.
+/// Hands `event` to every observer.
 pub(crate) fn notify(
     observers: &mut [&mut dyn Observer],
     event: &Event,

@@ -1,14 +1,14 @@
 //! How much memory a stage takes: measured, and estimated before it starts.
 
-/// Largest resident set of this process since the stage at hand began, or else since it began itself, in bytes; `None` where the system doesn't
-/// say (it is read from `/proc/self/status`, which only Linux has).
+/// Largest resident set of this process since the last [`reset_peak_rss`], or else since its start, in bytes; `None` where the
+/// system doesn't report it (it is read from `/proc/self/status`, which only Linux has).
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }
 
-/// Begins to look for the largest resident set anew, so that a stage isn't charged with what an earlier one held; false where the
-/// system can't (Linux can, see proc(5), `clear_refs`), so that the peak stays that of the process.
-pub(crate) fn forget_peak_rss() -> bool {
+/// Resets the largest resident set, so that a stage isn't charged with the memory of an earlier one; false where the system
+/// can't (Linux can, see proc(5), `clear_refs`), so that the peak stays that of the process.
+pub(crate) fn reset_peak_rss() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
@@ -69,8 +69,8 @@ mod tests {
         if !forget_peak_rss() {
             return;
         }
-        let anew = peak_rss_bytes().unwrap();
-        // Tests beside this one hold less than that.
-        assert!(anew + (200 << 20) < after, "{after} to {anew}");
+        let reset = peak_rss_bytes().unwrap();
+        // Tests that run in parallel hold less than that.
+        assert!(reset + (200 << 20) < after, "{after} to {reset}");
     }
 }

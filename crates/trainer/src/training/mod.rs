@@ -1,8 +1,9 @@
-//! The training loop, once for every stage, and what it stands on.
+//! The training loop, once for every stage, and its parts.
 
 pub(crate) mod devices;
 pub(crate) mod draws;
 pub(crate) mod evaluate;
+pub(crate) mod evaluation;
 pub(crate) mod fit;
 pub(crate) mod memory;
 pub(crate) mod observe;

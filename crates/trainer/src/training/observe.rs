@@ -1,4 +1,4 @@
-//! What the loop tells the outside world, and the writers that keep it.
+//! Events of the loop, and the writers that record them.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -44,10 +44,10 @@ pub enum Event<'a> {
         scalars: &'a [(String, f32)],
         /// True where the loss is the lowest so far.
         best: bool,
-        /// A few examples to look at and listen to.
+        /// A few examples with pictures and sounds.
         illustrations: &'a [Illustration],
     },
-    /// There are examples to look at and listen to, whose numbers have been logged.
+    /// Examples with pictures and sounds, whose numbers have been logged.
     Illustrated {
         /// What tags of pictures and sounds begin with.
         split: &'static str,
@@ -72,7 +72,7 @@ impl Event<'_> {
 
 /// Something that follows a training run.
 pub trait Observer {
-    /// Takes note of `event`.
+    /// Records `event`.
     ///
     /// # Errors
     /// What is to be kept can't be written; this stops the run.
@@ -98,8 +98,8 @@ pub struct Metric<'a> {
 }
 
 impl MetricsFile {
-    /// Opens `path` at its end. Where training goes on after step `from`, what was written of later steps, which are
-    /// done again, is taken out first, and so is what a test has said; where it begins, everything.
+    /// Opens `path` at its end. Where training resumes after step `from`, entries of later steps, which are repeated, are
+    /// removed first, and so are those of a test; where it begins, all entries.
     ///
     /// # Errors
     /// The file can't be opened, or holds something else.

@@ -4,18 +4,19 @@ use std::borrow::Cow;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
 use crate::output::illustration::Illustration;
-use crate::training::optimizer::LrScale;
-use crate::parameters::metrics::ParameterMetrics;
 use crate::parameters::head_transfer::HeadTransfer;
+use crate::parameters::metrics::ParameterMetrics;
+use crate::training::evaluation::Evaluation;
+use crate::training::optimizer::LrScale;
 
 /// A model, and how a batch scores it.
 ///
-/// The loop knows nothing else of a stage: it asks for [`scores`](Task::scores) of training
+/// This is all that the loop needs of a stage: it asks for [`scores`](Task::scores) of training
 /// and validation batches alike, differentiates the mean of `loss`, and reports the rest.
 pub trait Task {
     /// What is trained.
@@ -24,7 +25,8 @@ pub trait Task {
     /// A new model on `device`, its parameters not yet drawn.
     fn init(&self, device: &Device) -> Self::Model;
 
-    /// `model`, fresh on `device`, with the weights that an earlier stage hands over; unchanged where there is none.
+    /// `model`, newly drawn on `device`, with the weights that it inherits from an earlier stage; unchanged where there is
+    /// none.
     ///
     /// # Errors
     /// They can't be read, or don't fit.
@@ -33,7 +35,7 @@ pub trait Task {
         Ok(model)
     }
 
-    /// `model` as it is trained: with what stays as it is frozen.
+    /// `model` as it is trained, with frozen parts.
     fn freeze(&self, model: Self::Model) -> Self::Model {
         model
     }
@@ -51,8 +53,8 @@ pub trait Task {
     /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played; none where it makes none.
     fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
 
-    /// How far the parameters that the best model estimates are from the true ones of held-out sounds, and `shown` of
-    /// those sounds; none where the model estimates none. It is asked once, after training, and chooses nothing.
+    /// Measures the best model's parameter estimates on held-out sounds, and keeps `shown` of those sounds as examples; none
+    /// where the model estimates no parameters. It is called once, after training, and chooses nothing.
     ///
     /// # Errors
     /// An example can't be read.
@@ -66,7 +68,7 @@ pub trait Task {
         Ok(None)
     }
 
-    /// What parameter heads go on from; none where there are no heads, or those weights come without.
+    /// What parameter heads inherit from other heads; none where there are no heads on either side.
     fn head_transfer(&self) -> Option<&HeadTransfer> {
         None
     }
@@ -83,11 +85,21 @@ pub trait Task {
     fn activation_elements(&self, batch: usize, frames: usize) -> usize;
 }
 
-/// What a model makes of sounds that it hasn't learned from.
+/// What a score is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scored {
+    /// What the model had to guess.
+    Hidden,
+    /// The whole spectrogram, but for padding.
+    Everything,
+}
+
+/// A test of parameter estimates on held-out sounds.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
-    /// How far its estimates are off.
-    pub test: ParameterMetrics,
+    /// Errors of the estimates.
+    pub metrics: ParameterMetrics,
     /// A few of the sounds.
     pub illustrations: Vec<Illustration>,
 }

@@ -8,12 +8,12 @@ use params::{Curve, Param, ParamKind, ParamSpec, ParamVector};
 use stft_data::{Audio, DataError, Fingerprint, Source, Split};
 use trainer::{
     Average, Checkpoint, Devices, EXAMPLE_NOTE, Event, ExampleNote, Experiment, Exported,
-    FeatureEncoder, Findings, Observer, Session, ParameterErrors, ParameterNetwork,
-    ParameterPredictor, Renderer, RunDir, Setting, Stage, StageReport, WeightSource, Summary,
-    TrainerError, UNetFeatures, export, weights_sha256,
+    FeatureEncoder, Observer, ParameterErrors, ParameterNetwork, ParameterPredictor, Renderer,
+    RunDir, Session, Setting, Stage, StageReport, Summary, TrainerError, UNetFeatures,
+    WeightSource, export, weights_sha256,
 };
 
-mod heirs;
+mod transfer;
 
 const SETTINGS: [&str; 16] = [
     "data.clip.seconds=0.2",
@@ -158,15 +158,15 @@ fn devices() -> Devices {
     }
 }
 
-struct Bench {
-    opened: Session,
+struct Fixture {
+    session: Session,
     out: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new(more: &[&str]) -> Self {
         Self {
-            opened: open(Tones::labelled(), more),
+            session: open(Tones::labelled(), more),
             out: tempfile::tempdir().unwrap(),
         }
     }
@@ -183,8 +183,8 @@ impl Bench {
         starts: WeightSource,
         plug: &mut InterruptAfter,
     ) -> Result<Summary, TrainerError> {
-        let prepared = self.opened.stage(stage, starts)?;
-        match prepared.run(run, &devices(), plug)? {
+        let stage_run = self.session.stage(stage, starts)?;
+        match stage_run.run(run, &devices(), plug)? {
             StageReport::Trained(summary) => Ok(summary),
             StageReport::Tested(_) => panic!("{stage} trains"),
         }
@@ -211,9 +211,9 @@ fn a_larger_share_of_labels_has_all_of_a_smaller_one_and_the_other_splits_stay()
             format!("{key}.start=scratch"),
             format!("{key}.label_fraction={share}"),
         ];
-        let opened = open(Tones::labelled(), &[&settings[0], &settings[1]]);
-        let prepared = opened.stage(STAGE, WeightSource::Nowhere).unwrap();
-        let dataset = prepared.dataset();
+        let session = open(Tones::labelled(), &[&settings[0], &settings[1]]);
+        let stage_run = session.stage(STAGE, WeightSource::Nowhere).unwrap();
+        let dataset = stage_run.dataset();
         let train = dataset.indices(Split::Train);
         let train = BTreeSet::from_iter(train.iter().copied());
         assert!(train.is_superset(&smaller), "{share}");
@@ -233,20 +233,20 @@ fn a_larger_share_of_labels_has_all_of_a_smaller_one_and_the_other_splits_stay()
 fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_moves() {
     let key = "stages.finetune_parameters_autoencoder.encoder";
     for (encoder, stays) in [("frozen", true), ("finetuned", false)] {
-        let bench = Bench::new(&[&format!("{key}={encoder}")]);
-        let run = bench.pretrained("run");
-        let summary = bench
+        let fixture = Fixture::new(&[&format!("{key}={encoder}")]);
+        let run = fixture.pretrained("run");
+        let summary = fixture
             .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
-        let unet = UNetFeatures(bench.opened.experiment().unet.clone());
+        let unet = UNetFeatures(fixture.session.experiment().unet.clone());
         let device = Device::flex();
         let best = |stage: Stage| Checkpoint::open(&run.stage(stage.name()).best()).unwrap();
         let pretrained = unet
             .load(&best(Stage::PretrainAutoencoderMae), &device)
             .unwrap();
-        let spec = bench.opened.parameters().unwrap();
+        let spec = fixture.session.parameters().unwrap();
         let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
-        let network = network(bench.opened.experiment(), spec, &last);
+        let network = network(fixture.session.experiment(), spec, &last);
         assert_eq!(last.context.parameters.as_ref(), Some(spec));
         let model = last.load_model(network.init(&device)).unwrap();
         let same = weights_sha256(&model.encoder) == weights_sha256(&pretrained);
@@ -262,11 +262,11 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
         assert_eq!(
             network.bands.is_empty(),
             stays,
-            "only beside an encoder that learns"
+            "only next to a fine-tuned encoder"
         );
         let features = network.pooling.features(&channels);
-        let told = model.heads.forward(Tensor::ones([1, features], &device));
-        let position: f32 = told.continuous.into_scalar();
+        let printed = model.heads.forward(Tensor::ones([1, features], &device));
+        let position: f32 = printed.continuous.into_scalar();
         assert_ne!(position, 0.5, "{encoder}: the heads have learned");
         assert!(summary.measures.contains_key("param/cat_acc/level"));
         assert!(summary.measures.contains_key("param/cont_mae/pitch_hz"));
@@ -274,18 +274,18 @@ fn a_frozen_encoder_stays_bit_equal_while_its_heads_learn_and_a_finetuned_one_mo
 }
 
 #[test]
-fn a_linear_map_is_solved_from_the_labels_in_use_beside_an_encoder_that_learns_and_never_trained() {
+fn a_linear_probe_is_fitted_to_the_labels_in_use_next_to_a_fine_tuned_encoder_and_never_trained() {
     let key = "stages.finetune_parameters_autoencoder";
     let map = |settings: [&str; 3]| {
         let settings = settings.map(|setting| format!("{key}.{setting}"));
-        let bench = Bench::new(&settings.each_ref().map(String::as_str));
-        let run = bench.pretrained("run");
-        bench
+        let fixture = Fixture::new(&settings.each_ref().map(String::as_str));
+        let run = fixture.pretrained("run");
+        fixture
             .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
             .unwrap();
         let last = Checkpoint::open(&run.stage(STAGE.name()).last()).unwrap();
-        let spec = bench.opened.parameters().unwrap();
-        let network = network(bench.opened.experiment(), spec, &last);
+        let spec = fixture.session.parameters().unwrap();
+        let network = network(fixture.session.experiment(), spec, &last);
         let model = last.load_model(network.init(&Device::flex())).unwrap();
         model.linear.as_ref().map(weights_sha256)
     };
@@ -307,15 +307,15 @@ fn a_linear_map_is_solved_from_the_labels_in_use_beside_an_encoder_that_learns_a
 #[test]
 fn heads_learn_a_labelled_toy_better_than_both_baselines() {
     let key = "stages.finetune_parameters_autoencoder";
-    let bench = Bench::new(&[
+    let fixture = Fixture::new(&[
         &format!("{key}.start=scratch"),
         &format!("{key}.training.steps=150"),
         &format!("{key}.training.validate_every=50"),
         &format!("{key}.training.lr=3e-3"),
         &format!("{key}.training.warmup_steps=20"),
     ]);
-    let run = bench.run_dir("run");
-    let summary = bench
+    let run = fixture.run_dir("run");
+    let summary = fixture
         .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.clone().unwrap();
@@ -339,7 +339,7 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
     );
     assert_eq!(
         test.test_examples,
-        bench.opened.dataset().indices(Split::Test).len()
+        fixture.session.dataset().indices(Split::Test).len()
     );
 
     // The summary is read back, and the tags are there.
@@ -384,7 +384,7 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
         (estimate.cont[0] - vector.cont[0]).abs() < 0.15,
         "{estimate:?}"
     );
-    let file = bench.out.path().join("model.safetensors");
+    let file = fixture.out.path().join("model.safetensors");
     let best = Checkpoint::open(&stage.best()).unwrap();
     export(&best, &file, &device).unwrap();
     assert_eq!(Exported::open(&file).unwrap().context, best.context);
@@ -394,13 +394,13 @@ fn heads_learn_a_labelled_toy_better_than_both_baselines() {
 
 #[test]
 fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
-    let bench = Bench::new(&[]);
-    let whole = bench.pretrained("whole");
-    let expected = bench
+    let fixture = Fixture::new(&[]);
+    let whole = fixture.pretrained("whole");
+    let expected = fixture
         .stage(&whole, STAGE, WeightSource::Run(&whole), &mut { NEVER })
         .unwrap();
-    let broken = bench.pretrained("broken");
-    bench
+    let broken = fixture.pretrained("broken");
+    fixture
         .stage(
             &broken,
             STAGE,
@@ -411,8 +411,10 @@ fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
     // Event files are named by second and process, and this is still the same process.
     let tensorboard = broken.stage(STAGE.name()).tensorboard();
     std::fs::remove_dir_all(tensorboard).unwrap();
-    let resumed = bench
-        .stage(&broken, STAGE, WeightSource::Itself(&broken), &mut { NEVER })
+    let resumed = fixture
+        .stage(&broken, STAGE, WeightSource::Itself(&broken), &mut {
+            NEVER
+        })
         .unwrap();
     assert_eq!(resumed.steps, 4);
     assert_eq!(resumed.weights_sha256, expected.weights_sha256);
@@ -421,13 +423,13 @@ fn an_interrupted_stage_goes_on_and_ends_as_an_uninterrupted_one() {
 
 #[test]
 fn what_a_stage_lacks_is_named() {
-    let bench = Bench::new(&[]);
-    let run = bench.run_dir("run");
-    let refused = |opened: &Session, stage, starts| {
-        let prepared = opened.stage(stage, starts);
-        prepared.err().expect("it can't start").to_string()
+    let fixture = Fixture::new(&[]);
+    let run = fixture.run_dir("run");
+    let refused = |session: &Session, stage, starts| {
+        let stage_run = session.stage(stage, starts);
+        stage_run.err().expect("it can't start").to_string()
     };
-    let message = refused(&bench.opened, STAGE, WeightSource::Run(&run));
+    let message = refused(&fixture.session, STAGE, WeightSource::Run(&run));
     for name in [
         "finetune_parameters_autoencoder",
         "pretrain_autoencoder_mae",
@@ -435,7 +437,7 @@ fn what_a_stage_lacks_is_named() {
         assert!(message.contains(name), "{message}");
     }
     let transformer = Stage::FinetuneParametersTransformer;
-    let message = refused(&bench.opened, transformer, WeightSource::Run(&run));
+    let message = refused(&fixture.session, transformer, WeightSource::Run(&run));
     assert!(message.contains("train_full_transformer"), "{message}");
 
     let unlabelled = open(Tones { spec: None }, &[]);
@@ -487,7 +489,7 @@ fn errors_and_averages_are_those_of_a_hand_computed_example() {
     assert!((shares[0] - 0.4).abs() < 1e-6 && (shares[1] - 0.6).abs() < 1e-6);
 }
 
-/// Tones that go on, for as long again, as their contrary.
+/// Tones that continue inverted for the same time again.
 struct LongTones(Tones);
 
 impl Source for LongTones {
@@ -531,18 +533,18 @@ fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
     let settings = [&format!("{key}.start=scratch")[..], "data.clip.seconds=0.1"];
     let experiment = open(Tones::labelled(), &settings).experiment().clone();
     let source = Arc::new(LongTones(Tones::labelled()));
-    let bench = Bench {
-        opened: Session::over(source.clone(), experiment, None).unwrap(),
+    let fixture = Fixture {
+        session: Session::over(source.clone(), experiment, None).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
-    let run = bench.run_dir("run");
-    let summary = bench
+    let run = fixture.run_dir("run");
+    let summary = fixture
         .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let tested = &summary.parameter_test.unwrap().estimates[0];
 
     let predictor = ParameterPredictor::open(run.path(), None, &Device::flex()).unwrap();
-    let held_out = bench.opened.dataset().indices(Split::Test);
+    let held_out = fixture.session.dataset().indices(Split::Test);
     let predict = |&index: &usize| predictor.predict(&source.load(index).unwrap()).unwrap();
     let estimates: Vec<_> = held_out.iter().map(predict).collect();
     let truths: Vec<_> = held_out.iter().map(|&index| Tones::vector(index)).collect();
@@ -558,7 +560,7 @@ fn a_test_hears_of_long_sounds_what_a_prediction_hears() {
     assert_eq!((note.pictures.len(), note.sounds.len()), (1, 1));
     assert!(
         (note.seconds - 0.1).abs() < 1e-4,
-        "as long as what was heard"
+        "as long as the analysed sound"
     );
     assert_eq!(note.parameters[0].unit, "Hz");
     assert_eq!(note.parameters[1].name, "level");
@@ -579,16 +581,16 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
         .map(ToString::to_string)
         .collect();
     let experiment = Experiment::load(None, &settings).unwrap();
-    let bench = Bench {
-        opened: Session::open(experiment, None, Findings::default()).unwrap(),
+    let fixture = Fixture {
+        session: Session::open(experiment, None).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
-    let run = bench.run_dir("run");
-    let summary = bench
+    let run = fixture.run_dir("run");
+    let summary = fixture
         .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.unwrap();
-    let dataset = bench.opened.dataset();
+    let dataset = fixture.session.dataset();
     let truth = |&index: &usize| dataset.source().truth(index).unwrap();
     let labels: Vec<_> = dataset.indices(Split::Train).iter().map(truth).collect();
     let average = Average::of(&labels, VOICE.spec()).vector;
@@ -627,7 +629,7 @@ fn what_heads_have_to_beat_is_rendered_as_their_estimates_are() {
     let metrics = std::fs::read_to_string(run.stage(STAGE.name()).metrics()).unwrap();
     assert!(metrics.contains("test/rendered/mss"), "{metrics}");
 
-    // A few of the sounds are left beside what was rendered of their estimates.
+    // A few of the sounds are kept with renders of their estimates.
     let stage = run.stage(STAGE.name());
     assert!(stage.picture().is_file());
     for place in 0..3 {
@@ -717,26 +719,26 @@ impl Source for Voice {
 }
 
 #[test]
-fn a_rate_at_which_nothing_can_be_rendered_is_told_and_the_parameters_are_compared_all_the_same() {
+fn a_rate_without_renders_is_reported_and_the_parameters_are_still_compared() {
     let settings = [
         "source.path=elsewhere",
         "data.clip.sample_rate_hz=3000",
         "stages.finetune_parameters_autoencoder.start=scratch",
     ];
     let experiment = open(Tones::labelled(), &settings).experiment().clone();
-    let bench = Bench {
-        opened: Session::over(Arc::new(Voice), experiment, None).unwrap(),
+    let fixture = Fixture {
+        session: Session::over(Arc::new(Voice), experiment, None).unwrap(),
         out: tempfile::tempdir().unwrap(),
     };
-    let run = bench.run_dir("run");
-    let summary = bench
+    let run = fixture.run_dir("run");
+    let summary = fixture
         .stage(&run, STAGE, WeightSource::Run(&run), &mut { NEVER })
         .unwrap();
     let test = summary.parameter_test.unwrap();
     let reason = test.not_rendered.as_deref().unwrap();
     assert!(reason.contains("got 3000 Hz"), "{reason}");
-    let told = format!("not rendered: {reason}");
-    assert!(test.to_string().contains(&told), "{test}");
+    let printed = format!("not rendered: {reason}");
+    assert!(test.to_string().contains(&printed), "{test}");
     assert_eq!(test.estimates.len(), 3);
     for errors in &test.estimates {
         assert!(errors.distances.is_empty());

@@ -1,4 +1,4 @@
-//! The ways to begin that a study compares.
+//! The initialisations that a study compares.
 
 use std::fmt;
 
@@ -7,11 +7,11 @@ use trainer::{AutoencoderStart, Stage, Stages, TransformerStart};
 /// An encoder under parameter heads, and where its weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Start {
-    /// The U-Net's encoder as it is drawn
+    /// The U-Net's encoder, newly initialised
     UnetScratch,
     /// The U-Net's encoder from masked pretraining
     UnetMasked,
-    /// The Transformer's encoder as it is drawn
+    /// The Transformer's encoder, newly initialised
     TransformerScratch,
     /// The Transformer's encoder from contrastive pretraining
     TransformerContrastive,
@@ -29,7 +29,7 @@ impl Start {
         Self::TransformerFull,
     ];
 
-    /// What tables call it.
+    /// Its name in tables.
     pub fn title(self) -> &'static str {
         match self {
             Self::UnetScratch => "U-Net, scratch",
@@ -50,7 +50,7 @@ impl Start {
         }
     }
 
-    /// The stages whose weights it begins with, in their order.
+    /// The stages whose weights it starts from, in their order.
     pub fn pretraining(self) -> &'static [Stage] {
         match self {
             Self::UnetScratch | Self::TransformerScratch => &[],
@@ -64,7 +64,7 @@ impl Start {
         }
     }
 
-    /// Sets in `stages` where the heads' encoder begins.
+    /// Sets where the heads' encoder starts in `stages`.
     pub fn choose(self, stages: &mut Stages) {
         let (unet, transformer) = (
             &mut stages.finetune_parameters_autoencoder,

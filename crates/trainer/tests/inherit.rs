@@ -1,9 +1,9 @@
-//! What one stage hands over to the next.
+//! The weights that one stage inherits from another.
 
 use burn::tensor::Device;
 use trainer::{
-    Checkpoint, Devices, Event, Experiment, Findings, Observer, Session, RunDir, Stage,
-    WeightSource, TrainerError, weights_sha256,
+    Checkpoint, Devices, Event, Experiment, Observer, RunDir, Session, Stage, TrainerError,
+    WeightSource, weights_sha256,
 };
 
 const SETTINGS: [&str; 21] = [
@@ -43,7 +43,7 @@ impl Observer for Quiet {
 fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_next() {
     let settings = SETTINGS.map(str::to_owned);
     let experiment = Experiment::load(None, &settings).unwrap();
-    let opened = Session::open(experiment, None, Findings::default()).unwrap();
+    let session = Session::open(experiment, None).unwrap();
     let out = tempfile::tempdir().unwrap();
     let run = RunDir::open(out.path(), Some("run"), "run").unwrap();
     let devices = Devices {
@@ -56,11 +56,11 @@ fn the_frozen_encoder_is_bit_equal_after_the_decoders_stage_and_moves_in_the_nex
         Stage::TrainTransformerDecoder,
         Stage::TrainFullTransformer,
     ] {
-        let prepared = opened.stage(stage, WeightSource::Run(&run)).unwrap();
-        prepared.run(&run, &devices, &mut Quiet).unwrap();
+        let stage_run = session.stage(stage, WeightSource::Run(&run)).unwrap();
+        stage_run.run(&run, &devices, &mut Quiet).unwrap();
     }
 
-    let config = &opened.experiment().transformer;
+    let config = &session.experiment().transformer;
     let device = Device::flex();
     let best = |stage: Stage| Checkpoint::open(&run.stage(stage.name()).best()).unwrap();
     let contrast = best(Stage::PretrainTransformerContrastive)

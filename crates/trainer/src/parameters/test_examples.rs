@@ -1,43 +1,19 @@
-//! Held-out sounds beside what was estimated of them, to be listened to.
+//! Held-out sounds with renders of their estimates.
 
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
-use serde::{Deserialize, Serialize};
 use stft_data::{EVALUATION_EPOCH, Spectrogram};
 
-use crate::error::TrainerError;
-use crate::training::evaluate::Evaluation;
-use crate::output::illustration::{Illustration, Made, spectrogram_axes};
 use crate::data::single::spectrogram_of;
-use crate::stages::session::nothing_hidden;
-use crate::parameters::rendering::{Renderer, heard};
+use crate::error::TrainerError;
+use crate::output::illustration::{
+    ComparedParameter, Illustration, Made, Setting, spectrogram_axes,
+};
+use crate::parameters::rendering::{Renderer, evaluated_sound};
+use crate::training::evaluation::Evaluation;
 
-/// A parameter of an example: what made the sound, and what was estimated.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ComparedParameter {
-    /// Its name.
-    pub name: String,
-    /// The unit of its values; empty for a choice, and for numbers that have none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub unit: String,
-    /// What made the sound.
-    pub truth: Setting,
-    /// What was estimated.
-    pub estimate: Setting,
-}
-
-/// A parameter's value in musical units.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Setting {
-    /// Of a continuous parameter.
-    Number(f32),
-    /// The class of a categorical one.
-    Class(String),
-}
-
-/// `count` examples, spread evenly over the split, with their `estimates`, which are in the split's order: what `renderer`
-/// makes of them, if there is one.
-pub(crate) fn listen(
+/// `count` examples, spread evenly over the split, with their `estimates`, which are in the split's order, rendered by
+/// `renderer`, if there is one.
+pub(crate) fn test_examples(
     held_out: &Evaluation,
     spec: &ParamSpec,
     renderer: Option<&Renderer>,
@@ -45,7 +21,7 @@ pub(crate) fn listen(
     count: usize,
 ) -> Result<Vec<Illustration>, TrainerError> {
     let config = held_out.dataset.config();
-    let dataset = held_out.dataset.with_mask(nothing_hidden(config.mask))?;
+    let dataset = held_out.dataset.with_mask(config.mask.nothing_hidden())?;
     let indices = dataset.indices(held_out.split);
     let count = count.min(indices.len());
     let places = (0..count).map(|place| place * indices.len() / count);
@@ -54,7 +30,7 @@ pub(crate) fn listen(
         let truth = dataset.source().truth(index);
         let truth = spec.decode(&truth.expect("labels were checked"))?;
         let estimate = spec.decode(&estimates[place])?;
-        let sound = heard(&dataset, index)?;
+        let sound = evaluated_sound(&dataset, index)?;
         let batch = dataset.batch(&[(index, EVALUATION_EPOCH)])?;
         let spectrogram = |values, bins, frames| Spectrogram {
             values,

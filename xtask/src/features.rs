@@ -1,0 +1,79 @@
+//! Equal features of dependencies in every build, so that Burn is compiled once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+/// A selection of packages, and what of their dependencies is built for it.
+const SELECTIONS: [(&str, &[&str]); 3] = [
+    (
+        "the program",
+        &["--package", "cli", "--edges", "normal,build"],
+    ),
+    (
+        "the benchmarks",
+        &["--package", "benches", "--edges", "normal,build,dev"],
+    ),
+    (
+        "the comparison",
+        &["--package", "peer", "--edges", "normal,build"],
+    ),
+];
+
+/// Compares the features of every dependency with those in a build of all tests.
+///
+/// # Errors
+/// They differ, or cargo can't be asked.
+pub fn check(cargo: &OsStr, root: &Path) -> io::Result<()> {
+    let tests = features(cargo, root, &["--workspace", "--edges", "normal,build,dev"])?;
+    let mut differing = 0;
+    for (name, selection) in SELECTIONS {
+        for (package, features) in features(cargo, root, selection)? {
+            if tests.get(&package) != Some(&features) {
+                differing += 1;
+                let tests = tests.get(&package).into_iter().flatten();
+                eprintln!(
+                    "{package} has features {features:?} for {name} and {:?} for the tests",
+                    tests.collect::<Vec<_>>()
+                );
+            }
+        }
+    }
+    match differing {
+        0 => Ok(()),
+        _ => Err(io::Error::other(
+            "dependencies have other features in another build, so that they are compiled again; see crates/cli/Cargo.toml",
+        )),
+    }
+}
+
+/// The sets of features with which each package outside the workspace is built.
+fn features(
+    cargo: &OsStr,
+    root: &Path,
+    selection: &[&str],
+) -> io::Result<BTreeMap<String, BTreeSet<String>>> {
+    let output = Command::new(cargo)
+        .args(["tree", "--prefix", "none", "--format", "{p}|{f}"])
+        .args(selection)
+        .current_dir(root)
+        .output()?;
+    if !output.status.success() {
+        let error = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(error.into_owned()));
+    }
+    let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let line = line.trim_end_matches(" (*)");
+        // A path is a package of ours.
+        let Some((package, of)) = line.split_once('|').filter(|(name, _)| !name.contains('/'))
+        else {
+            continue;
+        };
+        let package = package.replace(" (proc-macro)", "").trim().to_owned();
+        features.entry(package).or_default().insert(of.to_owned());
+    }
+    Ok(features)
+}
