@@ -48,12 +48,6 @@ pub enum DataError {
         /// The path asked for.
         path: PathBuf,
     },
-    /// A file is another than when it was looked at, though its length and date are the same.
-    #[error("{path} holds another sound than when it was looked at first, with the same length and date; touch it, so that it is looked at again", path = shown(path))]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
     /// A folder could not be listed.
     #[error("{}: can't list this folder: {}", shown(path), shown_text(&cause.to_string()))]
     Walk {
@@ -92,17 +86,6 @@ pub enum DataError {
     NoSource {
         /// The path asked for.
         path: PathBuf,
-    },
-    /// The folder of the cache can't be used.
-    #[error(
-        "{}: can't keep decoded sounds here: {source}; name another folder, or switch the cache off",
-        shown(path)
-    )]
-    Cache {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
     },
     /// A list of sounds, or the description beside it, can't be read.
     #[error("{}: can't read it: {source}", shown(path))]

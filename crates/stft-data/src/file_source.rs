@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use params::{ParamSpec, ParamVector};
 
 use crate::audio::Audio;
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
 use crate::folder::{FolderSource, claims_sound};
 use crate::json::folder_of;
 use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
 use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
-use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
-use crate::sound_index::SoundIndex;
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
 
@@ -40,7 +39,7 @@ impl FileSource {
     /// # Errors
     /// If it is none of them, or those of its kind. A folder with a `manifest.jsonl` and no `params.json` is
     /// an error, too: AudioCraft's lists follow any path, so one is read only where it is named itself.
-    pub fn open(path: &Path, reader: &SoundReader) -> Result<FileSource, DataError> {
+    pub fn open(path: &Path, limits: &DecodeLimits) -> Result<FileSource, DataError> {
         let facts = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => DataError::FolderMissing {
                 path: path.to_owned(),
@@ -55,19 +54,19 @@ impl FileSource {
             false => Some(path.to_owned()),
         };
         let Some(list) = list else {
-            return FolderSource::open(path, reader).map(FileSource::Folder);
+            return FolderSource::open(path, limits).map(FileSource::Folder);
         };
         match list.extension().and_then(OsStr::to_str) {
             Some("jsonl") if facts.is_dir() && !holds(path, DESCRIPTION) => {
                 Err(DataError::DescriptionMissing { list })
             }
             Some("jsonl") if holds(&folder_of(&list), DESCRIPTION) => {
-                ManifestSource::open(&list, reader).map(FileSource::Manifest)
+                ManifestSource::open(&list, limits).map(FileSource::Manifest)
             }
-            Some("jsonl") => ListSource::open_audiocraft(&list, reader).map(FileSource::List),
-            Some("json") => ListSource::open_nsynth(&list, reader).map(FileSource::List),
+            Some("jsonl") => ListSource::open_audiocraft(&list, limits).map(FileSource::List),
+            Some("json") => ListSource::open_nsynth(&list, limits).map(FileSource::List),
             _ if facts.is_file() && claims_sound(&list).unwrap_or(true) => {
-                ListSource::of_file(&list, reader).map(FileSource::List)
+                ListSource::of_file(&list, limits).map(FileSource::List)
             }
             _ if !facts.is_file() => Err(DataError::Unusable {
                 path: list,
@@ -85,16 +84,6 @@ impl FileSource {
     /// The sounds that can't be used, in the order of their paths.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds().rejected
-    }
-
-    /// What was found of the usable sounds, for a later look at them.
-    pub fn index(&self) -> SoundIndex {
-        self.sounds().index()
-    }
-
-    /// How many of the usable files were opened to see what is in them: all that the reader's index didn't know.
-    pub fn opened(&self) -> usize {
-        self.sounds().opened()
     }
 
     /// Number of files passed over as no sounds; a list names every one of its sounds, so none there.

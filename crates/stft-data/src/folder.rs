@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::audio::Audio;
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
-use crate::reader::SoundReader;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
-use crate::sound_index::Stamp;
 use crate::source::{Fingerprint, Source};
 use crate::unusable::Unusable;
 
@@ -28,7 +27,7 @@ pub struct FolderSource {
 }
 
 impl FolderSource {
-    /// Searches a folder and decodes every sound in it once, in parallel, but for those that the reader knows.
+    /// Searches a folder and decodes every sound in it once, in parallel.
     ///
     /// Links are followed, but each folder is searched once, however many links lead to it; names that
     /// begin with a dot are passed over; pipes, sockets and devices are never opened. Files are in the
@@ -38,13 +37,13 @@ impl FolderSource {
     /// If the folder is missing, is no folder, can't be listed, holds no sound files, or holds none
     /// that can be used. Single files that can't be used are no error: see
     /// [`rejected`](FolderSource::rejected).
-    pub fn open(root: &Path, reader: &SoundReader) -> Result<FolderSource, DataError> {
-        reader.validate()?;
+    pub fn open(root: &Path, limits: &DecodeLimits) -> Result<FolderSource, DataError> {
+        limits.validate()?;
         let Found {
             mut sounds,
             rejected,
             skipped,
-        } = search(root, reader)?;
+        } = search(root)?;
         if sounds.is_empty() && rejected.is_empty() {
             return Err(DataError::NoAudioFiles {
                 path: root.to_owned(),
@@ -53,7 +52,7 @@ impl FolderSource {
         }
         sounds.sort();
         Ok(FolderSource {
-            sounds: SoundFiles::inspect(root, sounds, rejected, reader)?,
+            sounds: SoundFiles::inspect(root, sounds, rejected, limits)?,
             skipped,
         })
     }
@@ -99,7 +98,7 @@ struct Found {
     skipped: usize,
 }
 
-fn search(root: &Path, reader: &SoundReader) -> Result<Found, DataError> {
+fn search(root: &Path) -> Result<Found, DataError> {
     match std::fs::metadata(root) {
         Ok(facts) if facts.is_dir() => {}
         Ok(_) => {
@@ -128,12 +127,6 @@ fn search(root: &Path, reader: &SoundReader) -> Result<Found, DataError> {
     let visible = |entry: &DirEntry| {
         entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
     };
-    let index = reader.index_of(root);
-    let known = |path: &Path| index?.facts(&relative(path), Stamp::of(path)?);
-    let is_sound = |path: &Path| match named_like_sound(path) || known(path).is_some() {
-        true => Ok(true),
-        false => begins_like_sound(path),
-    };
     let mut searched = HashSet::new();
     // Links to folders that hold links to folders multiply. One that can't be told apart is searched, and
     // the search says what is wrong with it.
@@ -160,7 +153,7 @@ fn search(root: &Path, reader: &SoundReader) -> Result<Found, DataError> {
                     found.skipped += 1;
                 }
             }
-            Ok(entry) => match is_sound(entry.path()) {
+            Ok(entry) => match claims_sound(entry.path()) {
                 Ok(true) => found.sounds.push(relative(entry.path())),
                 Ok(false) => found.skipped += 1,
                 Err(error) => {

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
 use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
-use crate::reader::SoundReader;
 use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
@@ -46,7 +46,7 @@ impl ListSource {
         &self.sounds.rejected
     }
 
-    pub(crate) fn open_nsynth(list: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
+    pub(crate) fn open_nsynth(list: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
         /// What tells NSynth's layout from any other object of objects.
         #[derive(Deserialize)]
         #[serde(expecting = "a note, as in NSynth's examples.json")]
@@ -59,12 +59,12 @@ impl ListSource {
             .into_iter()
             .map(|(Name(name), _)| Path::new(NSYNTH_SOUNDS).join(name + ".wav"))
             .collect();
-        ListSource::open(list, paths, reader)
+        ListSource::open(list, paths, limits)
     }
 
     pub(crate) fn open_audiocraft(
         list: &Path,
-        reader: &SoundReader,
+        limits: &DecodeLimits,
     ) -> Result<ListSource, DataError> {
         let (mut paths, mut faults) = (Vec::new(), Vec::new());
         let mut first_lines = HashMap::new();
@@ -77,13 +77,13 @@ impl ListSource {
         if !faults.is_empty() {
             return Err(faulty(list, faults));
         }
-        ListSource::open(list, paths, reader)
+        ListSource::open(list, paths, limits)
     }
 
     /// A list of one, which stands for itself.
-    pub(crate) fn of_file(file: &Path, reader: &SoundReader) -> Result<ListSource, DataError> {
+    pub(crate) fn of_file(file: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
         let name = file.file_name().map(PathBuf::from);
-        let source = ListSource::open(file, name.into_iter().collect(), reader);
+        let source = ListSource::open(file, name.into_iter().collect(), limits);
         source.map_err(|error| match error {
             // One file needs no list of what is wrong with each.
             DataError::AllRejected { mut rejected, .. } if rejected.len() == 1 => {
@@ -99,16 +99,16 @@ impl ListSource {
     fn open(
         list: &Path,
         paths: Vec<PathBuf>,
-        reader: &SoundReader,
+        limits: &DecodeLimits,
     ) -> Result<ListSource, DataError> {
-        reader.validate()?;
+        limits.validate()?;
         if paths.is_empty() {
             return Err(DataError::EmptyList {
                 path: list.to_owned(),
             });
         }
         Ok(ListSource {
-            sounds: SoundFiles::inspect(&folder_of(list), paths, Vec::new(), reader)?,
+            sounds: SoundFiles::inspect(&folder_of(list), paths, Vec::new(), limits)?,
         })
     }
 }

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
 use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
-use crate::reader::SoundReader;
 use crate::row_fault::RowFault;
 use crate::sound_files::{Rejected, SoundFile, SoundFiles};
 use crate::source::{Fingerprint, Source};
@@ -47,8 +47,8 @@ impl ManifestSource {
     /// list's folder (also by a link), or in an earlier row; [`DataError::AllRejected`] if none of the
     /// sounds can be used. Single sounds that can't be used are no error: see
     /// [`rejected`](ManifestSource::rejected).
-    pub fn open(path: &Path, reader: &SoundReader) -> Result<ManifestSource, DataError> {
-        reader.validate()?;
+    pub fn open(path: &Path, limits: &DecodeLimits) -> Result<ManifestSource, DataError> {
+        limits.validate()?;
         let list = match path.is_dir() {
             true => path.join(MANIFEST),
             false => path.to_owned(),
@@ -58,7 +58,7 @@ impl ManifestSource {
         let described = root.join(DESCRIPTION);
         let description: SynthDescription = parse(&described, &read(&described)?)?;
         let (paths, mut presets) = read_rows(&list, &rows, &root, &description.params)?;
-        let sounds = SoundFiles::inspect(&root, paths, Vec::new(), reader)?;
+        let sounds = SoundFiles::inspect(&root, paths, Vec::new(), limits)?;
         let truths = sounds
             .files
             .iter()

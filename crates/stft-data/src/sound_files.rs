@@ -1,18 +1,15 @@
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
-use crate::decode::Decoded;
+use crate::decode::{Decoded, decode_file, decode_with_facts};
+use crate::decode_limits::DecodeLimits;
 use crate::error::DataError;
 use crate::level::ChannelLevel;
-use crate::reader::SoundReader;
 use crate::resample::resampled_length;
 use crate::shown::shown;
-use crate::sound_index::{SoundIndex, Stamp};
-use crate::sound_key::Key;
 use crate::source::Fingerprint;
 use crate::unusable::Unusable;
 
@@ -57,8 +54,7 @@ pub struct SoundFile {
 }
 
 impl SoundFile {
-    /// What can be said of a sound, but its path.
-    pub(crate) fn of(decoded: &Decoded) -> SoundFile {
+    pub(crate) fn new(path: PathBuf, decoded: &Decoded) -> SoundFile {
         let Decoded {
             audio,
             levels,
@@ -67,7 +63,7 @@ impl SoundFile {
             truncated,
         } = decoded;
         SoundFile {
-            path: PathBuf::new(),
+            path,
             seconds: audio.seconds(),
             samples: audio.samples.len(),
             sample_rate_hz: audio.sample_rate_hz,
@@ -102,26 +98,13 @@ pub struct Rejected {
 #[derive(Debug)]
 pub(crate) struct SoundFiles {
     root: PathBuf,
-    reader: SoundReader,
-    /// One for each usable file.
-    origins: Vec<FileOrigin>,
+    limits: DecodeLimits,
     pub(crate) files: Vec<SoundFile>,
     pub(crate) rejected: Vec<Rejected>,
 }
 
-/// How a usable file was looked at.
-#[derive(Debug)]
-struct FileOrigin {
-    /// How it was before.
-    stamp: Option<Stamp>,
-    /// It was not opened: an index knows it.
-    is_indexed: bool,
-    /// Where its sound is kept, once it was opened.
-    key: OnceLock<Option<Key>>,
-}
-
 impl SoundFiles {
-    /// Looks at the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
+    /// Decodes the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
     /// of `paths`; the others join `rejected`, which comes back in the order of its paths.
     ///
     /// # Errors
@@ -130,35 +113,19 @@ impl SoundFiles {
         root: &Path,
         paths: Vec<PathBuf>,
         mut rejected: Vec<Rejected>,
-        reader: &SoundReader,
+        limits: &DecodeLimits,
     ) -> Result<SoundFiles, DataError> {
-        let index = reader.index_of(root);
         let inspected: Vec<_> = paths
             .into_par_iter()
-            .map(|path| {
-                let place = root.join(&path);
-                let stamp = Stamp::of(&place);
-                let origin = |is_indexed, key| FileOrigin {
-                    stamp,
-                    is_indexed,
-                    key,
-                };
-                if let Some(file) = stamp.and_then(|stamp| index?.facts(&path, stamp)) {
-                    return Ok((file, origin(true, OnceLock::new())));
-                }
-                match reader.inspect(&place) {
-                    Ok((file, key)) => Ok((SoundFile { path, ..file }, origin(false, key.into()))),
-                    Err(reason) => Err(Rejected { path, reason }),
-                }
+            .map(|path| match decode_with_facts(&root.join(&path), limits) {
+                Ok(decoded) => Ok(SoundFile::new(path, &decoded)),
+                Err(reason) => Err(Rejected { path, reason }),
             })
             .collect();
-        let (mut files, mut origins) = (Vec::new(), Vec::new());
+        let mut files = Vec::new();
         for result in inspected {
             match result {
-                Ok((file, origin)) => {
-                    files.push(file);
-                    origins.push(origin);
-                }
+                Ok(file) => files.push(file),
                 Err(refused) => rejected.push(refused),
             }
         }
@@ -172,8 +139,7 @@ impl SoundFiles {
         tracing::info!(folder = %shown(root), usable = files.len(), rejected = rejected.len(), "sounds found");
         Ok(SoundFiles {
             root: root.to_owned(),
-            reader: reader.clone(),
-            origins,
+            limits: *limits,
             files,
             rejected,
         })
@@ -184,26 +150,7 @@ impl SoundFiles {
     }
 
     pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
-        let path = self.root.join(&self.files[index].path);
-        let FileOrigin {
-            is_indexed, key, ..
-        } = &self.origins[index];
-        let key = key.get_or_init(|| self.reader.key(&path).unwrap_or(None));
-        let expected = is_indexed.then_some(&self.files[index].fingerprint);
-        self.reader.read(&path, key.as_ref(), expected)
-    }
-
-    /// What was found, for a later look.
-    pub(crate) fn index(&self) -> SoundIndex {
-        let stamps = self.origins.iter().map(|origin| origin.stamp);
-        let files = self.files.iter().zip(stamps);
-        SoundIndex::new(&self.root, self.reader.limits(), files)
-    }
-
-    /// How many of the usable files were opened to see what is in them.
-    pub(crate) fn opened(&self) -> usize {
-        let opened = self.origins.iter().filter(|origin| !origin.is_indexed);
-        opened.count()
+        decode_file(&self.root.join(&self.files[index].path), &self.limits)
     }
 }
 
@@ -250,13 +197,16 @@ mod tests {
                     sample_rate_hz: from_hz,
                 };
                 let resampled = resample(&audio, to_hz).unwrap();
-                let file = SoundFile::of(&Decoded {
-                    audio,
-                    levels: vec![ChannelLevel::default()],
-                    damaged_packets: 0,
-                    packets_at_another_rate: 0,
-                    truncated: false,
-                });
+                let file = SoundFile::new(
+                    PathBuf::new(),
+                    &Decoded {
+                        audio,
+                        levels: vec![ChannelLevel::default()],
+                        damaged_packets: 0,
+                        packets_at_another_rate: 0,
+                        truncated: false,
+                    },
+                );
                 assert_eq!(file.samples_at(to_hz), resampled.samples.len());
                 checked += 1;
             }

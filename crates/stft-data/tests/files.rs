@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stft_data::{
-    DataError, DecodeLimits, FolderSource, MAX_SAMPLE, SoundReader, Source, Unusable, decode_file,
+    DataError, DecodeLimits, FINGERPRINT_VERSION, FolderSource, MAX_SAMPLE, Source, Unusable,
+    decode_file, resample,
 };
 use tempfile::TempDir;
 
@@ -71,7 +72,7 @@ fn float_wav(path: &Path, samples: &[f32]) {
 
 #[test]
 fn every_format_decodes_to_what_libsndfile_hears() {
-    let folder = FolderSource::open(&fixture(""), &SoundReader::default()).unwrap();
+    let folder = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
     assert_eq!((folder.len(), folder.rejected().len()), (golden().len(), 0));
     let mut checked = 0;
     for Golden {
@@ -193,7 +194,7 @@ fn a_header_that_claims_gigabytes_gives_what_is_present() {
 fn a_file_that_ends_before_its_sound_is_truncated_and_a_whole_one_is_not() {
     let facts = |path: &Path| {
         let folder = path.parent().unwrap();
-        let source = FolderSource::open(folder, &SoundReader::default()).ok()?;
+        let source = FolderSource::open(folder, &DecodeLimits::default()).ok()?;
         let name = path.file_name().unwrap();
         source
             .files()
@@ -228,7 +229,7 @@ fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         bytes[data + 4..data + 8].copy_from_slice(&claim.to_le_bytes());
         let (folder, _path) = file_with("streamed.wav", &bytes);
-        let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+        let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
         assert_eq!(source.files()[0].truncated, truncated, "{claim}");
     }
     // Float files have their number of frames in another chunk.
@@ -239,7 +240,7 @@ fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
         bytes[place..place + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     }
     let (folder, _path) = file_with("streamed.wav", &bytes);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert!(!source.files()[0].truncated);
 }
 
@@ -249,7 +250,7 @@ fn the_reason_of_a_file_that_can_not_be_looked_at_does_not_repeat_its_name() {
     let (folder, _path) = file_with("a.wav", &fs::read(fixture("mono_8bit.wav")).unwrap());
     let name = "link\u{1b}[2J\n.wav";
     std::os::unix::fs::symlink("nowhere", folder.path().join(name)).unwrap();
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let [rejected] = source.rejected() else {
         panic!("expected the link alone, got {:?}", source.rejected());
     };
@@ -557,7 +558,7 @@ fn a_chained_stream_at_another_rate_is_told_from_damage() {
     second[rate..rate + 4].copy_from_slice(&48_000_u32.to_le_bytes());
     fit_checksum(&mut second[..58]);
     let (folder, path) = file_with("two rates.ogg", &[&first[..], &second].concat());
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let file = &source.files()[0];
     assert_eq!((file.sample_rate_hz, file.damaged_packets), (44_100, 0));
     assert!(
@@ -571,7 +572,7 @@ fn a_chained_stream_at_another_rate_is_told_from_damage() {
     );
     // Alone it is a sound like any other.
     let (folder, _) = file_with("48 kHz.ogg", &second);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let file = &source.files()[0];
     assert_eq!(
         (file.sample_rate_hz, file.packets_at_another_rate),
@@ -601,7 +602,7 @@ fn peaks_and_clipping_are_found_in_every_channel() {
         }
         writer.finalize().unwrap();
     }
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!(source.len(), 3);
     for file in source.files() {
         assert_eq!(
@@ -732,7 +733,7 @@ fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
     fs::write(root.join("drums/broken.wav"), "RIFF and then nothing").unwrap();
     float_wav(&root.join("silence.wav"), &[0.0; 400]);
 
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
     let expected = [
         "drums/a.FLAC",
@@ -777,7 +778,7 @@ fn links_are_followed_and_loops_are_not() {
     std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("linked")).unwrap();
     std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.wav")).unwrap();
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!(
         (source.len(), source.name(0)),
         (1, "linked/a.mp3".to_owned())
@@ -807,7 +808,7 @@ fn each_folder_is_searched_once_however_many_links_lead_to_it() {
     }
     // A link that comes first by name is still a link.
     std::os::unix::fs::symlink("z00", root.join("a link")).unwrap();
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
     assert_eq!(names, ["z00/a.mp3"]);
     assert_eq!((source.rejected().len(), source.skipped()), (0, 0));
@@ -816,7 +817,7 @@ fn each_folder_is_searched_once_however_many_links_lead_to_it() {
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("link");
     std::os::unix::fs::symlink(root, &link).unwrap();
-    let source = FolderSource::open(&link, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(&link, &DecodeLimits::default()).unwrap();
     assert_eq!(source.len(), 2);
 }
 
@@ -838,7 +839,7 @@ fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
     for name in ["zero.wav", "zero"] {
         std::os::unix::fs::symlink("/dev/zero", root.join(name)).unwrap();
     }
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     assert_eq!((source.len(), source.skipped()), (1, 2));
     let names: Vec<_> = source
         .rejected()
@@ -879,7 +880,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
         .for_each(|sample| writer.write_sample(sample.unwrap() << 8).unwrap());
     writer.finalize().unwrap();
     fs::copy(fixture("stereo_float.wav"), root.join("d.wav")).unwrap();
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let prints: Vec<_> = source.files().iter().map(|file| file.fingerprint).collect();
     assert_eq!(prints.len(), 4);
     assert_eq!(prints[0], prints[1]);
@@ -893,7 +894,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
 
 #[test]
 fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
-    let open = |path: &Path| FolderSource::open(path, &SoundReader::default()).unwrap_err();
+    let open = |path: &Path| FolderSource::open(path, &DecodeLimits::default()).unwrap_err();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     assert!(matches!(
@@ -921,4 +922,54 @@ fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
         message.contains("4.wav: ") && message.ends_with("and 2 more"),
         "{message}"
     );
+}
+
+/// Samples 0, `stride`, 2 `stride`, ... of each fixture, decoded and resampled to 16,384 Hz.
+#[derive(Deserialize)]
+struct Pinned {
+    version: u32,
+    stride: usize,
+    sounds: Vec<(String, Vec<f32>)>,
+}
+
+#[test]
+fn decoded_sounds_change_only_with_the_version_of_their_fingerprints() {
+    // If this fails because samples are meant to change, raise FINGERPRINT_VERSION and put what is printed into
+    // the file.
+    let pinned: Pinned = serde_json::from_str(include_str!("golden/decoded_sounds.json")).unwrap();
+    let source = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
+    let (mut got, mut checked, mut differing) = (Vec::new(), 0, Vec::new());
+    for (index, file) in source.files().iter().enumerate() {
+        let name = file.path.display().to_string();
+        let probes: Vec<f32> = resample(&source.load(index).unwrap(), 16_384)
+            .unwrap()
+            .samples
+            .into_iter()
+            .step_by(pinned.stride)
+            .collect();
+        // The last bits of a transform differ between processors; lossy decoders use one more, and
+        // amplify the difference.
+        let lossy = name.ends_with(".ogg") || name.ends_with(".mp3");
+        let tolerance = if lossy { 2e-4 } else { 1e-5 };
+        let expected = pinned.sounds.iter().find(|sound| sound.0 == name);
+        let same = expected.is_some_and(|(_, expected)| {
+            expected.len() == probes.len()
+                && expected
+                    .iter()
+                    .zip(&probes)
+                    .all(|(a, b)| (a - b).abs() <= tolerance)
+        });
+        checked += probes.len();
+        if !same {
+            differing.push(name.clone());
+        }
+        got.push((name, probes));
+    }
+    assert!(
+        differing.is_empty() && pinned.version == FINGERPRINT_VERSION,
+        "{differing:?}\n{}",
+        serde_json::json!({"version": FINGERPRINT_VERSION, "stride": pinned.stride, "sounds": got})
+    );
+    assert!(checked > 150, "{checked}");
+    assert_eq!(got.len(), pinned.sounds.len());
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use stft_data::{DataError, FileSource, SoundReader, Source};
+use stft_data::{DataError, DecodeLimits, FileSource, Source};
 use tempfile::TempDir;
 
 const DESCRIPTION: &str = r#"{"synth":"one knob","sample_rate":8000,"note":60,"velocity":100,"note_s":0.1,
     "params":[{"name":"pitch","kind":"continuous","min":0.0,"max":1.0,"unit":""}]}"#;
 
 fn open(path: &Path) -> Result<FileSource, DataError> {
-    FileSource::open(path, &SoundReader::default())
+    FileSource::open(path, &DecodeLimits::default())
 }
 
 fn message(path: &Path) -> String {

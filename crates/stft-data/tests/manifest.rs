@@ -9,8 +9,8 @@ use params::{
     Curve, ManifestRow, Param, ParamKind, ParamSpec, ParamVector, SynthDescription, sha256_pcm,
 };
 use stft_data::{
-    ClipConfig, DataConfig, DataError, Dataset, Fingerprint, FolderSource, Loader, ManifestSource,
-    Order, RowFault, SoundReader, Source, Split, StftConfig, Unusable,
+    ClipConfig, DataConfig, DataError, Dataset, DecodeLimits, Fingerprint, FolderSource, Loader,
+    ManifestSource, Order, RowFault, Source, Split, StftConfig, Unusable,
 };
 use tempfile::TempDir;
 
@@ -104,7 +104,7 @@ fn labelled(sounds: usize) -> TempDir {
 }
 
 fn open(path: &Path) -> Result<ManifestSource, DataError> {
-    ManifestSource::open(path, &SoundReader::default())
+    ManifestSource::open(path, &DecodeLimits::default())
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn a_list_or_a_description_that_is_not_there_or_not_right_is_an_error() {
 #[test]
 fn a_labelled_folder_is_still_a_folder_of_sounds() {
     let folder = labelled(3);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!((source.len(), source.skipped()), (3, 2));
     assert!(source.spec().is_none());
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
-use stft_data::{Audio, FileSource, SoundReader, decode_file};
+use stft_data::{Audio, FileSource, decode_file};
 use synth::Voice;
 use trainer::{Distances, LabelledEvaluation, ParameterPredictor, Renderer, Stage, wav_file};
 
@@ -134,8 +134,8 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
 
 /// Compares what is found of labelled sounds with their labels.
 fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::Result<()> {
-    let reader = SoundReader::new(&predictor.context().experiment.data);
-    let source = FileSource::open(labelled, &reader)?;
+    let limits = &predictor.context().experiment.data.decode;
+    let source = FileSource::open(labelled, limits)?;
     tell_rejected(source.rejected());
     let test = LabelledEvaluation::new(predictor, &source)?;
     match json {

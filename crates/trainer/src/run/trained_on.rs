@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use stft_data::{FileSource, Fingerprint, SOUND_VERSION, Source};
+use stft_data::{FileSource, Fingerprint, FINGERPRINT_VERSION, Source};
 
 use crate::error::TrainerError;
 use crate::run::json_file::read_json;
@@ -16,7 +16,7 @@ const TRAINED_ON_FILE: &str = "heard.json";
 /// first eight bytes of what stands for the samples of a file, and for the preset of a labelled sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainedOn {
-    /// [`SOUND_VERSION`] of what has named them.
+    /// [`FINGERPRINT_VERSION`] of what has named them.
     version: u32,
     sounds: BTreeSet<u64>,
 }
@@ -24,7 +24,7 @@ pub struct TrainedOn {
 impl Default for TrainedOn {
     fn default() -> Self {
         Self {
-            version: SOUND_VERSION,
+            version: FINGERPRINT_VERSION,
             sounds: BTreeSet::new(),
         }
     }
@@ -63,7 +63,7 @@ impl TrainedOn {
             return Ok(None);
         }
         let heard: Self = read_json(&path)?;
-        match heard.version == SOUND_VERSION {
+        match heard.version == FINGERPRINT_VERSION {
             true => Ok(Some(heard)),
             false => Err(TrainerError::TrainingSoundsUnknown {
                 path: directory.to_owned(),

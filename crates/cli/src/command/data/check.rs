@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, SoundReader, shown};
+use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, shown};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
@@ -26,7 +26,7 @@ pub struct CheckArguments {
 }
 
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let reader = SoundReader::new(&arguments.experiment.load_data()?.0);
+    let (config, _) = arguments.experiment.load_data()?;
     let show = |files: &[SoundFile], rejected: &[Rejected], skipped: Option<usize>| {
         let checked = Checked::new(files, rejected, skipped);
         match arguments.json {
@@ -34,7 +34,7 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
             false => print(checked.text()),
         }
     };
-    match FileSource::open(&arguments.path, &reader) {
+    match FileSource::open(&arguments.path, &config.decode) {
         Ok(source) => show(source.files(), source.rejected(), Some(source.skipped())),
         Err(error) => {
             // The error names the first few files; every one is worth a line.

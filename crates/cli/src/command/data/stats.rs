@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataConfig, Dataset, FileSource, Normalization, SoundFile, SoundReader, Split};
+use stft_data::{DataConfig, Dataset, FileSource, Normalization, SoundFile, Split};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
@@ -29,10 +29,7 @@ pub struct StatsArguments {
 
 pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
     let (config, seed) = arguments.experiment.load_data()?;
-    let source = Arc::new(FileSource::open(
-        &arguments.path,
-        &SoundReader::new(&config),
-    )?);
+    let source = Arc::new(FileSource::open(&arguments.path, &config.decode)?);
     let dataset = Dataset::open(source.clone(), &config, seed);
     let stats = Stats {
         files: source.files().len(),
