@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use report::ReportError;
-use stft_data::{Rejected, shown};
+use stft_data::{Rejected, printable};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
@@ -117,7 +117,7 @@ fn print(text: impl fmt::Display) -> anyhow::Result<()> {
 /// Says on standard error which sound files can't be used, and why.
 fn tell_rejected(files: &[Rejected]) {
     for Rejected { path, reason } in files {
-        eprintln!("  rejected {}: {reason}", shown(path));
+        eprintln!("  rejected {}: {reason}", printable(path));
     }
 }
 

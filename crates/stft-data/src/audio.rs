@@ -3,6 +3,14 @@
 /// spectrum to infinity and the statistics to NaN.
 pub const MAX_SAMPLE: f32 = 1e10;
 
+/// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
+/// have to plan enormous transforms.
+pub(crate) const MIN_RATE_HZ: u32 = 100;
+
+/// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
+/// that claims more would only make the resampler plan enormous transforms.
+pub(crate) const MAX_RATE_HZ: u32 = 768_000;
+
 /// One channel of sound in memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Audio {

@@ -1,11 +1,11 @@
 use serde::{Deserialize, Serialize};
 
-use crate::clip::ClipConfig;
-use crate::decode_limits::DecodeLimits;
+use crate::dataset::split::SplitConfig;
+use crate::decode::limits::DecodeLimits;
 use crate::error::DataError;
-use crate::mask::MaskConfig;
-use crate::spectrogram::StftConfig;
-use crate::split::SplitConfig;
+use crate::transform::clip::ClipConfig;
+use crate::transform::mask::MaskConfig;
+use crate::transform::spectrogram::StftConfig;
 
 /// Everything that decides what a batch holds, but the source and the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::row_fault::RowFault;
-use crate::shown::{shown, shown_text};
-use crate::sound_files::Rejected;
-use crate::unusable::Unusable;
+use crate::decode::unusable::{Rejected, Unusable};
+use crate::files::row_fault::RowFault;
+use crate::printable::{printable, printable_text};
 
 /// Whatever the world can do wrong between a folder and a batch.
 #[non_exhaustive]
@@ -22,7 +21,7 @@ pub enum DataError {
         got: String,
     },
     /// A sound file can't be used.
-    #[error("{}: {reason}", shown(path))]
+    #[error("{}: {reason}", printable(path))]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -33,7 +32,7 @@ pub enum DataError {
     /// The folder or list of sounds does not exist.
     #[error(
         "{}: there is no such file or folder; check the path of the data",
-        shown(path)
+        printable(path)
     )]
     FolderMissing {
         /// The path asked for.
@@ -42,14 +41,14 @@ pub enum DataError {
     /// The path of the folder of sounds leads to something else.
     #[error(
         "{}: this is not a folder; name the folder that holds the sounds",
-        shown(path)
+        printable(path)
     )]
     NotAFolder {
         /// The path asked for.
         path: PathBuf,
     },
     /// A folder could not be listed.
-    #[error("{}: can't list this folder: {}", shown(path), shown_text(&cause.to_string()))]
+    #[error("{}: can't list this folder: {}", printable(path), printable_text(&cause.to_string()))]
     Walk {
         /// The folder that was searched.
         path: PathBuf,
@@ -60,7 +59,7 @@ pub enum DataError {
     #[error(
         "{}: no sound file (WAV, FLAC, OGG Vorbis, MP3, AIFF) in this folder or below; \
          {skipped} other files were passed over",
-        shown(path)
+        printable(path)
     )]
     NoAudioFiles {
         /// The folder that was searched.
@@ -69,7 +68,7 @@ pub enum DataError {
         skipped: usize,
     },
     /// The folder holds sound files, but none of them can be used.
-    #[error("{}: none of the {} sound files can be used:{}", shown(path), rejected.len(), FirstReasons(rejected))]
+    #[error("{}: none of the {} sound files can be used:{}", printable(path), rejected.len(), FirstReasons(rejected))]
     AllRejected {
         /// The folder that was searched.
         path: PathBuf,
@@ -81,14 +80,14 @@ pub enum DataError {
         "{}: this is neither a sound (WAV, FLAC, OGG Vorbis, MP3, AIFF), nor a folder of sounds, nor a list \
          of them (manifest.jsonl beside params.json, NSynth's examples.json, AudioCraft's *.jsonl, none of \
          them compressed)",
-        shown(path)
+        printable(path)
     )]
     NoSource {
         /// The path asked for.
         path: PathBuf,
     },
     /// A list of sounds, or the description beside it, can't be read.
-    #[error("{}: can't read it: {source}", shown(path))]
+    #[error("{}: can't read it: {source}", printable(path))]
     List {
         /// The file.
         path: PathBuf,
@@ -99,7 +98,7 @@ pub enum DataError {
     #[error(
         "{}: there is no params.json beside this list; add it, or, if its rows have no labels, name the \
          list itself in place of its folder",
-        shown(list)
+        printable(list)
     )]
     DescriptionMissing {
         /// The list.
@@ -108,14 +107,14 @@ pub enum DataError {
     /// A list has no rows.
     #[error(
         "{}: it lists no sound; add rows, or name the folder that holds the sounds",
-        shown(path)
+        printable(path)
     )]
     EmptyList {
         /// The list.
         path: PathBuf,
     },
     /// A row of a list of sounds, or a line of the description beside it, is not what it must be.
-    #[error("{}, line {line}: {fault}", shown(path))]
+    #[error("{}, line {line}: {fault}", printable(path))]
     Row {
         /// The list, or the description.
         path: PathBuf,
@@ -126,7 +125,7 @@ pub enum DataError {
         fault: RowFault,
     },
     /// Several rows of a list of sounds are not what they must be.
-    #[error("{}: {} rows are faulty:{}", shown(path), faults.len(), FirstFaults(faults))]
+    #[error("{}: {} rows are faulty:{}", printable(path), faults.len(), FirstFaults(faults))]
     Rows {
         /// The list.
         path: PathBuf,
@@ -222,7 +221,7 @@ struct FirstReasons<'a>(&'a [Rejected]);
 impl fmt::Display for FirstReasons<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         first_of(out, self.0, |out, Rejected { path, reason }| {
-            write!(out, "{}: {reason}", shown(path))
+            write!(out, "{}: {reason}", printable(path))
         })
     }
 }

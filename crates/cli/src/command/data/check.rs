@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, shown};
+use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, printable};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
@@ -99,10 +99,13 @@ impl<'a> Checked<'a> {
 
     fn text(&self) -> String {
         let mut lines: Vec<String> = self.files.iter().map(Row::line).collect();
-        let reasons = self
-            .rejected
-            .iter()
-            .map(|rejected| format!("rejected {}: {}", shown(&rejected.path), rejected.reason));
+        let reasons = self.rejected.iter().map(|rejected| {
+            format!(
+                "rejected {}: {}",
+                printable(&rejected.path),
+                rejected.reason
+            )
+        });
         lines.extend(reasons);
         let skipped = match self.skipped {
             Some(skipped) => format!(", {skipped} skipped as no sound"),
@@ -225,7 +228,7 @@ impl Row<'_> {
             self.seconds(),
             file.sample_rate_hz,
             file.channels,
-            shown(&file.path)
+            printable(&file.path)
         );
         if let Some(silence) = self.silence() {
             line.push_str(&format!("  (silent: {silence})"));
@@ -234,7 +237,7 @@ impl Row<'_> {
             line.push_str(&format!("  (clipped: {} samples)", file.clipped_samples));
         }
         if let Some(original) = self.duplicate_of {
-            line.push_str(&format!("  (same as {})", shown(original)));
+            line.push_str(&format!("  (same as {})", printable(original)));
         }
         if file.truncated {
             line.push_str("  (truncated: it ends before its sound does)");
@@ -283,6 +286,6 @@ fn files(count: usize) -> String {
 fn text(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
-        None => shown(path).to_string(),
+        None => printable(path).to_string(),
     }
 }

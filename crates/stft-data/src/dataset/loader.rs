@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use crate::batch::SpectrogramBatch;
-use crate::dataset::Dataset;
+use crate::dataset::batch::SpectrogramBatch;
+use crate::dataset::dataset::Dataset;
+use crate::dataset::order::{BatchOrder, Order};
 use crate::error::{DataError, panic_message};
-use crate::order::{BatchOrder, Order};
 
 /// Batches that wait in each worker's channel; one more is in the worker's hands.
 const WAITING_PER_WORKER: usize = 1;

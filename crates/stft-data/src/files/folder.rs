@@ -1,17 +1,19 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
 use crate::audio::Audio;
-use crate::decode_limits::DecodeLimits;
+use crate::decode::limits::DecodeLimits;
+use crate::decode::signature::begins_like_sound;
+use crate::decode::unusable::{Rejected, Unusable};
 use crate::error::DataError;
-use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::files::sound_file::SoundFile;
+use crate::files::sound_files::SoundFiles;
 use crate::source::{Fingerprint, Source};
-use crate::unusable::Unusable;
 
 /// Names that promise a sound. A file with one of them that is no sound is reported; any other file
 /// counts as a sound only if its first bytes say so.
@@ -198,25 +200,4 @@ fn named_like_sound(path: &Path) -> bool {
 /// By its name, or else by its first bytes.
 pub(crate) fn claims_sound(path: &Path) -> io::Result<bool> {
     Ok(named_like_sound(path) || begins_like_sound(path)?)
-}
-
-/// By its first bytes.
-pub(crate) fn begins_like_sound(path: &Path) -> io::Result<bool> {
-    let mut start = Vec::with_capacity(12);
-    File::open(path)?.take(12).read_to_end(&mut start)?;
-    Ok(starts_like_sound(&start))
-}
-
-fn starts_like_sound(start: &[u8]) -> bool {
-    let form = start.get(8..12);
-    match start {
-        [b'R', b'I', b'F', b'F', ..] => form == Some(b"WAVE"),
-        [b'F', b'O', b'R', b'M', ..] => matches!(form, Some(b"AIFF" | b"AIFC")),
-        [b'f', b'L', b'a', b'C', ..] | [b'O', b'g', b'g', b'S', ..] | [b'I', b'D', b'3', ..] => {
-            true
-        }
-        // The sync word of an MPEG frame of layer III; a UTF-16 byte order mark differs in the layer.
-        [0xff, second, ..] => second & 0xe6 == 0xe2,
-        _ => false,
-    }
 }

@@ -1,9 +1,9 @@
-use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::decode_limits::{MAX_RATE_HZ, MIN_RATE_HZ};
+use crate::audio::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::error::DataError;
+use crate::transform::random::below;
 
 /// Longer clips, of more than 25 minutes at 44.1 kHz, can't be meant: one batch of their spectrograms fills a computer.
 const MAX_SAMPLES: usize = 1 << 26;
@@ -91,12 +91,6 @@ pub(crate) fn beginning(sound: &[f32], length: usize) -> Clip {
     }
 }
 
-/// A number in `0..bound` by the multiply-shift of 64 random bits; its bias is below 2⁻⁴⁰ for any
-/// size that fits in memory, and it is the same on every platform.
-pub(crate) fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
-    ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,14 +131,6 @@ mod tests {
                 valid_samples: 3
             }
         );
-    }
-
-    #[test]
-    fn numbers_below_a_bound_are_pinned() {
-        let mut rng = keyed_rng([1, 2, 3, 4]);
-        let drawn: Vec<usize> = (0..8).map(|_| below(&mut rng, 1000)).collect();
-        assert_eq!(drawn, [66, 345, 251, 272, 237, 192, 474, 715]);
-        assert_eq!(below(&mut rng, 1), 0);
     }
 
     #[test]

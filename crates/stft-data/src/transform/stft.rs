@@ -5,8 +5,8 @@ use realfft::num_complex::Complex;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use crate::error::DataError;
-use crate::spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
-use crate::window::periodic_hann;
+use crate::transform::spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
+use crate::transform::window::periodic_hann;
 
 /// Frames that are transformed before they are written. The spectrogram is row-major
 /// `[bins, frames]`, so one frame at a time would touch a new cache line with every value.

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use params::{ParamSpec, ParamVector};
 
 use crate::audio::Audio;
-use crate::decode_limits::DecodeLimits;
+use crate::decode::limits::DecodeLimits;
+use crate::decode::unusable::{Rejected, Unusable};
 use crate::error::DataError;
-use crate::folder::{FolderSource, claims_sound};
-use crate::json::folder_of;
-use crate::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
-use crate::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
-use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::files::folder::{FolderSource, claims_sound};
+use crate::files::json::folder_of;
+use crate::files::list::{ListSource, NSYNTH_LIST, NSYNTH_SOUNDS};
+use crate::files::manifest::{DESCRIPTION, MANIFEST, ManifestSource};
+use crate::files::sound_file::SoundFile;
+use crate::files::sound_files::SoundFiles;
 use crate::source::{Fingerprint, Source};
-use crate::unusable::Unusable;
 
 /// Sounds from files, in whichever way they are listed.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::clip::below;
 use crate::error::DataError;
+use crate::transform::random::below;
 
 /// Which part of a spectrogram is hidden from the model.
 ///
@@ -58,6 +58,11 @@ impl Default for MaskConfig {
 }
 
 impl MaskConfig {
+    /// The same cells, none of them hidden.
+    pub fn nothing_hidden(self) -> MaskConfig {
+        MaskConfig { ratio: 0.0, ..self }
+    }
+
     /// Draws a mask; true means hidden. Frames from `valid_frames` on are padding and never hidden. Only of
     /// settings that [`validate`](MaskConfig::validate) has passed.
     ///
@@ -410,7 +415,9 @@ mod tests {
     #[test]
     fn a_ratio_of_zero_hides_nothing() {
         for strategy in STRATEGIES {
-            let hidden = config([2, 3], 0.0, strategy).draw(7, 11, 9, &mut keyed_rng([0; 4]));
+            let visible = config([2, 3], 0.4, strategy).nothing_hidden();
+            assert_eq!(visible, config([2, 3], 0.0, strategy));
+            let hidden = visible.draw(7, 11, 9, &mut keyed_rng([0; 4]));
             assert!(hidden.iter().all(|&hidden| !hidden));
         }
     }

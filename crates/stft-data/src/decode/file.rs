@@ -13,13 +13,13 @@ use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::Audio;
-use crate::decode_limits::DecodeLimits;
+use crate::decode::level::ChannelLevel;
+use crate::decode::limits::DecodeLimits;
+use crate::decode::mono::Mono;
+use crate::decode::signature::begins_like_sound;
+use crate::decode::unusable::{CUT, Unusable};
+use crate::decode::vorbis::Codebooks;
 use crate::error::{DataError, panic_message};
-use crate::folder::begins_like_sound;
-use crate::level::ChannelLevel;
-use crate::mono::Mono;
-use crate::unusable::{CUT, Unusable};
-use crate::vorbis::Codebooks;
 
 /// Decodes a sound file (WAV, FLAC, OGG Vorbis, MP3 or AIFF) to the mean of its channels.
 ///

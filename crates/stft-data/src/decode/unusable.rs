@@ -1,4 +1,5 @@
 use std::io;
+use std::path::PathBuf;
 
 /// Said of a file that begins as a sound does.
 pub(crate) const CUT: &str = "it ends before its first sound; copy or export it again";
@@ -85,4 +86,13 @@ pub enum Unusable {
     /// The decoder panicked.
     #[error("the decoder failed on it: {0}")]
     DecoderPanicked(String),
+}
+
+/// A sound file that can't be used.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Path below the folder, or as the list gives it.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Unusable,
 }

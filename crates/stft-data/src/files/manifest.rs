@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::audio::Audio;
-use crate::decode_limits::DecodeLimits;
+use crate::decode::limits::DecodeLimits;
+use crate::decode::unusable::Rejected;
 use crate::error::DataError;
-use crate::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
-use crate::row_fault::RowFault;
-use crate::sound_files::{Rejected, SoundFile, SoundFiles};
+use crate::files::json::{FaultAt, UniqueKeys, faulty, folder_of, lines, parse, parse_row, read};
+use crate::files::row_fault::RowFault;
+use crate::files::sound_file::SoundFile;
+use crate::files::sound_files::SoundFiles;
 use crate::source::{Fingerprint, Source};
 
 /// The list in a labelled folder.

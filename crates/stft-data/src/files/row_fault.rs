@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use params::ParamError;
 
-use crate::shown::{shown, shown_text};
+use crate::printable::{printable, printable_text};
 
 /// What can be wrong with a row of a list of sounds.
 #[non_exhaustive]
@@ -19,10 +19,10 @@ pub enum RowFault {
         cause: serde_json::Error,
     },
     /// Its parameters are not those of the description.
-    #[error("{}", shown_text(&.0.to_string()))]
+    #[error("{}", printable_text(&.0.to_string()))]
     Param(ParamError),
     /// Its sound can't be found.
-    #[error("`path`: can't find {}: {source}", shown(sound))]
+    #[error("`path`: can't find {}: {source}", printable(sound))]
     NoFile {
         /// The path, as the row gives it.
         sound: PathBuf,
@@ -33,7 +33,7 @@ pub enum RowFault {
     #[error(
         "`path`: {} leaves the folder of this list; give a relative path without `..`, to a file \
          that is no link out of the folder",
-        shown(sound)
+        printable(sound)
     )]
     Outside {
         /// The path, as the row gives it.
@@ -47,7 +47,7 @@ pub enum RowFault {
     /// Its sound is in an earlier row.
     #[error(
         "`path`: {} is in line {first_line} already; remove one of the two",
-        shown(sound)
+        printable(sound)
     )]
     Duplicate {
         /// The path, as the row gives it.
@@ -65,11 +65,11 @@ impl fmt::Display for JsonFault<'_> {
         let JsonFault(key, source) = self;
         // The row itself, and a place that is not reached before the text ends.
         if !matches!(*key, "." | "?") {
-            write!(out, "`{}`: ", shown_text(key))?;
+            write!(out, "`{}`: ", printable_text(key))?;
         }
         let text = source.to_string();
         let place = format!(" at line {} column {}", source.line(), source.column());
         let text = text.strip_suffix(&place).unwrap_or(&text);
-        write!(out, "{}", shown_text(text))
+        write!(out, "{}", printable_text(text))
     }
 }

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use params::keyed_rng;
 
 use crate::audio::{Audio, MAX_SAMPLE};
-use crate::clip::{Clip, beginning, cut};
 use crate::config::DataConfig;
+use crate::dataset::epoch::EVALUATION_EPOCH;
+use crate::dataset::memory_cache::MemoryCache;
 use crate::error::DataError;
-use crate::memory_cache::MemoryCache;
-use crate::order::EVALUATION_EPOCH;
-use crate::resample::resample_owned;
-use crate::scale::log1p;
 use crate::source::Source;
-use crate::statistics::LogSpectrogram;
-use crate::stft::Stft;
+use crate::transform::clip::{Clip, beginning, cut};
+use crate::transform::resample::resample_owned;
+use crate::transform::scale::log1p;
+use crate::transform::statistics::LogSpectrogram;
+use crate::transform::stft::Stft;
 
 /// Labels the stream of [`keyed_rng`] that crops are drawn from.
 const CROP_STREAM: u64 = u64::from_le_bytes(*b"datacrop");

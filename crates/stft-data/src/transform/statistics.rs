@@ -1,8 +1,8 @@
 use rayon::prelude::*;
 
 use crate::error::DataError;
-use crate::normalize::{Moments, Normalization};
-use crate::spectrogram::Spectrogram;
+use crate::transform::normalize::{Moments, Normalization};
+use crate::transform::spectrogram::Spectrogram;
 
 /// Spectrograms that are in memory at the same time.
 const EXAMPLES_PER_BLOCK: usize = 32;

@@ -1,6 +1,26 @@
 use params::ParamVector;
 
-use crate::dataset::Example;
+/// One masked, normalised spectrogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// Normalised log1p magnitudes, row-major `[bins, frames]`; frames from `valid_frames` on hold 0,
+    /// the mean of the training split, because that says nothing to a convolution.
+    pub spectrogram: Vec<f32>,
+    /// True where hidden, row-major `[bins, frames]`; never in padded frames.
+    pub hidden: Vec<bool>,
+    /// Number of frames of sound, from the left: as many as the STFT of the valid samples alone would
+    /// have, but at most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond
+    /// the end of the sound.
+    pub valid_frames: usize,
+    /// The parameters that made the sound, where they are known.
+    pub truth: Option<ParamVector>,
+    /// The first eight bytes of the sound's fingerprint.
+    pub id: u64,
+    /// The epoch that it was made for.
+    pub epoch: u64,
+    /// Index in the source.
+    pub index: usize,
+}
 
 /// Examples of one size, stacked. Everything is in the order of the examples.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,45 +2,23 @@ use std::sync::Arc;
 
 use params::{ParamVector, keyed_rng};
 
-use crate::batch::SpectrogramBatch;
-use crate::chain::Chain;
-use crate::clip::Clip;
 use crate::config::DataConfig;
+use crate::dataset::batch::SpectrogramBatch;
+use crate::dataset::chain::Chain;
+use crate::dataset::epoch::EVALUATION_EPOCH;
+use crate::dataset::memory_cache::MemoryCache;
+use crate::dataset::split::{Split, SplitConfig};
 use crate::error::DataError;
-use crate::mask::MaskConfig;
-use crate::memory_cache::MemoryCache;
-use crate::normalize::Normalization;
-use crate::order::EVALUATION_EPOCH;
 use crate::source::Source;
-use crate::spectrogram::Spectrogram;
-use crate::split::{Split, SplitConfig};
-use crate::statistics::{LogSpectrogram, Statistics, TrainStatistics};
-use crate::stft::Stft;
+use crate::transform::clip::Clip;
+use crate::transform::mask::MaskConfig;
+use crate::transform::normalize::Normalization;
+use crate::transform::spectrogram::Spectrogram;
+use crate::transform::statistics::{LogSpectrogram, Statistics, TrainStatistics};
+use crate::transform::stft::Stft;
 
 /// Labels the stream of [`keyed_rng`] that masks are drawn from.
 const MASK_STREAM: u64 = u64::from_le_bytes(*b"datamask");
-
-/// One masked, normalised spectrogram.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Example {
-    /// Normalised log1p magnitudes, row-major `[bins, frames]`; frames from `valid_frames` on hold 0,
-    /// the mean of the training split, because that says nothing to a convolution.
-    pub spectrogram: Vec<f32>,
-    /// True where hidden, row-major `[bins, frames]`; never in padded frames.
-    pub hidden: Vec<bool>,
-    /// Number of frames of sound, from the left: as many as the STFT of the valid samples alone would
-    /// have, but at most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond
-    /// the end of the sound.
-    pub valid_frames: usize,
-    /// The parameters that made the sound, where they are known.
-    pub truth: Option<ParamVector>,
-    /// The first eight bytes of the sound's fingerprint.
-    pub id: u64,
-    /// The epoch that it was made for.
-    pub epoch: u64,
-    /// Index in the source.
-    pub index: usize,
-}
 
 /// A source of sounds with everything that turns them into examples.
 ///

@@ -8,20 +8,20 @@ use std::path::Path;
 ///
 /// ```
 /// let path = std::path::Path::new("kicks/\u{1b}[2Jdeep\n.wav");
-/// assert_eq!(stft_data::shown(path).to_string(), r"kicks/\u{1b}[2Jdeep\n.wav");
+/// assert_eq!(stft_data::printable(path).to_string(), r"kicks/\u{1b}[2Jdeep\n.wav");
 /// ```
-pub fn shown(path: &Path) -> impl fmt::Display {
-    Shown(path.as_os_str().as_encoded_bytes())
+pub fn printable(path: &Path) -> impl fmt::Display {
+    Printable(path.as_os_str().as_encoded_bytes())
 }
 
 /// Other text that comes from files, such as a key of a list, in the same way.
-pub(crate) fn shown_text(text: &str) -> impl fmt::Display {
-    Shown(text.as_bytes())
+pub(crate) fn printable_text(text: &str) -> impl fmt::Display {
+    Printable(text.as_bytes())
 }
 
-struct Shown<'a>(&'a [u8]);
+struct Printable<'a>(&'a [u8]);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Printable<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
@@ -55,7 +55,7 @@ mod tests {
             ("\u{7f}\u{9b}31m", r"\u{7f}\u{9b}31m"),
             ("a\u{202e}vaw.exe", r"a\u{202e}vaw.exe"),
         ] {
-            assert_eq!(shown(Path::new(path)).to_string(), expected);
+            assert_eq!(printable(Path::new(path)).to_string(), expected);
         }
     }
 
@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn names_that_are_no_text_are_told_apart() {
         use std::os::unix::ffi::OsStrExt;
-        let name = |bytes: &[u8]| shown(Path::new(std::ffi::OsStr::from_bytes(bytes))).to_string();
+        let name =
+            |bytes: &[u8]| printable(Path::new(std::ffi::OsStr::from_bytes(bytes))).to_string();
         assert_eq!(name(b"a\xff.wav"), r"a\xff.wav");
         assert_ne!(name(b"a\xff.wav"), name(b"a\xfe.wav"));
     }

@@ -1,12 +1,8 @@
 use params::keyed_rng;
 
-use crate::clip::below;
-use crate::dataset::Dataset;
-use crate::split::Split;
-
-/// The epoch whose crops and masks belong to evaluation and to the statistics; training never gets
-/// there. The same each time, so that two validations can be compared.
-pub const EVALUATION_EPOCH: u64 = u64::MAX;
+use crate::dataset::dataset::Dataset;
+use crate::dataset::split::Split;
+use crate::transform::random::below;
 
 /// Labels the stream of [`keyed_rng`] that epochs are shuffled from.
 const ORDER_STREAM: u64 = u64::from_le_bytes(*b"dataordr");

@@ -1,15 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::decode::unusable::Unusable;
 use crate::error::DataError;
-use crate::unusable::Unusable;
-
-/// Lowest sample rate that is believed: nothing above 50 Hz is in such a sound, and a resampler would
-/// have to plan enormous transforms.
-pub(crate) const MIN_RATE_HZ: u32 = 100;
-
-/// Highest sample rate that is believed: twice that of the fastest converters on sale. A header
-/// that claims more would only make the resampler plan enormous transforms.
-pub(crate) const MAX_RATE_HZ: u32 = 768_000;
 
 /// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
 ///

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::error::DataError;
-use crate::row_fault::RowFault;
+use crate::files::row_fault::RowFault;
 
 /// A list's content. Only regular files are opened: a pipe would make the reader wait.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {

@@ -1,4 +1,4 @@
-use crate::unusable::Unusable;
+use crate::decode::unusable::Unusable;
 
 /// Most codebook entries of one stream. libvorbis writes at most 19,413, for 5.1 (measured over its
 /// qualities, 8 to 192 kHz, one to six channels). The decoder may need 2.6 KiB for each, however few
@@ -142,7 +142,7 @@ mod tests {
         }
         // No look-up, and whatever comes next.
         bits.extend([false; 100]);
-        let identification = &include_bytes!("../tests/fixtures/stereo.ogg")[28..58];
+        let identification = &include_bytes!("../../tests/fixtures/stereo.ogg")[28..58];
         let setup = bits.chunks(8).map(|byte| {
             byte.iter()
                 .rev()
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_an_encoder_writes_passes_and_what_fills_memory_does_not() {
-        let fixture = include_bytes!("../tests/fixtures/stereo.ogg");
+        let fixture = include_bytes!("../../tests/fixtures/stereo.ogg");
         assert_eq!(search(fixture).entries, 11_693);
         assert!(Codebooks::default().add(fixture).is_ok());
         assert!(Codebooks::default().add(&codebook(131_072, 3)).is_err());

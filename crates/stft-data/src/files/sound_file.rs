@@ -1,17 +1,12 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
-use crate::decode::{Decoded, decode_file, decode_with_facts};
-use crate::decode_limits::DecodeLimits;
-use crate::error::DataError;
-use crate::level::ChannelLevel;
-use crate::resample::resampled_length;
-use crate::shown::shown;
+use crate::decode::file::Decoded;
+use crate::decode::level::ChannelLevel;
 use crate::source::Fingerprint;
-use crate::unusable::Unusable;
+use crate::transform::resample::resampled_length;
 
 /// A sound file that can be used. Models are given the mean of its channels.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,75 +80,6 @@ impl SoundFile {
     }
 }
 
-/// A sound file that can't be used.
-#[derive(Debug)]
-pub struct Rejected {
-    /// Path below the folder, or as the list gives it.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: Unusable,
-}
-
-/// Files that were all looked at: what every source of files stands on.
-#[derive(Debug)]
-pub(crate) struct SoundFiles {
-    root: PathBuf,
-    limits: DecodeLimits,
-    pub(crate) files: Vec<SoundFile>,
-    pub(crate) rejected: Vec<Rejected>,
-}
-
-impl SoundFiles {
-    /// Decodes the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
-    /// of `paths`; the others join `rejected`, which comes back in the order of its paths.
-    ///
-    /// # Errors
-    /// [`DataError::AllRejected`] if none can be used.
-    pub(crate) fn inspect(
-        root: &Path,
-        paths: Vec<PathBuf>,
-        mut rejected: Vec<Rejected>,
-        limits: &DecodeLimits,
-    ) -> Result<SoundFiles, DataError> {
-        let inspected: Vec<_> = paths
-            .into_par_iter()
-            .map(|path| match decode_with_facts(&root.join(&path), limits) {
-                Ok(decoded) => Ok(SoundFile::new(path, &decoded)),
-                Err(reason) => Err(Rejected { path, reason }),
-            })
-            .collect();
-        let mut files = Vec::new();
-        for result in inspected {
-            match result {
-                Ok(file) => files.push(file),
-                Err(refused) => rejected.push(refused),
-            }
-        }
-        rejected.sort_by(|a, b| a.path.cmp(&b.path));
-        if files.is_empty() {
-            return Err(DataError::AllRejected {
-                path: root.to_owned(),
-                rejected,
-            });
-        }
-        tracing::info!(folder = %shown(root), usable = files.len(), rejected = rejected.len(), "sounds found");
-        Ok(SoundFiles {
-            root: root.to_owned(),
-            limits: *limits,
-            files,
-            rejected,
-        })
-    }
-
-    pub(crate) fn name(&self, index: usize) -> String {
-        shown(&self.files[index].path).to_string()
-    }
-
-    pub(crate) fn load(&self, index: usize) -> Result<Audio, DataError> {
-        decode_file(&self.root.join(&self.files[index].path), &self.limits)
-    }
-}
-
 fn root_mean_square(samples: &[f32]) -> f32 {
     let squares: f64 = samples.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     (squares / samples.len() as f64).sqrt() as f32
@@ -175,7 +101,7 @@ fn fingerprint(audio: &Audio) -> Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resample::resample;
+    use crate::transform::resample::resample;
 
     #[test]
     fn a_square_wave_has_the_level_of_its_peak_and_a_sine_three_db_less() {

@@ -1,7 +1,7 @@
 use crate::audio::MAX_SAMPLE;
-use crate::decode_limits::{DecodeLimits, MAX_RATE_HZ, MIN_RATE_HZ};
-use crate::level::ChannelLevel;
-use crate::unusable::Unusable;
+use crate::decode::level::ChannelLevel;
+use crate::decode::limits::DecodeLimits;
+use crate::decode::unusable::Unusable;
 
 /// The mean of the channels, as it grows packet by packet.
 #[derive(Default)]
