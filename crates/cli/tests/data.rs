@@ -1,4 +1,4 @@
-//! Looking at sounds, as a user does it.
+//! `inversynth data` and `inversynth compare`, run as a program.
 
 use std::f32::consts::TAU;
 use std::fs;
@@ -21,22 +21,22 @@ hop_length = 50
 valid = 0.2
 ";
 
-/// A desk with an experiment and an empty folder for sounds.
-fn desk() -> Cli {
-    let desk = Cli::empty();
-    fs::write(desk.path("small.toml"), SMALL).unwrap();
-    fs::create_dir(desk.path("sounds")).unwrap();
-    desk
+/// A working directory with an experiment and an empty folder for sounds.
+fn cli() -> Cli {
+    let cli = Cli::empty();
+    fs::write(cli.path("small.toml"), SMALL).unwrap();
+    fs::create_dir(cli.path("sounds")).unwrap();
+    cli
 }
 
-fn wav(desk: &Cli, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
+fn wav(cli: &Cli, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
     let spec = hound::WavSpec {
         channels,
         sample_rate: rate_hz,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
-    let mut wav = hound::WavWriter::create(desk.path(name), spec).unwrap();
+    let mut wav = hound::WavWriter::create(cli.path(name), spec).unwrap();
     for &sample in samples {
         wav.write_sample(sample).unwrap();
     }
@@ -44,26 +44,26 @@ fn wav(desk: &Cli, name: &str, rate_hz: u32, channels: u16, samples: &[i16]) {
 }
 
 /// A quarter of a second of a tone, at half of full scale.
-fn plain(desk: &Cli, name: &str) {
-    wav(desk, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
+fn plain(cli: &Cli, name: &str) {
+    wav(cli, name, 8_000, 1, &tone(440.0, 8_000, 2_000, 0.5));
 }
 
-fn json(desk: &Cli, arguments: &[&str]) -> Value {
-    serde_json::from_str(&desk.says(arguments)).unwrap()
+fn json(cli: &Cli, arguments: &[&str]) -> Value {
+    serde_json::from_str(&cli.says(arguments)).unwrap()
 }
 
-/// A folder with one sound for everything that a check finds.
-fn troubled(desk: &Cli) {
+/// A folder with one sound for each finding of a check.
+fn troubled(cli: &Cli) {
     let fine = tone(440.0, 8_000, 2_000, 0.5);
-    wav(desk, "sounds/a.wav", 8_000, 1, &fine);
-    wav(desk, "sounds/b copy.wav", 8_000, 1, &fine);
+    wav(cli, "sounds/a.wav", 8_000, 1, &fine);
+    wav(cli, "sounds/b copy.wav", 8_000, 1, &fine);
     // The same samples at another rate are another sound.
-    wav(desk, "sounds/c rate.wav", 16_000, 1, &fine);
+    wav(cli, "sounds/c rate.wav", 16_000, 1, &fine);
     let loud: Vec<i16> = tone(440.0, 8_000, 3_000, 3.0);
-    wav(desk, "sounds/d clipped.wav", 8_000, 1, &loud);
-    wav(desk, "sounds/e zero.wav", 8_000, 1, &[0; 1_000]);
+    wav(cli, "sounds/d clipped.wav", 8_000, 1, &loud);
+    wav(cli, "sounds/e zero.wav", 8_000, 1, &[0; 1_000]);
     wav(
-        desk,
+        cli,
         "sounds/f quiet.wav",
         8_000,
         1,
@@ -71,9 +71,9 @@ fn troubled(desk: &Cli) {
     );
     // One channel at half of full scale and one silent.
     let stereo: Vec<i16> = [16_384, 0].repeat(400);
-    wav(desk, "sounds/g stereo.wav", 8_000, 2, &stereo);
-    fs::write(desk.path("sounds/h broken.wav"), b"no sound at all").unwrap();
-    fs::write(desk.path("sounds/notes.txt"), b"neither").unwrap();
+    wav(cli, "sounds/g stereo.wav", 8_000, 2, &stereo);
+    fs::write(cli.path("sounds/h broken.wav"), b"no sound at all").unwrap();
+    fs::write(cli.path("sounds/notes.txt"), b"neither").unwrap();
 }
 
 /// A sine that is cut off at full scale.
@@ -90,9 +90,9 @@ fn named<'a>(checked: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
-    let desk = desk();
-    troubled(&desk);
-    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+    let cli = cli();
+    troubled(&cli);
+    let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(checked["files"].as_array().unwrap().len(), 7);
 
     let fine = named(&checked, "a.wav");
@@ -144,7 +144,7 @@ fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
     let seconds = 0.25 + 0.25 + 0.125 + 0.375 + 0.125 + 0.001 + 0.05;
     assert!((totals["seconds"].as_f64().unwrap() - seconds).abs() < 1e-9);
 
-    let text = desk.says(&["data", "check", "sounds"]);
+    let text = cli.says(&["data", "check", "sounds"]);
     for part in [
         "(silent: all zero)",
         "(silent: below -80 dBFS)",
@@ -158,33 +158,33 @@ fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
 }
 
 #[test]
-fn a_check_tells_of_files_that_end_too_early() {
-    let desk = desk();
-    plain(&desk, "sounds/a.wav");
-    let bytes = fs::read(desk.path("sounds/a.wav")).unwrap();
-    fs::write(desk.path("sounds/b.wav"), &bytes[..1_000]).unwrap();
-    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+fn a_check_reports_truncated_files() {
+    let cli = cli();
+    plain(&cli, "sounds/a.wav");
+    let bytes = fs::read(cli.path("sounds/a.wav")).unwrap();
+    fs::write(cli.path("sounds/b.wav"), &bytes[..1_000]).unwrap();
+    let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(named(&checked, "a.wav")["truncated"], false);
     assert_eq!(named(&checked, "b.wav")["truncated"], true);
     assert_eq!(checked["totals"]["truncated"], 1);
-    let text = desk.says(&["data", "check", "sounds"]);
+    let text = cli.says(&["data", "check", "sounds"]);
     assert!(text.contains("b.wav  (truncated"), "{text}");
     assert!(text.contains("truncated: 1"), "{text}");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_files_name_gives_a_terminal_no_orders() {
-    let desk = desk();
+fn a_file_name_cannot_control_the_terminal() {
+    let cli = cli();
     let name = "sounds/\u{1b}[2J\nrejected all.wav";
-    plain(&desk, name);
-    fs::write(desk.path("sounds/no\u{1b}.wav"), b"no sound").unwrap();
-    let text = desk.says(&["data", "check", "sounds"]);
+    plain(&cli, name);
+    fs::write(cli.path("sounds/no\u{1b}.wav"), b"no sound").unwrap();
+    let text = cli.says(&["data", "check", "sounds"]);
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(text.contains(r"\u{1b}[2J\nrejected all.wav"), "{text}");
     assert!(text.contains(r"rejected no\u{1b}.wav"), "{text}");
-    // Programs get the name as it is.
-    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+    // JSON has the name unchanged.
+    let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(
         checked["files"][0]["path"],
         name.strip_prefix("sounds/").unwrap()
@@ -192,51 +192,51 @@ fn a_files_name_gives_a_terminal_no_orders() {
 }
 
 #[test]
-fn a_fault_of_a_list_is_said_once_with_the_line_of_the_file() {
-    let desk = desk();
-    desk.says(&["synth", "render", "--count", "2", "--out", "patches"]);
-    let manifest = fs::read_to_string(desk.path("patches/manifest.jsonl")).unwrap();
+fn a_fault_of_a_list_is_reported_once_with_the_line_of_the_file() {
+    let cli = cli();
+    cli.says(&["synth", "render", "--count", "2", "--out", "patches"]);
+    let manifest = fs::read_to_string(cli.path("patches/manifest.jsonl")).unwrap();
     let (first, second) = manifest.split_once('\n').unwrap();
     let second = second.replacen('{', r#"{"foo": 1, "#, 1);
     let marked = format!("\u{feff}{first}\n");
-    fs::write(desk.path("patches/manifest.jsonl"), &marked).unwrap();
+    fs::write(cli.path("patches/manifest.jsonl"), &marked).unwrap();
     assert_eq!(
-        json(&desk, &["data", "check", "patches", "--json"])["totals"]["files"],
+        json(&cli, &["data", "check", "patches", "--json"])["totals"]["files"],
         1
     );
-    fs::write(desk.path("patches/manifest.jsonl"), marked + &second).unwrap();
-    let output = desk.refuses(&["data", "check", "patches"], &["line 2: ", "`foo`"]);
+    fs::write(cli.path("patches/manifest.jsonl"), marked + &second).unwrap();
+    let output = cli.refuses(&["data", "check", "patches"], &["line 2: ", "`foo`"]);
     let message = desk::stderr(&output);
     assert_eq!(message.matches("unknown field").count(), 1, "{message}");
     assert!(!message.contains("column"), "{message}");
 }
 
 #[test]
-fn data_commands_ask_nothing_of_models() {
-    let desk = desk();
-    plain(&desk, "sounds/a.wav");
-    // Too short for a Transformer's patches, and too low a rate for the synthesizer.
+fn data_commands_do_not_check_settings_of_models() {
+    let cli = cli();
+    plain(&cli, "sounds/a.wav");
+    // Too short for a Transformer's patches, and a rate too low for the synthesizer.
     for set in ["data.clip.seconds=0.01", "data.clip.sample_rate_hz=2000"] {
-        desk.says(&["data", "check", "sounds", "--set", set]);
-        desk.says(&["data", "spectrogram", "sounds/a.wav", "--set", set]);
+        cli.says(&["data", "check", "sounds", "--set", set]);
+        cli.says(&["data", "spectrogram", "sounds/a.wav", "--set", set]);
     }
-    desk.refuses(
+    cli.refuses(
         &["data", "check", "sounds", "--set", "data.clip.seconds=1e12"],
         &["data.clip.seconds", "samples long"],
     );
 }
 
 #[test]
-fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
-    let desk = desk();
-    desk.says(&["synth", "render", "--count", "3", "--out", "patches"]);
+fn a_check_of_labelled_sounds_reads_the_listed_ones() {
+    let cli = cli();
+    cli.says(&["synth", "render", "--count", "3", "--out", "patches"]);
     fs::copy(
-        desk.path("patches/audio/00000.wav"),
-        desk.path("patches/audio/unlisted.wav"),
+        cli.path("patches/audio/00000.wav"),
+        cli.path("patches/audio/unlisted.wav"),
     )
     .unwrap();
-    fs::write(desk.path("patches/audio/00001.wav"), b"gone").unwrap();
-    let checked = json(&desk, &["data", "check", "patches", "--json"]);
+    fs::write(cli.path("patches/audio/00001.wav"), b"gone").unwrap();
+    let checked = json(&cli, &["data", "check", "patches", "--json"]);
     assert_eq!(checked["totals"]["files"], 2);
     assert_eq!(checked["totals"]["duplicates"], 0);
     assert_eq!(named(&checked, "audio/00002.wav")["seconds"], 1.0);
@@ -245,22 +245,22 @@ fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
 
 #[test]
 fn a_check_without_a_usable_sound_fails_with_every_reason() {
-    let desk = desk();
+    let cli = cli();
     for index in 0..7 {
-        fs::write(desk.path(format!("sounds/{index}.wav")), b"no sound").unwrap();
+        fs::write(cli.path(format!("sounds/{index}.wav")), b"no sound").unwrap();
     }
-    let output = desk.refuses(
+    let output = cli.refuses(
         &["data", "check", "sounds", "--json"],
         &["none of the 7 sound files can be used", "0.wav"],
     );
     let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(checked["rejected"].as_array().unwrap().len(), 7);
     assert_eq!(checked["totals"]["files"], 0);
-    desk.refuses(&["data", "check", "nowhere"], &["nowhere"]);
+    cli.refuses(&["data", "check", "nowhere"], &["nowhere"]);
 }
 
 /// Ten sounds of half a clip, two of exactly one, three of two and a half.
-fn measured(desk: &Cli) {
+fn measured(cli: &Cli) {
     let counts = [(10, 1_000), (2, 2_000), (3, 5_000)];
     let lengths = counts
         .iter()
@@ -268,9 +268,9 @@ fn measured(desk: &Cli) {
     for (index, samples) in lengths.enumerate() {
         let name = format!("sounds/{index:02}.wav");
         let hz = 300.0 + 50.0 * index as f32;
-        wav(desk, &name, 8_000, 1, &tone(hz, 8_000, samples, 0.6));
+        wav(cli, &name, 8_000, 1, &tone(hz, 8_000, samples, 0.6));
     }
-    wav(desk, "sounds/zero.wav", 8_000, 1, &[0; 2_000]);
+    wav(cli, "sounds/zero.wav", 8_000, 1, &[0; 2_000]);
 }
 
 fn histogram(classes: &Value) -> Vec<(Option<f64>, u64)> {
@@ -284,10 +284,10 @@ fn histogram(classes: &Value) -> Vec<(Option<f64>, u64)> {
 
 #[test]
 fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
-    let desk = desk();
-    measured(&desk);
+    let cli = cli();
+    measured(&cli);
     let stats = json(
-        &desk,
+        &cli,
         &[
             "data",
             "stats",
@@ -324,7 +324,7 @@ fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
 
     let longer = ["--set", "data.clip.seconds=0.625", "--json"];
     let stats = json(
-        &desk,
+        &cli,
         &[
             &["data", "stats", "sounds", "--config", "small.toml"][..],
             &longer,
@@ -334,7 +334,7 @@ fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
     assert_eq!(stats["clip"]["sounds_cut"], 0);
     assert_eq!(stats["clip"]["sounds_exact"], 3);
 
-    let text = desk.says(&["data", "stats", "sounds", "--config", "small.toml"]);
+    let text = cli.says(&["data", "stats", "sounds", "--config", "small.toml"]);
     let bar = "0.125 to     0.25 s         10 ########################################\n";
     assert!(text.contains(bar), "{text}");
     assert!(text.contains("3 sounds are cut (180 frames"), "{text}");
@@ -342,24 +342,24 @@ fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
 
 #[test]
 fn a_spectrogram_shows_a_tone_at_its_frequency_and_holds_the_whole_file() {
-    let desk = desk();
+    let cli = cli();
     // Bin 16 of 128 at 8,000 Hz is 1,000 Hz; the file is at twice the rate and longer than a clip.
     let sound = tone(1_000.0, 16_000, 12_000, 0.5);
-    wav(&desk, "tone.wav", 16_000, 1, &sound);
+    wav(&cli, "tone.wav", 16_000, 1, &sound);
     let arguments = ["data", "spectrogram", "tone.wav", "--config", "small.toml"];
-    let text = desk.says(&[&arguments[..], &["--npy", "tone.npy", "--png", "tone.png"]].concat());
+    let text = cli.says(&[&arguments[..], &["--npy", "tone.npy", "--png", "tone.png"]].concat());
     assert!(text.contains("65 bins x 121 frames"), "{text}");
     assert!(text.contains("0.750 s at 8000 Hz"), "{text}");
 
     let [bins, frames] = [65, 121];
-    let values = array(&desk.path("tone.npy"), bins, frames);
+    let values = array(&cli.path("tone.npy"), bins, frames);
     let frame = 60;
     let column: Vec<f32> = (0..bins).map(|bin| values[bin * frames + frame]).collect();
     let loudest = (0..bins).max_by(|&a, &b| column[a].total_cmp(&column[b]));
     assert_eq!(loudest, Some(16));
     // A Hann window of 128 sums to 64: half of that for a sine, and half for its amplitude.
     assert!((column[16] - 17_f32.ln()).abs() < 1e-3, "{}", column[16]);
-    let png = fs::read(desk.path("tone.png")).unwrap();
+    let png = fs::read(cli.path("tone.png")).unwrap();
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
 }
 
@@ -381,28 +381,28 @@ fn array(path: &Path, bins: usize, frames: usize) -> Vec<f32> {
 
 #[test]
 fn a_long_file_makes_a_picture_that_can_be_opened() {
-    let desk = desk();
+    let cli = cli();
     wav(
-        &desk,
+        &cli,
         "long.wav",
         8_000,
         1,
         &tone(1_000.0, 8_000, 400_000, 0.5),
     );
     let arguments = ["data", "spectrogram", "long.wav", "--config", "small.toml"];
-    let text = desk.says(&[&arguments[..], &["--png", "long.png"]].concat());
+    let text = cli.says(&[&arguments[..], &["--png", "long.png"]].concat());
     assert!(text.contains("65 bins x 8001 frames"), "{text}");
     assert!(text.contains("the largest of 3 frames"), "{text}");
-    let png = fs::read(desk.path("long.png")).unwrap();
+    let png = fs::read(cli.path("long.png")).unwrap();
     let width = u32::from_be_bytes(png[16..20].try_into().unwrap());
     assert!((2_667..4_000).contains(&width), "{width}");
 }
 
 #[test]
 fn a_spectrogram_never_replaces_a_file() {
-    let desk = desk();
-    wav(&desk, "tone.wav", 8_000, 1, &tone(500.0, 8_000, 900, 0.5));
-    fs::write(desk.path("mine.npy"), b"mine").unwrap();
+    let cli = cli();
+    wav(&cli, "tone.wav", 8_000, 1, &tone(500.0, 8_000, 900, 0.5));
+    fs::write(cli.path("mine.npy"), b"mine").unwrap();
     let arguments = [
         "data",
         "spectrogram",
@@ -411,18 +411,18 @@ fn a_spectrogram_never_replaces_a_file() {
         "new.png",
         "--npy",
     ];
-    desk.refuses(
+    cli.refuses(
         &[&arguments[..], &["mine.npy"]].concat(),
         &["mine.npy exists already"],
     );
-    assert_eq!(fs::read(desk.path("mine.npy")).unwrap(), b"mine");
-    desk.refuses(
+    assert_eq!(fs::read(cli.path("mine.npy")).unwrap(), b"mine");
+    cli.refuses(
         &[&arguments[..], &["new.png"]].concat(),
         &["name two files"],
     );
-    assert!(!desk.path("new.png").exists());
+    assert!(!cli.path("new.png").exists());
 
-    // The same place under another name.
+    // The same file by another path.
     let there = [
         "data",
         "spectrogram",
@@ -432,30 +432,30 @@ fn a_spectrogram_never_replaces_a_file() {
         "--npy",
         "sounds/../x.out",
     ];
-    desk.refuses(&there, &["name two files"]);
-    assert!(!desk.path("x.out").exists());
+    cli.refuses(&there, &["name two files"]);
+    assert!(!cli.path("x.out").exists());
 
-    desk.refuses(&["data", "spectrogram", "nowhere.wav"], &["nowhere.wav"]);
-    desk.refuses(
+    cli.refuses(&["data", "spectrogram", "nowhere.wav"], &["nowhere.wav"]);
+    cli.refuses(
         &["data", "spectrogram", "small.toml"],
         &["small.toml", "not WAV"],
     );
-    let text = desk.says(&["data", "spectrogram", "tone.wav"]);
+    let text = cli.says(&["data", "spectrogram", "tone.wav"]);
     assert!(text.contains("257 bins x "), "{text}");
 }
 
 #[test]
-fn a_check_looks_into_each_channel() {
-    let desk = desk();
+fn a_check_examines_each_channel() {
+    let cli = cli();
     let loud = tone(440.0, 8_000, 1_000, 3.0);
     let one_clipped: Vec<i16> = loud.iter().flat_map(|&x| [x, 0]).collect();
-    wav(&desk, "sounds/one clipped.wav", 8_000, 2, &one_clipped);
+    wav(&cli, "sounds/one clipped.wav", 8_000, 2, &one_clipped);
     let opposite: Vec<i16> = tone(440.0, 8_000, 1_000, 0.5)
         .into_iter()
         .flat_map(|x| [x, -x])
         .collect();
-    wav(&desk, "sounds/opposite.wav", 8_000, 2, &opposite);
-    let checked = json(&desk, &["data", "check", "sounds", "--json"]);
+    wav(&cli, "sounds/opposite.wav", 8_000, 2, &opposite);
+    let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(named(&checked, "one clipped.wav")["clipped"], true);
     assert_eq!(
         named(&checked, "opposite.wav")["silent"],
@@ -465,23 +465,23 @@ fn a_check_looks_into_each_channel() {
 
 #[test]
 fn a_single_file_can_be_checked() {
-    let desk = desk();
-    troubled(&desk);
-    let checked = json(&desk, &["data", "check", "sounds/a.wav", "--json"]);
+    let cli = cli();
+    troubled(&cli);
+    let checked = json(&cli, &["data", "check", "sounds/a.wav", "--json"]);
     assert_eq!(checked["totals"]["files"], 1);
     assert_eq!(named(&checked, "a.wav")["seconds"], 0.25);
-    desk.refuses(
+    cli.refuses(
         &["data", "check", "sounds/h broken.wav"],
         &["h broken.wav", "its content is not WAV"],
     );
-    desk.refuses(&["data", "check", "sounds/notes.txt"], &["neither a sound"]);
+    cli.refuses(&["data", "check", "sounds/notes.txt"], &["neither a sound"]);
 }
 
 #[test]
 fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
-    let desk = desk();
+    let cli = cli();
     wav(
-        &desk,
+        &cli,
         "sounds/only.wav",
         8_000,
         1,
@@ -495,7 +495,7 @@ fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
         "small.toml",
         "--json",
     ];
-    let output = desk.refuses(&arguments, &["different sounds"]);
+    let output = cli.refuses(&arguments, &["different sounds"]);
     let stats: Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(stats["files"], 1);
     assert_eq!(stats["clip"]["sounds_cut"], 1);
@@ -504,11 +504,11 @@ fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
 
 #[test]
 fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
-    let desk = desk();
-    wav(&desk, "a.wav", 16_000, 1, &tone(440.0, 16_000, 8_000, 0.5));
-    wav(&desk, "b.wav", 16_000, 1, &tone(990.0, 16_000, 6_000, 0.1));
-    let same = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
-    let other = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    let cli = cli();
+    wav(&cli, "a.wav", 16_000, 1, &tone(440.0, 16_000, 8_000, 0.5));
+    wav(&cli, "b.wav", 16_000, 1, &tone(990.0, 16_000, 6_000, 0.1));
+    let same = json(&cli, &["compare", "a.wav", "a.wav", "--json"]);
+    let other = json(&cli, &["compare", "a.wav", "b.wav", "--json"]);
     let names: Vec<&String> = other["distances"].as_object().unwrap().keys().collect();
     assert_eq!(names.len(), 17);
     for name in names {
@@ -521,16 +521,16 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     }
     assert_eq!(other["estimate"]["seconds"], 0.375);
 
-    // The first sound is the one that was wanted: by what is relative to it, silence is 1 off.
-    wav(&desk, "silence.wav", 16_000, 1, &[0; 8_000]);
-    let silence = json(&desk, &["compare", "a.wav", "silence.wav", "--json"]);
+    // The first sound is the target: relative to it, silence has a distance of 1.
+    wav(&cli, "silence.wav", 16_000, 1, &[0; 8_000]);
+    let silence = json(&cli, &["compare", "a.wav", "silence.wav", "--json"]);
     for name in ["spec_sc", "esr", "esr_a_weighted"] {
         let distance = silence["distances"][name].as_f64().unwrap();
         assert!((distance - 1.0).abs() < 1e-3, "{name}: {distance}");
     }
 
-    // As the target, silence has nothing to be compared with by what is relative to it.
-    let found = json(&desk, &["compare", "silence.wav", "a.wav", "--json"]);
+    // Distances relative to the target don't exist if the target is silent.
+    let found = json(&cli, &["compare", "silence.wav", "a.wav", "--json"]);
     for (name, value) in found["distances"].as_object().unwrap() {
         let relative = name.starts_with("esr") || ["spec_sc", "dc"].contains(&name.as_str());
         let relative =
@@ -539,27 +539,27 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     }
     let reason = found["left_out"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("silent"), "{reason}");
-    let both = json(&desk, &["compare", "silence.wav", "silence.wav", "--json"]);
+    let both = json(&cli, &["compare", "silence.wav", "silence.wav", "--json"]);
     assert_eq!(both["distances"]["esr"], 0.0);
 
-    let text = desk.says(&["compare", "a.wav", "b.wav"]);
+    let text = cli.says(&["compare", "a.wav", "b.wav"]);
     assert!(text.contains("the shorter goes on as silence"), "{text}");
     assert_eq!(other["shorter_goes_on_as_silence"], true);
     assert_eq!(same["shorter_goes_on_as_silence"], false);
-    desk.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
+    cli.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
 }
 
-/// Each energy ratio against its definition, so that none stands under another's name.
+/// Compares each energy ratio with its definition, so that none has another's name.
 #[test]
 fn ratios_of_energies_are_those_of_the_filtered_sounds() {
-    let desk = desk();
+    let cli = cli();
     let [a, b] = [
         tone(440.0, 16_000, 4_000, 0.5),
         tone(2_990.0, 16_000, 4_000, 0.1),
     ];
-    wav(&desk, "a.wav", 16_000, 1, &a);
-    wav(&desk, "b.wav", 16_000, 1, &b);
-    let found = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    wav(&cli, "a.wav", 16_000, 1, &a);
+    wav(&cli, "b.wav", 16_000, 1, &b);
+    let found = json(&cli, &["compare", "a.wav", "b.wav", "--json"]);
     let energy = |sound: &dyn Fn(usize) -> f64, taps: &[f64]| -> f64 {
         let filtered = |at: usize| -> f64 {
             let terms = taps.iter().enumerate().filter(|(lag, _)| *lag <= at);
@@ -585,15 +585,15 @@ fn ratios_of_energies_are_those_of_the_filtered_sounds() {
 #[test]
 fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
     const ON_MELS: [&str; 3] = ["mss", "wmfcc", "logmel_l1"];
-    let desk = desk();
+    let cli = cli();
     for (rate_hz, weighted, windowed) in [
         (3_999, true, true),
         (1_500, false, true),
         (900, false, false),
     ] {
         let sound = tone(440.0, rate_hz, rate_hz as usize, 0.5);
-        wav(&desk, "a.wav", rate_hz, 1, &sound);
-        let found = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
+        wav(&cli, "a.wav", rate_hz, 1, &sound);
+        let found = json(&cli, &["compare", "a.wav", "a.wav", "--json"]);
         let distances = found["distances"].as_object().unwrap();
         assert_eq!(distances.len(), 17);
         let mut none: Vec<&str> = ON_MELS.to_vec();
@@ -612,35 +612,35 @@ fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
                 .is_some_and(|value| (value - best).abs() < 1e-9);
             assert!(left_out || is_best, "{rate_hz} Hz, {name}: {value}");
         }
-        let mut said: Vec<&str> = Vec::new();
+        let mut reported: Vec<&str> = Vec::new();
         for left_out in found["left_out"].as_array().unwrap() {
             let names = left_out["distances"].as_array().unwrap();
-            said.extend(names.iter().map(|name| name.as_str().unwrap()));
+            reported.extend(names.iter().map(|name| name.as_str().unwrap()));
             let reason = left_out["reason"].as_str().unwrap();
             assert!(reason.contains(&format!("{rate_hz} Hz")), "{reason}");
         }
         none.sort_unstable();
-        said.sort_unstable();
-        assert_eq!(said, none, "{rate_hz} Hz");
+        reported.sort_unstable();
+        assert_eq!(reported, none, "{rate_hz} Hz");
 
-        let text = desk.says(&["compare", "a.wav", "a.wav"]);
+        let text = cli.says(&["compare", "a.wav", "a.wav"]);
         let line = "left out: mss, wmfcc, logmel_l1: \
                     they need a sample rate from 4000 to 655360 Hz";
         assert!(text.contains(line), "{text}");
         assert_eq!(text.contains("left out: esr_a_weighted"), !weighted);
     }
-    wav(&desk, "a.wav", 4_000, 1, &tone(440.0, 4_000, 4_000, 0.5));
-    let found = json(&desk, &["compare", "a.wav", "a.wav", "--json"]);
+    wav(&cli, "a.wav", 4_000, 1, &tone(440.0, 4_000, 4_000, 0.5));
+    let found = json(&cli, &["compare", "a.wav", "a.wav", "--json"]);
     assert_eq!(found["left_out"], Value::Array(Vec::new()));
     assert_eq!(found["distances"]["mss"], 0.0);
 }
 
 #[test]
 fn an_estimate_at_another_rate_is_resampled_to_the_targets() {
-    let desk = desk();
-    wav(&desk, "a.wav", 16_000, 1, &tone(440.0, 16_000, 16_000, 0.5));
-    wav(&desk, "b.wav", 44_100, 1, &tone(440.0, 44_100, 44_100, 0.5));
-    let found = json(&desk, &["compare", "a.wav", "b.wav", "--json"]);
+    let cli = cli();
+    wav(&cli, "a.wav", 16_000, 1, &tone(440.0, 16_000, 16_000, 0.5));
+    wav(&cli, "b.wav", 44_100, 1, &tone(440.0, 44_100, 44_100, 0.5));
+    let found = json(&cli, &["compare", "a.wav", "b.wav", "--json"]);
     assert_eq!(found["sample_rate_hz"], 16_000);
     assert!(found["distances"]["esr"].as_f64().unwrap() < 1e-3);
     assert!(found["distances"]["mss"].as_f64().unwrap() < 1.0);

@@ -1,10 +1,11 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// A path for people: on one line, and without anything that a terminal would obey.
+/// Displays a path on one line, without characters that control a terminal.
 ///
-/// Control characters, those that turn the direction of text, and bytes that are no text are escaped as in Rust's
-/// literals. Different paths look different, but for names that hold such an escape themselves.
+/// Control characters, characters that change the direction of text, and bytes that are not UTF-8 are
+/// escaped as in Rust's literals. Different paths are displayed differently, except for names that
+/// contain such an escape literally.
 ///
 /// ```
 /// let path = std::path::Path::new("kicks/\u{1b}[2Jdeep\n.wav");
@@ -14,7 +15,7 @@ pub fn printable(path: &Path) -> impl fmt::Display {
     Printable(path.as_os_str().as_encoded_bytes())
 }
 
-/// Other text that comes from files, such as a key of a list, in the same way.
+/// Displays other text from files, such as a key of a list, in the same way.
 pub(crate) fn printable_text(text: &str) -> impl fmt::Display {
     Printable(text.as_bytes())
 }
@@ -25,7 +26,7 @@ impl fmt::Display for Printable<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                match c.is_control() || turns_text(c) {
+                match c.is_control() || changes_direction(c) {
                     true => write!(out, "{}", c.escape_default())?,
                     false => out.write_char(c)?,
                 }
@@ -39,7 +40,7 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// Marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.
-fn turns_text(c: char) -> bool {
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped_and_other_text_is_not() {
+    fn terminal_controls_are_escaped_and_other_text_is_not() {
         for (path, expected) in [
             ("größe/太鼓 1.wav", "größe/太鼓 1.wav"),
             ("a\r\nrejected b", r"a\r\nrejected b"),
@@ -61,7 +62,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn names_that_are_no_text_are_told_apart() {
+    fn names_that_are_not_utf8_are_displayed_differently() {
         use std::os::unix::ffi::OsStrExt;
         let name =
             |bytes: &[u8]| printable(Path::new(std::ffi::OsStr::from_bytes(bytes))).to_string();

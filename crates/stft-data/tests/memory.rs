@@ -1,4 +1,4 @@
-//! What the loader holds on to. A process of its own, so that no other test's memory counts.
+//! The loader's memory. A test binary of its own, so that no other test's memory is counted.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use stft_data::{
 
 const SOUNDS: usize = 60;
 
-/// Sounds that are made anew whenever they are asked for, as files are decoded.
+/// Sounds that are generated at every load, as files are decoded.
 struct Tones;
 
 impl Source for Tones {
@@ -36,7 +36,7 @@ impl Source for Tones {
     }
 }
 
-/// The most memory that the process has had at once, in KiB.
+/// Peak memory of the process, in KiB.
 fn peak_kib() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -46,7 +46,7 @@ fn peak_kib() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Ten epochs on two workers; the peak after the tenth must be that of the second.
+/// Runs ten epochs on two workers; the peak after the tenth must be that of the second.
 fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
     let config = DataConfig {
         clip: ClipConfig {
@@ -68,7 +68,7 @@ fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
         peaks.push(peak_kib());
     }
     // An epoch's batches take 18 MiB, one batch 1.3 MiB.
-    // The kernel counts pages per thread and adds them up late, so that a peak may step back a little.
+    // The kernel counts pages per thread and adds them up late, so a peak may decrease a little.
     let growth_kib = peaks[9].saturating_sub(peaks[1]);
     assert!(
         growth_kib < 2_048,
@@ -76,10 +76,10 @@ fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
     );
 }
 
-/// One test, since a process has one peak.
+/// A single test, because a process has a single peak.
 #[test]
 fn peak_memory_is_that_of_the_second_epoch_after_the_tenth() {
-    // Nothing is kept, so every epoch resamples every sound again: the way that could leak.
+    // Without a cache, every epoch resamples every sound again.
     assert_flat(Arc::new(Tones), 0);
 
     let folder = tempfile::tempdir().unwrap();

@@ -3,39 +3,39 @@ use params::ParamVector;
 /// One masked, normalised spectrogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Normalised log1p magnitudes, row-major `[bins, frames]`; frames from `valid_frames` on hold 0,
-    /// the mean of the training split, because that says nothing to a convolution.
+    /// Normalised log1p magnitudes, row-major `[bins, frames]`. Padded frames, from `valid_frames` on,
+    /// hold 0, the mean of the training split.
     pub spectrogram: Vec<f32>,
     /// True where hidden, row-major `[bins, frames]`; never in padded frames.
     pub hidden: Vec<bool>,
-    /// Number of frames of sound, from the left: as many as the STFT of the valid samples alone would
-    /// have, but at most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond
-    /// the end of the sound.
+    /// Number of frames of sound, from the left: as many as the STFT of the valid samples alone has, at
+    /// most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond the end of the
+    /// sound.
     pub valid_frames: usize,
-    /// The parameters that made the sound, where they are known.
+    /// The parameters that made the sound, if they are known.
     pub truth: Option<ParamVector>,
     /// The first eight bytes of the sound's fingerprint.
     pub id: u64,
-    /// The epoch that it was made for.
+    /// The epoch of its crop and mask.
     pub epoch: u64,
     /// Index in the source.
     pub index: usize,
 }
 
-/// Examples of one size, stacked. Everything is in the order of the examples.
+/// Examples of one size, stacked. All fields are in the order of the examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectrogramBatch {
     /// Normalised log1p magnitudes, row-major `[batch, bins, frames]`; padded frames hold 0.
     pub values: Vec<f32>,
     /// True where hidden, row-major `[batch, bins, frames]`; never in padded frames.
     pub hidden: Vec<bool>,
-    /// Frames of sound of each example, from the left.
+    /// Number of frames of sound of each example, from the left.
     pub valid_frames: Vec<usize>,
-    /// The parameters that made each sound, if they are known for all.
+    /// The parameters that made each sound, if they are known for all sounds.
     pub truth: Option<Vec<ParamVector>>,
     /// The examples' ids: the first eight bytes of their fingerprints.
     pub ids: Vec<u64>,
-    /// The epoch that each example was made for.
+    /// The epoch of each example's crop and mask.
     pub epochs: Vec<u64>,
     /// The examples' indices in the source.
     pub indices: Vec<usize>,

@@ -14,17 +14,17 @@ use crate::transform::scale::log1p;
 use crate::transform::statistics::LogSpectrogram;
 use crate::transform::stft::Stft;
 
-/// Labels the stream of [`keyed_rng`] that crops are drawn from.
+/// Label of the [`keyed_rng`] stream of crops.
 const CROP_STREAM: u64 = u64::from_le_bytes(*b"datacrop");
 
-/// The part of the way that needs no normalisation: what the statistics are made from.
+/// The steps before normalisation: load, resample, crop, STFT and log1p.
 pub(crate) struct Chain<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) config: &'a DataConfig,
     pub(crate) seed: u64,
     pub(crate) stft: &'a Stft,
     pub(crate) cache: &'a MemoryCache,
-    /// What is evaluated is the beginning of a longer sound, not a piece that is drawn.
+    /// In [`EVALUATION_EPOCH`], a long sound is cut to its beginning instead of a drawn crop.
     pub(crate) evaluates_beginnings: bool,
 }
 
@@ -71,7 +71,7 @@ impl Chain<'_> {
     }
 }
 
-/// A source is another crate's code: its sounds are checked here, where a name can still be given.
+/// Checks a sound of a source, which may be any implementation, while its name is known.
 fn check(audio: &Audio, name: impl Fn() -> String) -> Result<(), DataError> {
     let Audio {
         samples,
@@ -85,8 +85,8 @@ fn check(audio: &Audio, name: impl Fn() -> String) -> Result<(), DataError> {
         });
     }
     // Not `abs() > MAX_SAMPLE`, which is false for NaN.
-    let possible = |sample: &f32| sample.abs() <= MAX_SAMPLE;
-    match samples.iter().position(|sample| !possible(sample)) {
+    let is_valid = |sample: &f32| sample.abs() <= MAX_SAMPLE;
+    match samples.iter().position(|sample| !is_valid(sample)) {
         Some(at_sample) => Err(DataError::ImpossibleSample {
             name: name(),
             at_sample,

@@ -17,27 +17,27 @@ use crate::transform::spectrogram::Spectrogram;
 use crate::transform::statistics::{LogSpectrogram, Statistics, TrainStatistics};
 use crate::transform::stft::Stft;
 
-/// Labels the stream of [`keyed_rng`] that masks are drawn from.
+/// Label of the [`keyed_rng`] stream of masks.
 const MASK_STREAM: u64 = u64::from_le_bytes(*b"datamask");
 
-/// A source of sounds with everything that turns them into examples.
+/// A source of sounds, split, with all settings that turn sounds into examples.
 ///
-/// An example is a function of (configuration, seed, epoch, the sound's content) and of nothing else:
-/// not of the other sounds (but for normalisation), nor of the order of asking, nor of threads.
+/// An example is a function of the configuration, the seed, the epoch and the content of the sound. It
+/// doesn't depend on the other sounds (except for normalisation), on the order of calls, or on threads.
 ///
-/// A clone shares everything, the sounds in memory included.
+/// Clones share the source and the cached sounds.
 #[derive(Clone)]
 pub struct Dataset {
     config: DataConfig,
     seed: u64,
     normalization: Normalization,
-    /// In place of the training split, where only some of it is trained on.
+    /// Indices that replace the training split, if only a part of it is used.
     train: Option<Arc<[usize]>>,
     evaluates_beginnings: bool,
     shared: Arc<Shared>,
 }
 
-/// What neither masks nor normalisation decide on.
+/// The part that is independent of masks and normalisation.
 struct Shared {
     source: Arc<dyn Source>,
     stft: Stft,
@@ -47,13 +47,13 @@ struct Shared {
 }
 
 impl Dataset {
-    /// Splits the source's sounds and goes over the training split once, for the mean and the standard
-    /// deviation of normalisation; a sound longer than a clip counts with its crop of
-    /// [`EVALUATION_EPOCH`].
+    /// Splits the source's sounds and reads the training split once, for the mean and the standard
+    /// deviation of normalisation. Of a sound longer than a clip, the crop of [`EVALUATION_EPOCH`] is
+    /// used.
     ///
     /// # Errors
-    /// If the configuration is impossible, there are too few different sounds to split, a training
-    /// sound can't be loaded, or all of them are silent.
+    /// If the configuration is invalid, there are too few different sounds to split, a training sound
+    /// can't be loaded, or all of them are silent.
     pub fn open(
         source: Arc<dyn Source>,
         config: &DataConfig,
@@ -70,12 +70,11 @@ impl Dataset {
         })
     }
 
-    /// Splits the source's sounds and takes the statistics of a training split that was looked at
-    /// before: no sound is loaded here.
+    /// Splits the source's sounds and uses given statistics of the training split. Loads no sound.
     ///
     /// # Errors
-    /// If the configuration is impossible, there are too few different sounds to split, or the
-    /// statistics belong to spectrograms of another size.
+    /// If the configuration is invalid, there are too few different sounds to split, or the statistics
+    /// belong to spectrograms of another size.
     pub fn open_with(
         source: Arc<dyn Source>,
         config: &DataConfig,
@@ -128,7 +127,7 @@ impl Dataset {
         })
     }
 
-    /// The same data under the normalisation of a checkpoint, for a model that was trained with it.
+    /// The same data with another normalisation, such as that of a checkpoint.
     pub fn with_normalization(&self, normalization: Normalization) -> Dataset {
         Dataset {
             normalization,
@@ -136,8 +135,8 @@ impl Dataset {
         }
     }
 
-    /// The same data, of whose sounds that are longer than a clip the beginning is evaluated, where the attack is, and
-    /// not the piece that is drawn for [`EVALUATION_EPOCH`]. Training, and the statistics, draw pieces all the same.
+    /// The same data, where evaluation uses the beginning of a long sound, with its attack, instead of
+    /// the crop that is drawn for [`EVALUATION_EPOCH`]. Training and statistics still use drawn crops.
     pub fn evaluating_beginnings(&self) -> Dataset {
         Dataset {
             evaluates_beginnings: true,
@@ -145,10 +144,10 @@ impl Dataset {
         }
     }
 
-    /// The same data with other things hidden.
+    /// The same data with another mask.
     ///
     /// # Errors
-    /// [`DataError::Config`] if there is no such mask.
+    /// [`DataError::Config`] if the mask is invalid.
     pub fn with_mask(&self, mask: MaskConfig) -> Result<Dataset, DataError> {
         mask.validate()?;
         let config = DataConfig {
@@ -161,14 +160,17 @@ impl Dataset {
         })
     }
 
-    /// The same data, of whose training split only `indices` are trained on. Normalisation, mean spectrogram and
-    /// the other splits stay as they are.
+    /// The same data with only `indices` of the training split. Normalisation, mean spectrogram and the
+    /// other splits stay the same.
     ///
     /// # Panics
-    /// If there is none, or one that is not of the training split.
+    /// If `indices` is empty or holds an index outside the training split.
     pub fn with_training(&self, indices: &[usize]) -> Dataset {
         let train = &self.shared.splits[Split::Train as usize];
-        assert!(!indices.is_empty(), "expected something to train on");
+        assert!(
+            !indices.is_empty(),
+            "expected at least one example to train on"
+        );
         if let Some(index) = indices
             .iter()
             .find(|index| train.binary_search(index).is_err())
@@ -188,13 +190,13 @@ impl Dataset {
         self.normalization
     }
 
-    /// What is known of the training split as a whole.
+    /// Statistics of the training split.
     pub fn statistics(&self) -> &TrainStatistics {
         &self.shared.statistics
     }
 
-    /// Indices in the source of the examples of a split, ascending. Empty only for a split whose
-    /// fraction is 0, or for the test split of two different sounds.
+    /// Indices in the source of the examples of a split, ascending. Empty only for a split whose share
+    /// is 0, or for the test split of two different sounds.
     pub fn indices(&self, split: Split) -> &[usize] {
         match (split, &self.train) {
             (Split::Train, Some(some)) => some,
@@ -202,9 +204,8 @@ impl Dataset {
         }
     }
 
-    /// The mean over the training examples at each bin and frame, normalised, `[bins, frames]`: what a
-    /// model that learned nothing else would predict. Frames that no training example reaches hold the
-    /// mean of their bin.
+    /// Mean over the training examples at each bin and frame, normalised, `[bins, frames]`: a baseline
+    /// prediction. Frames that no training example reaches hold the mean of their bin.
     pub fn mean_spectrogram(&self) -> Spectrogram {
         self.shared.statistics.mean_spectrogram(self.normalization)
     }
@@ -219,30 +220,30 @@ impl Dataset {
         self.config.frames()
     }
 
-    /// The transform between clips and spectrograms.
+    /// The STFT between clips and spectrograms.
     pub fn stft(&self) -> &Stft {
         &self.shared.stft
     }
 
-    /// What the dataset was opened with.
+    /// The configuration, with the mask of [`with_mask`](Dataset::with_mask).
     pub fn config(&self) -> &DataConfig {
         &self.config
     }
 
-    /// What crops, masks and the training order are drawn from.
+    /// Seed of crops, masks and the training order.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// Where the sounds come from.
+    /// The source of the sounds.
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.shared.source
     }
 
-    /// The piece of sound `index` that the models see in an epoch.
+    /// The clip of sound `index` in an epoch.
     ///
     /// # Errors
-    /// Whatever keeps the sound from being loaded or resampled.
+    /// If the sound can't be loaded or resampled.
     pub fn clip(&self, index: usize, epoch: u64) -> Result<Clip, DataError> {
         self.chain().clip(index, epoch)
     }
@@ -250,7 +251,7 @@ impl Dataset {
     /// The example of sound `index` in an epoch.
     ///
     /// # Errors
-    /// Whatever keeps the sound from being loaded or resampled.
+    /// If the sound can't be loaded or resampled.
     pub fn example(&self, index: usize, epoch: u64) -> Result<Example, DataError> {
         let LogSpectrogram {
             mut spectrogram,
@@ -284,7 +285,7 @@ impl Dataset {
         Ok(batch.expect("nothing stopped it"))
     }
 
-    /// The same, or none if it is no longer wanted before one of the examples.
+    /// As [`batch`](Dataset::batch), but none as soon as `wanted` is false before an example.
     pub(crate) fn batch_while(
         &self,
         items: &[(usize, u64)],

@@ -1,3 +1,3 @@
-/// The epoch whose crops and masks belong to evaluation and to the statistics; training never gets
-/// there. The same each time, so that two validations can be compared.
+/// The epoch of crops and masks for evaluation and statistics, which training never reaches. It is the
+/// same every time, so that validations can be compared.
 pub const EVALUATION_EPOCH: u64 = u64::MAX;

@@ -9,17 +9,16 @@ use crate::dataset::dataset::Dataset;
 use crate::dataset::order::{BatchOrder, Order};
 use crate::error::{DataError, panic_message};
 
-/// Batches that wait in each worker's channel; one more is in the worker's hands.
+/// Batches that wait in each worker's channel; the worker holds one more.
 const WAITING_PER_WORKER: usize = 1;
 
-/// Makes batches in the background, always the same ones in the same order.
+/// An iterator over batches, made in the background, always the same ones in the same order.
 ///
-/// Of `N` workers, worker `w` makes batches `w, w + N, w + 2N, …` and puts them into a channel of its
-/// own; the reader takes them from the channels in turn. So the order needs no care and a slow worker
-/// holds the others back instead of letting batches pile up. `N = 0` makes each batch when it is asked
-/// for.
+/// Of `N` workers, worker `w` makes batches `w, w + N, w + 2N, …` and sends them through its own
+/// channel; the iterator reads the channels in turn. A slow worker thus holds the others back, and
+/// batches don't pile up. With `N = 0`, `next` makes the batch itself.
 ///
-/// After an error the loader has ended. Dropping it stops the workers.
+/// The iterator ends after an error. Dropping it stops the workers.
 pub struct Loader {
     next: u64,
     ended: bool,
@@ -34,7 +33,7 @@ enum Maker {
 type Batch = Result<SpectrogramBatch, DataError>;
 
 impl Loader {
-    /// Starts at batch `start`: a run that stopped after `start` batches goes on with the next.
+    /// Starts at batch `start`: a run that stopped after `start` batches resumes with the next.
     pub fn new(
         dataset: Arc<Dataset>,
         order: Order,
@@ -54,7 +53,7 @@ impl Loader {
         }
     }
 
-    /// The number of the batch that comes next: where to start again.
+    /// Number of the next batch, which is the `start` of a resumed loader.
     pub fn position(&self) -> u64 {
         self.next
     }
@@ -125,7 +124,7 @@ impl Workers {
         }
     }
 
-    /// A worker that ended without a word has reached the end of the order.
+    /// Batch `k`; none after the end, where the worker has closed its channel.
     fn receive(&mut self, k: u64) -> Option<Batch> {
         let turn = (k - self.first) as usize % self.channels.len();
         self.channels[turn].recv().ok()
@@ -138,7 +137,7 @@ impl Drop for Workers {
         // Without readers, workers that wait for room in their channels wake up and end.
         self.channels.clear();
         for thread in self.threads.drain(..) {
-            // A worker catches its panics and has sent them, so there is nothing left to hear.
+            // A worker catches its panics and sends them, so there is no result to look at.
             let _ = thread.join();
         }
     }
@@ -167,7 +166,7 @@ impl Worker {
         }
     }
 
-    /// Batch `k`; none after the end, or when the loader is dropped meanwhile.
+    /// Batch `k`; none after the end, or if the loader is dropped in the meantime.
     fn make(&mut self, k: u64) -> Option<Batch> {
         let items = self.order.items(k)?;
         let wanted = || !self.stop.load(Ordering::Relaxed);

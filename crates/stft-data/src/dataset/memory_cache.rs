@@ -3,10 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::audio::Audio;
 
-/// Sounds at the clip's rate that stay in memory, up to a number of bytes.
+/// Cache of sounds at the clip's rate, up to a number of bytes.
 ///
-/// What came first stays: every epoch asks for every sound once, and under that pattern throwing out
-/// the oldest would throw out each sound just before it is asked for again.
+/// The first sounds stay, none is evicted: an epoch uses every sound once, so eviction of the least
+/// recently used one would remove each sound just before its next use.
 #[derive(Debug)]
 pub(crate) struct MemoryCache {
     sounds: Vec<OnceLock<Arc<Audio>>>,
@@ -21,14 +21,14 @@ impl MemoryCache {
         }
     }
 
-    /// The kept sound, or the loaded one, which is then kept if there is room.
+    /// Returns the cached sound, or loads it and caches it if there is room.
     pub(crate) fn get_or_load<E>(
         &self,
         index: usize,
         load: impl FnOnce() -> Result<Audio, E>,
     ) -> Result<Arc<Audio>, E> {
-        let place = &self.sounds[index];
-        if let Some(kept) = place.get() {
+        let slot = &self.sounds[index];
+        if let Some(kept) = slot.get() {
             return Ok(kept.clone());
         }
         let audio = Arc::new(load()?);
@@ -38,9 +38,9 @@ impl MemoryCache {
             .free_bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .is_ok()
-            && place.set(audio.clone()).is_err()
+            && slot.set(audio.clone()).is_err()
         {
-            // Another thread loaded the same sound meanwhile and pays for it.
+            // Another thread has cached the same sound in the meantime.
             self.free_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(audio)
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sound_is_loaded_once_where_there_is_room_and_each_time_where_there_is_not() {
+    fn a_sound_is_loaded_once_if_there_is_room_and_each_time_if_not() {
         let cache = MemoryCache::new(3, 4 * 250);
         let mut loads = [0; 3];
         for _ in 0..4 {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_handed_on_and_not_kept() {
+    fn an_error_is_returned_and_not_cached() {
         let cache = MemoryCache::new(1, 1_000);
         assert_eq!(cache.get_or_load(0, || Err("no")), Err("no"));
         assert!(cache.get_or_load(0, || sound(1)).is_ok());

@@ -2,7 +2,7 @@
 
 pub(crate) mod batch;
 mod chain;
-// The type that gives the folder its name is where its name leads to.
+// `Dataset` is in a file of its own name, as other types are.
 #[allow(clippy::module_inception)]
 pub(crate) mod dataset;
 pub(crate) mod epoch;

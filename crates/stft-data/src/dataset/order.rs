@@ -1,33 +1,34 @@
 use params::keyed_rng;
 
 use crate::dataset::dataset::Dataset;
+use crate::dataset::epoch::EVALUATION_EPOCH;
 use crate::dataset::split::Split;
 use crate::transform::random::below;
 
-/// Labels the stream of [`keyed_rng`] that epochs are shuffled from.
+/// Label of the [`keyed_rng`] stream of the shuffled order.
 const ORDER_STREAM: u64 = u64::from_le_bytes(*b"dataordr");
 
-/// In which order a loader goes over the examples.
+/// The order in which a loader uses the examples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The training split, shuffled anew each epoch, without end: epoch follows epoch as in one stream,
-    /// and batch `k` is the `batch_size` items from `k · batch_size` on. So every batch is full, nothing
-    /// is dropped, and where a run stands is one number. Each item takes its crop and its mask from its
-    /// own epoch.
+    /// The training split without end, shuffled in each epoch. The epochs form one stream, and batch `k`
+    /// holds the `batch_size` items from `k · batch_size` on. So every batch is full, no example is
+    /// dropped, and the position of a run is one number. The crop and the mask of an item are those of
+    /// its epoch.
     Training,
-    /// A split once, in the order of the source; the last batch may be smaller. Crops and masks are
-    /// those of [`EVALUATION_EPOCH`], the same each time.
+    /// A split once, in the order of the source. The last batch may be smaller. Crops and masks are
+    /// those of [`EVALUATION_EPOCH`], the same every time.
     Evaluation(Split),
 }
 
-/// Which `(index, epoch)` pairs are in which batch.
+/// The `(index, epoch)` pairs of each batch.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchOrder {
     order: Order,
     batch_size: usize,
     indices: Vec<usize>,
     seed: u64,
-    /// The epoch that was shuffled last, and how.
+    /// The epoch that was shuffled last, and its order.
     shuffled: Option<(u64, Vec<usize>)>,
 }
 
@@ -48,7 +49,7 @@ impl BatchOrder {
         }
     }
 
-    /// The items of batch `k`; none after the end.
+    /// Items of batch `k`; none after the end.
     pub(crate) fn items(&mut self, k: u64) -> Option<Vec<(usize, u64)>> {
         let first = k.checked_mul(self.batch_size as u64)?;
         match self.order {
@@ -72,17 +73,17 @@ impl BatchOrder {
     fn training_item(&mut self, position: u64) -> (usize, u64) {
         let examples = self.indices.len() as u64;
         let epoch = position / examples;
-        let place = (position % examples) as usize;
+        let rank = (position % examples) as usize;
         let shuffled = match self.shuffled.take() {
             Some(kept) if kept.0 == epoch => kept,
             _ => (epoch, self.shuffle(epoch)),
         };
-        let index = shuffled.1[place];
+        let index = shuffled.1[rank];
         self.shuffled = Some(shuffled);
         (index, epoch)
     }
 
-    /// Fisher-Yates, keyed by seed and epoch.
+    /// Fisher-Yates shuffle, keyed by seed and epoch.
     fn shuffle(&self, epoch: u64) -> Vec<usize> {
         let mut rng = keyed_rng([self.seed, ORDER_STREAM, epoch, 0]);
         let mut shuffled = self.indices.clone();

@@ -7,15 +7,15 @@ use sha2::{Digest, Sha256};
 use crate::error::DataError;
 use crate::source::Fingerprint;
 
-/// What an example is for.
+/// Purpose of an example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// The models learn from it.
+    /// Models are trained on it.
     Train,
-    /// It chooses between checkpoints and settings.
+    /// Checkpoints and settings are chosen by it.
     Valid,
-    /// It is heard once, at the end.
+    /// The final model is tested on it, once.
     Test,
 }
 
@@ -29,13 +29,13 @@ impl fmt::Display for Split {
     }
 }
 
-/// How much is held out. The rest is for training.
+/// Shares of the held-out splits. The rest is the training split.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitConfig {
-    /// Share of the validation split, in 0..1; 0 means none. A tenth.
+    /// Share of the validation split, in 0..1; 0 means none. Default: 0.1.
     pub valid: f64,
-    /// Share of the test split, in 0..1; 0 means none. A tenth.
+    /// Share of the test split, in 0..1; 0 means none. Default: 0.1.
     pub test: f64,
 }
 
@@ -66,16 +66,16 @@ impl SplitConfig {
         Ok(())
     }
 
-    /// The split of every sound, from its content alone.
+    /// Assigns every sound to a split by its content alone.
     ///
-    /// A sound's place in [0, 1) is a hash of its fingerprint: the lowest `valid` of them validate, the
-    /// next `test` test. So a sound stays where it is when others come or go, and equal sounds are
-    /// together. Only where that leaves a split empty that should not be, the sounds nearest to it
-    /// move: the lowest place to validation, the next to test (from three different sounds on), the
-    /// highest to training.
+    /// A hash of the fingerprint gives each sound a place in [0, 1): below `valid` is validation, the
+    /// next `test` is test, and the rest is training. So a sound keeps its split when others are added
+    /// or removed, and equal sounds are in one split. If a split with a positive share would be empty,
+    /// the sounds nearest to it move: the lowest place to validation, the next to test (with at least
+    /// three different sounds), the highest to training.
     ///
     /// # Errors
-    /// [`DataError::TooFewSounds`] with fewer than two different sounds (one, if nothing validates).
+    /// [`DataError::TooFewSounds`] with fewer than two different sounds (one, if `valid` is 0).
     pub fn assign(&self, fingerprints: &[Fingerprint]) -> Result<Vec<Split>, DataError> {
         let mut splits: BTreeMap<(u64, Fingerprint), Split> = fingerprints
             .iter()
@@ -95,7 +95,7 @@ impl SplitConfig {
             .collect())
     }
 
-    /// Ranks where validation and test end among the different sounds in order of place.
+    /// Ranks at which validation and test end, among the different sounds sorted by place.
     fn ends(&self, sounds: &BTreeMap<(u64, Fingerprint), Split>) -> Result<[usize; 2], DataError> {
         let total = sounds.len();
         let min_valid = usize::from(self.valid > 0.0);
@@ -118,11 +118,11 @@ impl SplitConfig {
     }
 }
 
-/// Every place is an integer that f64 holds exactly.
+/// Bits of a place: such an integer is exact in f64.
 const PLACE_BITS: i32 = 53;
 
-/// A sound's place, of 2⁵³. Hashed once more, so that it is uniform whatever a source calls a
-/// fingerprint and unrelated to the example's id.
+/// Place of a sound in 0..2⁵³. The fingerprint is hashed again, so that the place is uniform for any
+/// fingerprints and independent of the example's id.
 fn place(sound: Fingerprint) -> u64 {
     let digest = Sha256::new()
         .chain_update(b"split")
@@ -181,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_sound_is_where_its_place_says_whatever_else_is_there(
+        fn the_split_of_a_sound_depends_on_its_place_alone(
             valid in 0.05_f64..0.4,
             test in 0.05_f64..0.4,
             kept in prop::collection::vec(any::<bool>(), 400),
@@ -192,14 +192,14 @@ mod tests {
             let pairs = || all.iter().zip(&splits).zip(&kept).filter(|(_, kept)| **kept);
             let some: Vec<Fingerprint> = pairs().map(|((&sound, _), _)| sound).collect();
             let expected: Vec<Split> = pairs().map(|((_, &split), _)| split).collect();
-            // So many that no split is empty, and none has to be filled from its neighbour.
+            // So many sounds that no split is empty.
             prop_assume!(some.len() > 100);
             prop_assert_eq!(config.assign(&some).unwrap(), expected);
         }
     }
 
     #[test]
-    fn a_sound_stays_in_its_split_when_others_come_and_go() {
+    fn a_sound_stays_in_its_split_when_others_are_added_or_removed() {
         let config = SplitConfig::default();
         let all = config.assign(&sounds(0..500)).unwrap();
         for (first, last) in [(0, 200), (100, 500), (250, 400)] {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sound_however_often_it_is_there_cannot_be_split() {
+    fn copies_of_one_sound_cannot_be_split() {
         let same = vec![Fingerprint([7; 32]); 9];
         let error = SplitConfig::default().assign(&same).unwrap_err();
         assert_eq!(

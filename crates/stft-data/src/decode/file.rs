@@ -23,16 +23,33 @@ use crate::error::{DataError, panic_message};
 
 /// Decodes a sound file (WAV, FLAC, OGG Vorbis, MP3 or AIFF) to the mean of its channels.
 ///
-/// The content decides on the format, the name does not. Damaged packets are passed over and a
-/// truncated file gives what is present, as players do. Memory grows with the sound that is really
-/// there, not with what a header claims. Only regular files are opened: a pipe would make the reader
-/// wait, and a device may have no end.
+/// The format is detected from the content; the name is ignored. Damaged packets are skipped, and a
+/// truncated file gives what is present. Memory grows with the decoded sound, not with the length that
+/// a header claims. Only regular files are opened: reading a pipe might block, and a device may have
+/// no end.
 ///
-/// A decoder that panics on a file costs that file alone; but where a program is built with
-/// `panic = "abort"`, nothing can be caught and it ends the program.
+/// A panic in a decoder is caught and becomes an error, except in a program that is built with
+/// `panic = "abort"`.
 ///
 /// # Errors
 /// [`DataError::Unusable`] with the path and the reason.
+///
+/// # From a file to its spectrogram
+///
+/// ```
+/// use stft_data::{DecodeLimits, Stft, StftConfig, decode_file, log1p, resample};
+///
+/// # let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stereo.ogg"));
+/// let sound = decode_file(path, &DecodeLimits::default())?;
+/// let sound = resample(&sound, 16_384)?;
+/// let stft = Stft::new(&StftConfig { n_fft: 512, hop_length: 128, win_length: None })?;
+/// let mut spectrogram = stft.magnitude(&sound.samples); // [bins, frames]
+/// for value in &mut spectrogram.values {
+///     *value = log1p(*value);
+/// }
+/// assert_eq!((spectrogram.bins, spectrogram.frames), (257, 1 + sound.samples.len() / 128));
+/// # Ok::<(), stft_data::DataError>(())
+/// ```
 pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Audio, DataError> {
     decode_with_facts(path, limits)
         .map(|decoded| decoded.audio)
@@ -42,11 +59,11 @@ pub fn decode_file(path: &Path, limits: &DecodeLimits) -> Result<Audio, DataErro
         })
 }
 
-/// A decoded file with what its header and its packets told.
+/// A decoded file with facts from its header and its packets.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) audio: Audio,
-    /// One for each channel.
+    /// One per channel.
     pub(crate) levels: Vec<ChannelLevel>,
     pub(crate) damaged_packets: usize,
     pub(crate) packets_at_another_rate: usize,
@@ -57,7 +74,7 @@ pub(crate) fn decode_with_facts(path: &Path, limits: &DecodeLimits) -> Result<De
     guarded(|| decode(path, limits))
 }
 
-/// A hostile file may hit a bug in a decoder. One file must not end a run over thousands.
+/// Catches panics: a hostile file may hit a bug in a decoder, and must not end a run over thousands.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Unusable>) -> Result<T, Unusable> {
     catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|payload| Err(Unusable::DecoderPanicked(panic_message(&*payload))))
@@ -69,8 +86,8 @@ fn decode(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
     }
     let file = File::open(path)?;
     let mut format = match probe(Box::new(file.try_clone()?)) {
-        // The AIFF reader looks for chunks behind the samples and gives up on a truncated file. A
-        // stream that can't be sought makes it begin with the samples at once.
+        // The AIFF reader searches for chunks after the samples and fails on a truncated file. With a
+        // stream that can't seek, it starts with the samples.
         Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             let mut again = file;
             again.rewind()?;
@@ -91,8 +108,8 @@ fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, Error> {
     )
 }
 
-/// Reads the sound track, and those that follow it end to end: an OGG file may be a chain of several
-/// streams, each with headers of its own, as internet radio leaves them.
+/// Reads the sound track and those that follow it: an OGG file may be a chain of several streams, each
+/// with its own headers, as in recordings of internet radio.
 fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
     let mut mono = Mono::default();
     let mut codebooks = Codebooks::default();
@@ -103,7 +120,7 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
             End::OfFile => break,
             End::OfStream => match sound_track(format, limits, &mut codebooks) {
                 Ok(next) => (track_id, decoder) = next,
-                // What came before is the sound.
+                // The sound ends with the stream before.
                 Err(_) => {
                     mono.damaged_packets += 1;
                     break;
@@ -131,16 +148,16 @@ fn read_streams(format: &mut dyn FormatReader, limits: &DecodeLimits) -> Result<
     })
 }
 
-/// The length that a header gives, in samples of one channel, if it can be believed.
+/// Length according to the header, in samples of one channel, if it is plausible.
 fn claimed_frames(format: &dyn FormatReader) -> Option<u64> {
     let track = format.default_track(TrackType::Audio)?;
     let frames = track.num_frames?;
     let audio = track.codec_params.as_ref()?.audio()?;
     let channels = audio.channels.as_ref()?.count() as u64;
-    // MP3 and Vorbis have no width of a sample.
+    // MP3 and Vorbis have no sample width.
     let bits = audio.bits_per_coded_sample.or(audio.bits_per_sample);
     let frame_bytes = channels * u64::from(bits.unwrap_or(8).div_ceil(8));
-    // A WAV file that is written to a pipe claims 2 GiB (SoX, 4 KiB less) or 4 GiB, since its length wasn't known yet.
+    // A WAV file that was written to a pipe claims 2 GiB (SoX: 4 KiB less) or 4 GiB, because its length was unknown.
     let bytes = frames.saturating_add(1).saturating_mul(frame_bytes);
     (bytes < 0x7fff_f000).then_some(frames)
 }
@@ -170,10 +187,10 @@ fn sound_track(
     Ok((track.id, decoder))
 }
 
-/// Where packets stop.
+/// Why no more packets follow.
 enum End {
     OfFile,
-    /// Another stream follows, and needs another decoder.
+    /// Another stream follows, which needs a new decoder.
     OfStream,
 }
 
@@ -189,13 +206,13 @@ fn read_packets(
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => return Ok(End::OfFile),
-            // The file ends inside a packet: what came before is the sound.
+            // The file ends inside a packet; the sound ends before it.
             Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Ok(End::OfFile);
             }
             Err(Error::IoError(error)) => return Err(Unusable::Io(error)),
             Err(Error::ResetRequired) => return Ok(End::OfStream),
-            // The container itself is broken here: there is no telling where the next packet starts.
+            // The container itself is damaged, so the start of the next packet is unknown.
             Err(_) => {
                 mono.damaged_packets += 1;
                 return Ok(End::OfFile);
@@ -236,7 +253,7 @@ fn not_audio(error: Error, path: &Path) -> Unusable {
         Unusable::NotAudio(format!("its content is not {formats} ({error})"))
     };
     match error {
-        // Running into the end while probing is what every short non-sound does, and a sound that was cut.
+        // Probing reaches the end of every short file that is no sound, and of a truncated sound.
         Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             match begins_like_sound(path) {
                 Ok(true) => Unusable::NotAudio(CUT.to_owned()),
@@ -254,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_in_a_decoder_is_a_reason_like_any_other() {
+    fn a_panic_in_a_decoder_becomes_a_reason() {
         let reason = guarded(|| -> Result<(), Unusable> { panic!("index {} out of bounds", 7) })
             .unwrap_err();
         assert_eq!(

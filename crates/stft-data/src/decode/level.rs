@@ -1,27 +1,27 @@
-//! Levels of a sound's channels, before they are mixed.
+//! Peak and clipping of each channel of a sound, before the channels are mixed.
 
 /// Smallest magnitude that counts as full scale: the largest positive value of 16-bit audio.
 const FULL_SCALE: f32 = 32_767.0 / 32_768.0;
 
 /// Shortest run of samples at full scale that counts as clipping. A peak that was normalised to full
-/// scale touches it for a sample or two.
+/// scale reaches it for one or two samples.
 const CLIPPED_RUN: usize = 3;
 
-/// Follows one channel, sample by sample.
+/// Peak and clipping of one channel, updated sample by sample.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelLevel {
     peak: f32,
     clipped_samples: usize,
-    /// Neighbours of one sign at full scale, up to now.
+    /// Length of the current run of samples of one sign at full scale.
     run: usize,
     run_is_positive: bool,
 }
 
 impl ChannelLevel {
-    /// Follows on with samples of which none is NaN.
+    /// Adds samples, none of which is NaN.
     pub(crate) fn extend(&mut self, samples: &[f32]) {
         let peak = largest_magnitude(samples);
-        // Most packets have nothing at full scale, and need no look at neighbours.
+        // Most packets have no sample at full scale, so their runs need not be counted.
         if peak >= FULL_SCALE {
             samples.iter().for_each(|&sample| self.push(sample));
         } else if !samples.is_empty() {
@@ -54,13 +54,13 @@ impl ChannelLevel {
         self.peak
     }
 
-    /// Number of samples in runs of three or more neighbours of one sign at full scale.
+    /// Number of samples in runs of three or more of one sign at full scale.
     pub(crate) fn clipped_samples(&self) -> usize {
         self.clipped_samples
     }
 }
 
-/// Several maxima side by side, so that they are found as vectors.
+/// Keeps 16 maxima in parallel, so that the loop can be vectorised.
 fn largest_magnitude(samples: &[f32]) -> f32 {
     let (blocks, rest) = samples.as_chunks::<16>();
     let mut largest = [0.0_f32; 16];
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packets_of_any_length_are_followed_as_single_samples_are(
+        fn packets_of_any_length_give_the_levels_of_single_samples(
             samples in prop::collection::vec(prop_oneof![Just(1.0_f32), Just(-1.0), -0.9_f32..0.9], 0..200),
             length in 1_usize..50,
         ) {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn clipping_is_three_neighbours_of_one_sign_at_full_scale() {
+    fn clipping_is_three_samples_in_a_row_of_one_sign_at_full_scale() {
         let top = FULL_SCALE;
         let clipped = |samples: &[f32]| level(samples).clipped_samples();
         assert_eq!(clipped(&[0.5, top, 1.0, 0.5, -1.0, -1.0, 0.0]), 0);

@@ -3,20 +3,20 @@ use serde::{Deserialize, Serialize};
 use crate::decode::unusable::Unusable;
 use crate::error::DataError;
 
-/// What a sound file may hold before it is refused: a hostile file of some kilobytes may decode to hours.
+/// Limits beyond which a sound file is rejected: a hostile file of some kilobytes may decode to hours.
 ///
-/// A file takes 4 bytes for each sample of one channel while it is decoded, 110 MiB at most by default.
-/// Whatever brings it to the clips' rate holds the result beside it: `max_seconds` at that rate, 101 MiB
-/// more at 44,100 Hz. As many files are decoded at once as there are threads.
+/// Decoding a file takes 4 bytes for each sample of one channel, by default 110 MiB at most. Resampling
+/// needs memory for the result in addition: `max_seconds` at the clips' rate, 101 MiB at 44,100 Hz. As
+/// many files are decoded at once as there are threads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecodeLimits {
-    /// Longest sound, in seconds, at any rate. Ten minutes: far beyond any note.
+    /// Longest sound, in seconds, at any rate. Default: ten minutes, far longer than any note.
     pub max_seconds: f32,
-    /// Longest sound, in samples of one channel, so that a high rate can't make a short sound large.
-    /// 28,800,000: ten minutes at 48 kHz.
+    /// Longest sound, in samples of one channel; bounds the size of sounds at high rates. Default:
+    /// 28,800,000, ten minutes at 48 kHz.
     pub max_samples: usize,
-    /// Most channels. Eight, the widest layout in common use (7.1).
+    /// Most channels. Default: eight, the widest layout in common use (7.1).
     pub max_channels: u16,
 }
 
@@ -31,7 +31,7 @@ impl Default for DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// The most samples at a rate, by both limits, and what is said of a sound that has more.
+    /// Most samples at a rate, by both limits, and the reason to reject a longer sound.
     pub(crate) fn at(&self, rate_hz: u32) -> (usize, Unusable) {
         let DecodeLimits {
             max_seconds,

@@ -3,7 +3,7 @@ use crate::decode::level::ChannelLevel;
 use crate::decode::limits::DecodeLimits;
 use crate::decode::unusable::Unusable;
 
-/// The mean of the channels, as it grows packet by packet.
+/// The mean of the channels, appended packet by packet.
 #[derive(Default)]
 pub(crate) struct Mono {
     pub(crate) samples: Vec<f32>,
@@ -11,7 +11,7 @@ pub(crate) struct Mono {
     pub(crate) levels: Vec<ChannelLevel>,
     pub(crate) damaged_packets: usize,
     pub(crate) packets_at_another_rate: usize,
-    /// Of all packets that could be decoded.
+    /// Frames of all packets that could be decoded.
     pub(crate) frames_read: u64,
 }
 
@@ -50,7 +50,7 @@ impl Mono {
         if self.levels.len() < planes.len() {
             self.levels.resize_with(planes.len(), ChannelLevel::default);
         }
-        // Before the sum, in which two absurd channels could cancel.
+        // Before the sum, in which two damaged channels could cancel.
         check_samples(planes, self.samples.len())?;
         let start = self.samples.len();
         self.samples.resize(start + frames, 0.0);
@@ -67,7 +67,7 @@ impl Mono {
         Ok(())
     }
 
-    /// Doubles what is reserved, as vectors do, but never beyond what can be filled.
+    /// Doubles the capacity, as vectors do, but never beyond the limit.
     fn make_room(&mut self, frames: usize, max_samples: usize) {
         let length = self.samples.len();
         if length + frames > self.samples.capacity() {
@@ -77,14 +77,14 @@ impl Mono {
     }
 }
 
-/// Of the planes of a packet, whose first frame is number `start` of the sound.
+/// Checks the planes of a packet, whose first frame is frame `start` of the sound.
 fn check_samples(planes: &[Vec<f32>], start: usize) -> Result<(), Unusable> {
-    // Counting the rare is faster than looking for it.
+    // Counting rare samples is faster than searching for them.
     let beyond = |plane: &Vec<f32>| {
-        let believed = |sample: &f32| sample.abs() <= MAX_SAMPLE;
+        let is_valid = |sample: &f32| sample.abs() <= MAX_SAMPLE;
         plane
             .iter()
-            .fold(0_u32, |count, sample| count + u32::from(!believed(sample)))
+            .fold(0_u32, |count, sample| count + u32::from(!is_valid(sample)))
     };
     if planes.iter().map(beyond).sum::<u32>() == 0 {
         return Ok(());
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn channels_are_averaged_and_packets_of_another_rate_passed_over() {
+    fn channels_are_averaged_and_packets_at_another_rate_skipped() {
         let mut mono = Mono::default();
         let limits = DecodeLimits {
             max_seconds: 0.005,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_seconds_at_every_rate_and_samples_bound_memory_at_high_ones() {
+    fn the_limit_in_seconds_holds_at_every_rate_and_that_in_samples_bounds_memory_at_high_ones() {
         let limits = DecodeLimits {
             max_seconds: 0.5,
             max_samples: 30_000,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_beyond_belief_are_refused() {
+    fn implausible_rates_are_refused() {
         for rate_hz in [0, 1, MIN_RATE_HZ - 1, MAX_RATE_HZ + 1, u32::MAX] {
             let refused = Mono::default()
                 .push(&[vec![0.1]], rate_hz, &DecodeLimits::default())

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Said of a file that begins as a sound does.
+/// Why a file that begins like a sound file, but ends before its first sample, can't be used.
 pub(crate) const CUT: &str = "it ends before its first sound; copy or export it again";
 
 /// Why a sound file can't be used.
@@ -11,21 +11,21 @@ pub enum Unusable {
     /// It could not be opened or read.
     #[error("can't read it: {0}")]
     Io(#[from] io::Error),
-    /// Its content is in no format that is known here, or ends before that could be told.
+    /// Its format is unknown, or it ends before the format can be detected.
     #[error("{0}")]
     NotAudio(String),
-    /// The container is known, what is inside is not.
+    /// The container is known, its content is not.
     #[error("it holds no sound that can be decoded ({0})")]
     UnknownCodec(String),
-    /// There is not one sample in it.
+    /// It has no samples.
     #[error("{}", match truncated {
         true => CUT.to_owned(),
         false => format!("no sound could be decoded from it ({damaged_packets} damaged packets)"),
     })]
     NoFrames {
-        /// Packets that failed to decode.
+        /// Number of packets that could not be decoded.
         damaged_packets: usize,
-        /// None failed, but its header tells of a sound: it was cut before the end of the first packet.
+        /// No packet failed, but the header announces sound: the file ends within the first packet.
         truncated: bool,
     },
     /// It is longer than the limit.
@@ -34,9 +34,9 @@ pub enum Unusable {
         /// The limit.
         max_seconds: f32,
     },
-    /// It has more samples than the limit, though its rate makes it short enough.
+    /// It has more samples than the limit, although it is short enough in seconds.
     #[error(
-        "it has more than {max_samples} samples; cut it, bring it to a lower rate, or raise the limit `max_samples`"
+        "it has more than {max_samples} samples; cut it, resample it to a lower rate, or raise the limit `max_samples`"
     )]
     TooManySamples {
         /// The limit, for one channel.
@@ -52,14 +52,14 @@ pub enum Unusable {
         /// The limit.
         max_channels: u16,
     },
-    /// Its sample rate is beyond reason, on either side.
-    #[error("its sample rate is {got} Hz; rates from {min} to {max} Hz are understood")]
+    /// Its sample rate is implausibly low or high.
+    #[error("its sample rate is {got} Hz; rates from {min} to {max} Hz are supported")]
     SampleRate {
-        /// Samples per second, as the file says.
+        /// Samples per second, according to the file.
         got: u32,
-        /// Lowest rate that is understood.
+        /// Lowest supported rate.
         min: u32,
-        /// Highest rate that is understood.
+        /// Highest supported rate.
         max: u32,
     },
     /// It holds NaN or an infinity.
@@ -70,17 +70,17 @@ pub enum Unusable {
     },
     /// It holds a sample beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
     #[error(
-        "sample {at_sample} is {value:e}, and full scale is 1; more than {max:e} is taken for damage: export it again"
+        "sample {at_sample} is {value:e}, where full scale is 1; values beyond {max:e} count as damage: export it again"
     )]
     TooLarge {
         /// Index of the first such sample.
         at_sample: usize,
         /// Its value.
         value: f32,
-        /// Largest magnitude that is believed.
+        /// Largest accepted magnitude.
         max: f32,
     },
-    /// It is a pipe, a socket, a device or a folder, perhaps behind a link; it is not opened.
+    /// It is a pipe, a socket, a device or a folder, or a link to one; such files are never opened.
     #[error("it is not a regular file")]
     NotRegular,
     /// The decoder panicked.
@@ -91,8 +91,8 @@ pub enum Unusable {
 /// A sound file that can't be used.
 #[derive(Debug)]
 pub struct Rejected {
-    /// Path below the folder, or as the list gives it.
+    /// Path relative to the folder, or as in the list.
     pub path: PathBuf,
-    /// Why.
+    /// Why it can't be used.
     pub reason: Unusable,
 }

@@ -1,19 +1,19 @@
 use crate::decode::unusable::Unusable;
 
 /// Most codebook entries of one stream. libvorbis writes at most 19,413, for 5.1 (measured over its
-/// qualities, 8 to 192 kHz, one to six channels). The decoder may need 2.6 KiB for each, however few
-/// bytes they take in the file: a codebook of 15 bytes can have 131,072.
+/// qualities, 8 to 192 kHz, one to six channels). The decoder may need 2.6 KiB for each entry, although
+/// entries may take few bytes in the file: a codebook of 15 bytes can have 131,072.
 const MAX_ENTRIES: usize = 24 * 1024;
 
-/// Most codebook entries of all streams of a chain: at 3 µs each, they cost 1.6 s at worst.
+/// Most codebook entries of all streams of a chain. At 3 µs each, they take 1.6 s at worst.
 const MAX_ENTRIES_OF_CHAIN: usize = 512 * 1024;
 
 /// Longest codeword, in bits (Vorbis I specification, section 3.2.1).
 const MAX_CODEWORD_BITS: u32 = 32;
 
-/// How many codebook entries a file has asked for.
+/// Number of codebook entries in a file.
 ///
-/// Guards a decoder that unpacks all codebooks before the first packet: without it, 10 kB of headers
+/// Protects the decoder, which unpacks all codebooks before the first packet: 10 kB of headers could
 /// take 30 GB, and a codeword that is too long makes it panic.
 #[derive(Default)]
 pub(crate) struct Codebooks {
@@ -21,10 +21,10 @@ pub(crate) struct Codebooks {
 }
 
 impl Codebooks {
-    /// Counts those of one more stream.
+    /// Adds the codebooks in the headers of one more stream.
     ///
     /// # Errors
-    /// [`Unusable::UnknownCodec`] if they are more than any encoder writes, or a codeword is too long.
+    /// [`Unusable::UnknownCodec`] if there are more entries than any encoder writes, or a codeword is too long.
     pub(crate) fn add(&mut self, headers: &[u8]) -> Result<(), Unusable> {
         let Found { entries, too_long } = search(headers);
         if too_long {
@@ -35,8 +35,8 @@ impl Codebooks {
         self.entries += entries;
         if entries > MAX_ENTRIES || self.entries > MAX_ENTRIES_OF_CHAIN {
             return Err(Unusable::UnknownCodec(format!(
-                "its Vorbis codebooks have {entries} entries, {} with the streams before; at most {MAX_ENTRIES} \
-                 and {MAX_ENTRIES_OF_CHAIN} are unpacked",
+                "its Vorbis codebooks have {entries} entries, {} with earlier streams; at most \
+                 {MAX_ENTRIES} and {MAX_ENTRIES_OF_CHAIN} are accepted",
                 self.entries
             )));
         }
@@ -44,16 +44,16 @@ impl Codebooks {
     }
 }
 
-/// What all codebooks of some headers come to.
+/// Totals over all codebooks of some headers.
 #[derive(Debug, Default, PartialEq)]
 struct Found {
     entries: usize,
     too_long: bool,
 }
 
-/// Looks for every codebook in these headers: its entries are the number of 24 bits that stands 16 bits
-/// behind the synchronisation word, at whatever bit that begins (Vorbis I specification, section 3.2.1). A
-/// word that is there by chance counts as well, once in 16 million bits.
+/// Finds every codebook in these headers. The number of its entries has 24 bits and follows 16 bits after
+/// the synchronisation word, which may begin at any bit (Vorbis I specification, section 3.2.1). A word
+/// that occurs by chance is counted too, once in 16 million bits.
 fn search(headers: &[u8]) -> Found {
     const SYNC: u64 = 0x56_4342;
     let mut found = Found::default();
@@ -74,8 +74,9 @@ fn search(headers: &[u8]) -> Found {
     found
 }
 
-/// Whether a codebook that lists its codewords by length goes beyond the longest: from bit `at` on it says
-/// that it does so, which length is first, and of this and each following one how many there are.
+/// Whether a codebook that lists its codewords by length has one beyond the longest. From bit `at` on it
+/// holds the flag of this form, the first length, and the number of codewords of this and each following
+/// length.
 fn is_too_long(headers: &[u8], at: usize, entries: u32) -> bool {
     let mut bits = Bits { headers, at };
     if bits.read(1) == 0 {
@@ -84,19 +85,19 @@ fn is_too_long(headers: &[u8], at: usize, entries: u32) -> bool {
     let mut length = bits.read(5) + 1;
     let mut left = entries;
     while left > 0 && bits.at < 8 * headers.len() {
-        // Whatever is left is of this length, or of a longer one.
+        // The remaining codewords have this length or a longer one.
         if length > MAX_CODEWORD_BITS {
             return true;
         }
         let count = bits.read(u32::BITS - left.leading_zeros());
-        // More than there are: the decoder refuses that itself.
+        // The decoder itself refuses more than there are.
         left = left.saturating_sub(count);
         length += 1;
     }
     false
 }
 
-/// Numbers whose lowest bit comes first; zeros behind the end.
+/// Reads numbers whose lowest bit comes first; zeros after the end.
 struct Bits<'a> {
     headers: &'a [u8],
     at: usize,
@@ -120,8 +121,8 @@ mod tests {
     use symphonia::core::codecs::audio::well_known::CODEC_ID_VORBIS;
     use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoderOptions};
 
-    /// A Vorbis file's headers, up to a codebook that lists its codewords by length: so many of `first_length`,
-    /// so many of each longer one, until there are `entries`.
+    /// A Vorbis file's headers, up to a codebook that lists its codewords by length: `counts[0]` of
+    /// `first_length`, `counts[i]` of each longer one, until there are `entries`.
     fn ordered_codebook(entries: u32, first_length: u32, counts: &[u32]) -> Vec<u8> {
         let mut bits = Vec::new();
         let mut push =
@@ -140,7 +141,7 @@ mod tests {
             push(count, u32::BITS - left.leading_zeros());
             left -= count;
         }
-        // No look-up, and whatever comes next.
+        // No look-up table, and zeros for what follows.
         bits.extend([false; 100]);
         let identification = &include_bytes!("../../tests/fixtures/stereo.ogg")[28..58];
         let setup = bits.chunks(8).map(|byte| {
@@ -153,11 +154,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_codebook_by_length_is_refused_where_a_codeword_is_too_long_and_else_the_decoder_does_not_panic(
+        fn a_codebook_by_length_is_refused_if_a_codeword_is_too_long_and_otherwise_the_decoder_does_not_panic(
             entries in 1_u32..40, first_length in 1_u32..=32, counts in prop::collection::vec(0_u32..4, 0..40),
         ) {
             let headers = ordered_codebook(entries, first_length, &counts);
-            // The last entries have the length behind the last one that is counted.
+            // The last entries have the length after the last one in `counts`.
             let mut left = entries;
             let longest = counts
                 .iter()
@@ -182,7 +183,7 @@ mod tests {
         }
     }
 
-    /// A codebook's first 64 bits, after `shift` bits of something else.
+    /// The first 64 bits of a codebook, after `shift` other bits.
     fn codebook(entries: u64, shift: u32) -> Vec<u8> {
         let word = u128::from(0x56_4342 | 4 << 24 | entries << 40);
         (word << shift).to_le_bytes()[..9].to_vec()
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_encoder_writes_passes_and_what_fills_memory_does_not() {
+    fn an_encoders_headers_are_accepted_and_those_that_fill_memory_refused() {
         let fixture = include_bytes!("../../tests/fixtures/stereo.ogg");
         assert_eq!(search(fixture).entries, 11_693);
         assert!(Codebooks::default().add(fixture).is_ok());

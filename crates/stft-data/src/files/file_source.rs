@@ -17,29 +17,32 @@ use crate::files::sound_file::SoundFile;
 use crate::files::sound_files::SoundFiles;
 use crate::source::{Fingerprint, Source};
 
-/// Sounds from files, in whichever way they are listed.
+/// Sounds from files: a folder, a list, or a single file.
 #[derive(Debug)]
 pub enum FileSource {
-    /// All sounds in a folder.
+    /// All sounds of a folder.
     Folder(FolderSource),
-    /// A list with the parameters that made each sound.
+    /// A list with the parameters of each sound.
     Manifest(ManifestSource),
-    /// A list without.
+    /// A list without parameters, or a single file.
     List(ListSource),
 }
 
 impl FileSource {
-    /// Opens what `path` leads to:
+    /// Opens the sounds at `path`. The kind of source depends on what is there:
     ///
-    /// - a `*.jsonl` beside a `params.json`, or a folder with a `manifest.jsonl`, as [`ManifestSource`];
-    /// - a `*.jsonl` alone as AudioCraft's list, a `*.json` as NSynth's, or a folder with NSynth's
-    ///   `examples.json` and `audio`, as [`ListSource`];
-    /// - a sound file as a [`ListSource`] of one;
-    /// - any other folder as [`FolderSource`], which takes lists for files that are no sounds.
+    /// | `path` | source |
+    /// |---|---|
+    /// | a `*.jsonl` beside a `params.json`, or a folder with a `manifest.jsonl` | [`ManifestSource`] |
+    /// | any other `*.jsonl` (AudioCraft) | [`ListSource`] |
+    /// | a `*.json`, or a folder with `examples.json` and `audio` (NSynth) | [`ListSource`] |
+    /// | a sound file | [`ListSource`] of one sound |
+    /// | any other folder | [`FolderSource`] |
     ///
     /// # Errors
-    /// If it is none of them, or those of its kind. A folder with a `manifest.jsonl` and no `params.json` is
-    /// an error, too: AudioCraft's lists follow any path, so one is read only where it is named itself.
+    /// If `path` is none of these, or if the source can't be opened. A folder with a `manifest.jsonl` and no
+    /// `params.json` is also an error. AudioCraft's lists may name any file of the machine, so such a list
+    /// is read only if `path` is the list itself.
     pub fn open(path: &Path, limits: &DecodeLimits) -> Result<FileSource, DataError> {
         let facts = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => DataError::FolderMissing {
@@ -77,17 +80,17 @@ impl FileSource {
         }
     }
 
-    /// The usable sounds.
+    /// The usable sounds, in the order of their indices.
     pub fn files(&self) -> &[SoundFile] {
         &self.sounds().files
     }
 
-    /// The sounds that can't be used, in the order of their paths.
+    /// The sounds that can't be used, sorted by path.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds().rejected
     }
 
-    /// Number of files passed over as no sounds; a list names every one of its sounds, so none there.
+    /// Number of files of a folder that were skipped because they are no sounds; 0 for a list.
     pub fn skipped(&self) -> usize {
         match self {
             FileSource::Folder(folder) => folder.skipped(),
@@ -138,16 +141,16 @@ impl Source for FileSource {
     }
 }
 
-/// The list that a folder's sounds are to be taken from, if it holds one.
+/// The list of a folder's sounds, if there is one.
 fn list_in(folder: &Path) -> Option<PathBuf> {
     if holds(folder, MANIFEST) {
         return Some(folder.join(MANIFEST));
     }
-    // Other things are called examples.json, too.
+    // The name examples.json alone doesn't show that it is NSynth's.
     (holds(folder, NSYNTH_LIST) && holds(folder, NSYNTH_SOUNDS)).then(|| folder.join(NSYNTH_LIST))
 }
 
-/// In whatever state: a link to nowhere must come up as an error, not as a folder without a list.
+/// Whether a folder has an entry of this name, even a broken link: that must be an error, not a folder without a list.
 fn holds(folder: &Path, name: &str) -> bool {
     folder.join(name).symlink_metadata().is_ok()
 }

@@ -1,4 +1,4 @@
-//! Reads the lists that sounds come by, so that every fault is told with its line and its key.
+//! Reads JSON lists of sounds and reports each fault with its line and its key.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use crate::error::DataError;
 use crate::files::row_fault::RowFault;
 
-/// A list's content. Only regular files are opened: a pipe would make the reader wait.
+/// Reads a list. Only regular files are opened: reading a pipe might block.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     let read = || match std::fs::metadata(path)?.is_file() {
         true => std::fs::read(path),
@@ -28,7 +28,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     })
 }
 
-/// The lines of a JSONL file that are not blank, with their numbers from 1.
+/// Lines of a JSONL file that are not blank, with their numbers from 1.
 pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     content
         .split(|&byte| byte == b'\n')
@@ -37,7 +37,7 @@ pub(crate) fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .map(|(text, line)| (line, text))
 }
 
-/// The one value in a file.
+/// Parses a file that holds one value.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, DataError> {
     parse_row(1, text).map_err(|fault| faulty(path, vec![fault]))
 }
@@ -45,9 +45,9 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
 /// A fault with its line.
 pub(crate) type FaultAt = (usize, RowFault);
 
-/// The one value in `text`, which begins at line `first_line` of a file.
+/// Parses the value in `text`, which begins at line `first_line` of a file.
 pub(crate) fn parse_row<T: DeserializeOwned>(first_line: usize, text: &[u8]) -> Result<T, FaultAt> {
-    // Windows' editors put a mark before the first line, which is no JSON.
+    // Editors on Windows put a byte order mark before the first line, which is no JSON.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut json = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut json)
@@ -62,10 +62,10 @@ pub(crate) fn parse_row<T: DeserializeOwned>(first_line: usize, text: &[u8]) -> 
         })
 }
 
-/// What is wrong with a file, all at once: a list is mended faster so than row by row.
+/// Error with all faults of a file at once, so that a list can be repaired in one go.
 ///
 /// # Panics
-/// If nothing is.
+/// If there is no fault.
 pub(crate) fn faulty(path: &Path, mut faults: Vec<FaultAt>) -> DataError {
     assert!(!faults.is_empty(), "expected a fault, got none");
     let path = path.to_owned();
@@ -78,7 +78,7 @@ pub(crate) fn faulty(path: &Path, mut faults: Vec<FaultAt>) -> DataError {
     }
 }
 
-/// The folder that a list's relative paths begin at.
+/// Folder at which a list's relative paths begin.
 pub(crate) fn folder_of(list: &Path) -> PathBuf {
     match list.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -86,8 +86,8 @@ pub(crate) fn folder_of(list: &Path) -> PathBuf {
     }
 }
 
-/// A JSON object in its own order, without a key twice. Of two values under one key a map would keep
-/// the last and say nothing.
+/// A JSON object in its own order, in which no key is there twice. A map would silently keep the last of
+/// two values.
 #[derive(Debug)]
 pub(crate) struct UniqueKeys<K, V>(pub(crate) Vec<(K, V)>);
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_with_its_line_and_its_key() {
+    fn a_fault_is_reported_with_its_line_and_its_key() {
         assert_eq!(
             fault("{\"a\": 1, \"b\": \"x\"}"),
             "list, line 7: `b`: invalid type: string \"x\", expected f32"
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_lines_count_and_are_passed_over() {
+    fn blank_lines_are_counted_and_skipped() {
         let found: Vec<_> = lines(b"a\n\n \r\nb\r\n").collect();
         assert_eq!(found, [(1, &b"a"[..]), (4, b"b\r")]);
     }

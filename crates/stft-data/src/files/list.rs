@@ -19,19 +19,19 @@ use crate::source::{Fingerprint, Source};
 
 /// The list in a folder of NSynth's layout.
 pub(crate) const NSYNTH_LIST: &str = "examples.json";
-/// The folder with its sounds.
+/// The folder with the sounds of that list.
 pub(crate) const NSYNTH_SOUNDS: &str = "audio";
 
-/// Sounds from a list that says nothing about synthesizer parameters, in one of two layouts.
+/// Sounds from a list without synthesizer parameters, in one of two layouts.
 ///
-/// - NSynth (Engel et al. 2017), `examples.json`: one object, `name -> {pitch, velocity, ...}`; the
-///   sounds are `audio/<name>.wav` beside it.
-/// - AudioCraft (Copet et al. 2023), `*.jsonl`: rows with `path` and more. Its tools write absolute
-///   paths, so any path is followed; relative ones begin at the list's folder. Read only where the list
-///   itself is named.
+/// - NSynth (Engel et al. 2017), `examples.json`: one object, `name -> {pitch, velocity, ...}`. The
+///   sounds are `audio/<name>.wav` in the folder of the list.
+/// - AudioCraft (Copet et al. 2023), `*.jsonl`: rows with `path` and other keys. AudioCraft's tools write
+///   absolute paths, so any path is followed; relative paths begin at the list's folder. Such a list is
+///   read only if its own path is given.
 ///
-/// Only the names are used. Lengths and rates come from the files themselves; an AudioCraft `weight` is
-/// not used, since every sound is heard once in an epoch.
+/// Only the names are used. Lengths and rates come from the files. AudioCraft's `weight` is ignored:
+/// every sound is used once per epoch.
 #[derive(Debug)]
 pub struct ListSource {
     pub(crate) sounds: SoundFiles,
@@ -43,13 +43,13 @@ impl ListSource {
         &self.sounds.files
     }
 
-    /// The sounds that can't be used, in the order of their paths.
+    /// The sounds that can't be used, sorted by path.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
     }
 
     pub(crate) fn open_nsynth(list: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
-        /// What tells NSynth's layout from any other object of objects.
+        /// The value that distinguishes NSynth's layout from other objects of objects.
         #[derive(Deserialize)]
         #[serde(expecting = "a note, as in NSynth's examples.json")]
         struct Note {
@@ -82,12 +82,12 @@ impl ListSource {
         ListSource::open(list, paths, limits)
     }
 
-    /// A list of one, which stands for itself.
+    /// A single sound file, as a list of one.
     pub(crate) fn of_file(file: &Path, limits: &DecodeLimits) -> Result<ListSource, DataError> {
         let name = file.file_name().map(PathBuf::from);
         let source = ListSource::open(file, name.into_iter().collect(), limits);
         source.map_err(|error| match error {
-            // One file needs no list of what is wrong with each.
+            // For a single file, its reason alone.
             DataError::AllRejected { mut rejected, .. } if rejected.len() == 1 => {
                 DataError::Unusable {
                     path: file.to_owned(),
@@ -133,7 +133,7 @@ impl Source for ListSource {
     }
 }
 
-/// The path in a row, which must be in none of the `first_lines`.
+/// Reads the path in a row, which must not be in `first_lines` yet.
 fn audiocraft_row(
     line: usize,
     text: &[u8],
@@ -142,7 +142,7 @@ fn audiocraft_row(
     #[derive(Deserialize)]
     struct Row {
         path: PathBuf,
-        /// The ground truth of a manifest whose description is missing.
+        /// Ground truth, in a manifest whose description is missing.
         cont: Option<IgnoredAny>,
     }
     let Row { path, cont } = parse_row(line, text)?;
@@ -172,7 +172,7 @@ fn audiocraft_row(
     }
 }
 
-/// The name of a file, and no way to one.
+/// The name of a file, without a path.
 #[derive(Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 struct Name(String);
@@ -183,7 +183,7 @@ impl TryFrom<String> for Name {
     fn try_from(name: String) -> Result<Name, &'static str> {
         match Path::new(&name).file_name() == Some(OsStr::new(&name)) {
             true => Ok(Name(name)),
-            false => Err("this key is a way to a sound, and not its name"),
+            false => Err("this key is a path, not the name of a sound"),
         }
     }
 }

@@ -18,37 +18,38 @@ use crate::source::{Fingerprint, Source};
 
 /// The list in a labelled folder.
 pub(crate) const MANIFEST: &str = "manifest.jsonl";
-/// The synthesizer's description beside the list.
+/// The synthesizer's description, in the same folder.
 pub(crate) const DESCRIPTION: &str = "params.json";
 
-/// Sounds with the synthesizer parameters that made them: a `manifest.jsonl` of
-/// [`ManifestRow`]s beside a `params.json` ([`SynthDescription`]).
+/// Sounds with the synthesizer parameters that made them: a `manifest.jsonl` of [`ManifestRow`]s beside
+/// a `params.json` ([`SynthDescription`]).
 ///
-/// A sound's fingerprint is that of its preset ([`Fingerprint::of_preset`]), so that all its renders,
-/// at whatever note, are in one split.
+/// A sound's fingerprint is that of its preset ([`Fingerprint::of_preset`]), so that all renders of a
+/// preset, at any note, are in one split.
 #[derive(Debug)]
 pub struct ManifestSource {
     pub(crate) sounds: SoundFiles,
     description: SynthDescription,
-    /// One for each usable sound.
+    /// One per usable sound.
     truths: Vec<ParamVector>,
 }
 
 impl ManifestSource {
     /// Reads a list, or the `manifest.jsonl` in a folder, and decodes every sound in it once, in
-    /// parallel. The sounds stay in the order of the rows.
+    /// parallel. The sounds keep the order of the rows.
     ///
-    /// Labels are trusted only if all of them are sound: a fault in any row is an error. What a row says
-    /// of its sound besides (`sr`, `frames`, `sha256_pcm`) may be left out, and is not compared with the
-    /// file, since labels stay true when sounds are resampled or stored in another format.
+    /// A fault in any row is an error, because the other labels can't be trusted then. The facts of a
+    /// sound in its row (`sr`, `frames`, `sha256_pcm`) are optional and aren't compared with the file:
+    /// labels stay valid when sounds are resampled or stored in another format.
     ///
     /// # Errors
-    /// If the list or the description can't be read, or lists no sound; [`DataError::Row`] with line and
-    /// key, or [`DataError::Rows`] with those of each, if a row is not JSON, lacks a key, holds one twice or one that is unknown, here or to the
-    /// description, a position outside 0..1 or a class that is not there, names a file that is missing, outside the
-    /// list's folder (also by a link), or in an earlier row; [`DataError::AllRejected`] if none of the
-    /// sounds can be used. Single sounds that can't be used are no error: see
-    /// [`rejected`](ManifestSource::rejected).
+    /// - The list or the description can't be read, or the list is empty.
+    /// - [`DataError::Row`] with line and key, or [`DataError::Rows`] for several: a row is not JSON; a key
+    ///   is missing, unknown or there twice; a parameter is not in the description; a position is outside
+    ///   0..1 or a class doesn't exist; a file is missing, outside the list's folder (also by a link), or
+    ///   in an earlier row.
+    /// - [`DataError::AllRejected`]: none of the sounds can be used. Single sounds that can't be used are
+    ///   no error: see [`rejected`](ManifestSource::rejected).
     pub fn open(path: &Path, limits: &DecodeLimits) -> Result<ManifestSource, DataError> {
         limits.validate()?;
         let list = match path.is_dir() {
@@ -78,12 +79,12 @@ impl ManifestSource {
         &self.sounds.files
     }
 
-    /// The sounds that can't be used, in the order of their paths.
+    /// The sounds that can't be used, sorted by path.
     pub fn rejected(&self) -> &[Rejected] {
         &self.sounds.rejected
     }
 
-    /// Which synthesizer made the sounds, and how it was played.
+    /// The synthesizer that made the sounds, and the note that it played.
     pub fn description(&self) -> &SynthDescription {
         &self.description
     }
@@ -115,7 +116,7 @@ impl Source for ManifestSource {
     }
 }
 
-/// The paths in the order of the rows, and the preset of each.
+/// Reads the paths, in the order of the rows, and the preset of each.
 fn read_rows(
     list: &Path,
     rows: &[u8],
@@ -130,13 +131,13 @@ fn read_rows(
     let mut presets = HashMap::new();
     let mut first_lines = HashMap::new();
     for (line, text) in lines(rows) {
-        let known = |sound: &PathBuf| first_lines.get(sound).copied();
+        let first_line = |sound: &PathBuf| first_lines.get(sound).copied();
         match read_row(
             line,
             text,
             spec,
             |path| inside(path, root, &real_root),
-            known,
+            first_line,
         ) {
             Ok((sound, preset)) => {
                 first_lines.insert(sound.clone(), line);
@@ -157,7 +158,7 @@ fn read_rows(
     Ok((paths, presets))
 }
 
-/// The sound and the preset of a row: `find` leads to the sound, and `first_line` tells in which line it was already.
+/// Reads the sound and the preset of a row. `find` checks the path, and `first_line` is the earlier line of a sound.
 fn read_row(
     line: usize,
     text: &[u8],
@@ -165,7 +166,7 @@ fn read_row(
     find: impl Fn(&str) -> Result<PathBuf, RowFault>,
     first_line: impl Fn(&PathBuf) -> Option<usize>,
 ) -> Result<(PathBuf, ParamVector), FaultAt> {
-    /// What a [`ManifestRow`] keeps in maps.
+    /// The maps of a [`ManifestRow`], for finding keys that are there twice.
     #[derive(Deserialize)]
     struct Values {
         #[serde(rename = "cont")]
@@ -186,8 +187,8 @@ fn read_row(
     }
 }
 
-/// A row's path without detours, if it leads to something inside the folder. Links may, as long as
-/// they end there: a list from elsewhere must not be able to name any file of the machine.
+/// Simplifies a row's path, and refuses one that leads out of the folder, also by a link: a downloaded
+/// list must not be able to name any file of the machine.
 fn inside(path: &str, root: &Path, real_root: &Path) -> Result<PathBuf, RowFault> {
     let mut plain = PathBuf::new();
     for component in Path::new(path).components() {

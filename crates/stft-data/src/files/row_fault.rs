@@ -6,25 +6,25 @@ use params::ParamError;
 
 use crate::printable::{printable, printable_text};
 
-/// What can be wrong with a row of a list of sounds.
+/// A fault in a row of a list of sounds.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum RowFault {
     /// It is not JSON, lacks a key, or holds a value of the wrong type.
     #[error("{}", JsonFault(key, cause))]
     Json {
-        /// Where in the row, `.` for the row itself.
+        /// Position in the row; `.` for the row itself.
         key: String,
-        /// The cause. It isn't the error's source, since it knows the row alone: its line would be a second one.
+        /// The cause. It isn't the error's source, because its line number counts from the row.
         cause: serde_json::Error,
     },
-    /// Its parameters are not those of the description.
+    /// Its parameters don't match the description.
     #[error("{}", printable_text(&.0.to_string()))]
     Param(ParamError),
     /// Its sound can't be found.
     #[error("`path`: can't find {}: {source}", printable(sound))]
     NoFile {
-        /// The path, as the row gives it.
+        /// The path, as in the row.
         sound: PathBuf,
         /// The cause.
         source: io::Error,
@@ -36,10 +36,10 @@ pub enum RowFault {
         printable(sound)
     )]
     Outside {
-        /// The path, as the row gives it.
+        /// The path, as in the row.
         sound: PathBuf,
     },
-    /// It has ground truth, but nothing tells what the values mean.
+    /// It has ground truth, but no description of the parameters.
     #[error(
         "`cont`: this row has ground truth, but no params.json beside this list describes it; add it"
     )]
@@ -50,26 +50,26 @@ pub enum RowFault {
         printable(sound)
     )]
     Duplicate {
-        /// The path, as the row gives it.
+        /// The path, as in the row.
         sound: PathBuf,
         /// The earlier line.
         first_line: usize,
     },
 }
 
-/// The key and the cause, without the place inside the row, which is given as a line of the file.
+/// The key and the cause, without the position inside the row: the message has the line of the file.
 struct JsonFault<'a>(&'a str, &'a serde_json::Error);
 
 impl fmt::Display for JsonFault<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let JsonFault(key, source) = self;
-        // The row itself, and a place that is not reached before the text ends.
+        // The row itself, and a key that is not reached before the text ends.
         if !matches!(*key, "." | "?") {
             write!(out, "`{}`: ", printable_text(key))?;
         }
         let text = source.to_string();
-        let place = format!(" at line {} column {}", source.line(), source.column());
-        let text = text.strip_suffix(&place).unwrap_or(&text);
+        let position = format!(" at line {} column {}", source.line(), source.column());
+        let text = text.strip_suffix(&position).unwrap_or(&text);
         write!(out, "{}", printable_text(text))
     }
 }

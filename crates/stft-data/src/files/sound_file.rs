@@ -8,43 +8,41 @@ use crate::decode::level::ChannelLevel;
 use crate::source::Fingerprint;
 use crate::transform::resample::resampled_length;
 
-/// A sound file that can be used. Models are given the mean of its channels.
+/// Facts of a sound file that can be used. Models are given the mean of its channels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoundFile {
-    /// Path below the folder, or as the list gives it.
+    /// Path relative to the folder, or as in the list.
     pub path: PathBuf,
     /// Length in seconds.
     pub seconds: f32,
-    /// Length in samples of one channel, as recorded.
+    /// Length in samples of one channel, at the recorded rate.
     pub samples: usize,
     /// Samples per second, as recorded.
     pub sample_rate_hz: u32,
-    /// Channels, as recorded.
+    /// Number of channels, as recorded.
     pub channels: usize,
-    /// Every sample of the mean of the channels is zero. Such a file is used all the same, because
-    /// nobody asked for it to be left out and silence is a sound that a model may meet; it carries
-    /// nothing, so look at it. A `peak` above zero says that the channels cancel.
+    /// Every sample of the mean of the channels is zero. Such a file is still used. If `peak` is above
+    /// zero, the channels cancel each other.
     pub silent: bool,
-    /// Largest magnitude in any channel; full scale is 1, and float files may go beyond.
+    /// Largest magnitude in any channel. Full scale is 1; float files may go beyond.
     pub peak: f32,
     /// Root mean square of the mean of the channels. A sine at full scale has 0.71.
     pub rms: f32,
-    /// Number of samples, over all channels, in runs of three or more neighbours of one sign that all
-    /// reach full scale, 32767/32768. Zero means that nothing of the kind was found, not that nothing
-    /// was clipped: a sound that was clipped and then turned down, or stored by a lossy codec, does not
-    /// look like that.
+    /// Number of clipped samples over all channels: those in runs of three or more of one sign that
+    /// reach full scale, 32767/32768. Clipping is not found in a sound that was turned down afterwards
+    /// or stored by a lossy codec.
     pub clipped_samples: usize,
-    /// Packets that could not be decoded and were passed over.
+    /// Number of packets that could not be decoded and were skipped.
     pub damaged_packets: usize,
-    /// Packets that could be decoded and were passed over, because their sample rate is another than that
-    /// of the first: a chain of streams may change its rate, and chance bytes may look like an MP3 frame.
+    /// Number of packets that were skipped because their sample rate differs from that of the first. A
+    /// chain of streams may change its rate, and damaged bytes may look like an MP3 frame.
     pub packets_at_another_rate: usize,
-    /// The file ends before the length that its header gives. What is there is used. An Ogg file that was cut, or one
-    /// without a length in its header (MP3 without a table of contents, WAV or FLAC from a pipe), can't be told
-    /// from a shorter one.
+    /// The file ends before the length in its header. What is there is used. Truncation is not detected
+    /// in Ogg files, nor without a length in the header (MP3 without a table of contents, WAV or FLAC
+    /// from a pipe).
     pub truncated: bool,
-    /// SHA-256 of the sample rate and the decoded mono samples: a renamed, re-tagged or losslessly
-    /// re-encoded copy has the same.
+    /// SHA-256 of the sample rate and the decoded mono samples. A renamed, re-tagged or losslessly
+    /// re-encoded copy has the same fingerprint.
     pub fingerprint: Fingerprint,
 }
 
@@ -74,7 +72,7 @@ impl SoundFile {
         }
     }
 
-    /// Length in samples after [`resample`](crate::resample) to another rate.
+    /// Length in samples after [`resample`](crate::resample) to `rate_hz`.
     pub fn samples_at(&self, rate_hz: u32) -> usize {
         resampled_length(self.samples, self.sample_rate_hz, rate_hz)
     }
@@ -114,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_at_another_rate_is_what_the_resampler_gives() {
+    fn the_length_at_another_rate_is_that_of_the_resampler() {
         let mut checked = 0;
         for samples in [1, 2, 999, 4_410, 44_100] {
             for (from_hz, to_hz) in [(44_100, 16_384), (8_000, 44_100), (16_000, 8_000), (7, 7)] {

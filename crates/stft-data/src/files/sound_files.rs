@@ -10,7 +10,7 @@ use crate::error::DataError;
 use crate::files::sound_file::SoundFile;
 use crate::printable::printable;
 
-/// Files that were all looked at: what every source of files stands on.
+/// Files that were decoded once to check them: the common part of all sources of files.
 #[derive(Debug)]
 pub(crate) struct SoundFiles {
     root: PathBuf,
@@ -20,8 +20,8 @@ pub(crate) struct SoundFiles {
 }
 
 impl SoundFiles {
-    /// Decodes the files at `paths`, relative to `root`, in parallel. The usable ones stay in the order
-    /// of `paths`; the others join `rejected`, which comes back in the order of its paths.
+    /// Decodes the files at `paths`, relative to `root`, in parallel. The usable ones keep the order of
+    /// `paths`; the others are added to `rejected`, which is then sorted by path.
     ///
     /// # Errors
     /// [`DataError::AllRejected`] if none can be used.
@@ -42,7 +42,7 @@ impl SoundFiles {
         for result in inspected {
             match result {
                 Ok(file) => files.push(file),
-                Err(refused) => rejected.push(refused),
+                Err(unusable) => rejected.push(unusable),
             }
         }
         rejected.sort_by(|a, b| a.path.cmp(&b.path));

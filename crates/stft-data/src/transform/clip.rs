@@ -5,16 +5,16 @@ use crate::audio::{MAX_RATE_HZ, MIN_RATE_HZ};
 use crate::error::DataError;
 use crate::transform::random::below;
 
-/// Longer clips, of more than 25 minutes at 44.1 kHz, can't be meant: one batch of their spectrograms fills a computer.
+/// Longest clip, in samples: 25 minutes at 44.1 kHz. One batch of longer ones would fill the memory.
 const MAX_SAMPLES: usize = 1 << 26;
 
-/// How long a piece of each sound the models see.
+/// Length and sample rate of the clips that models are given.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClipConfig {
     /// Length, in seconds. One second holds most one-shots and keeps the attack in view.
     pub seconds: f32,
-    /// Rate that every sound is brought to, in Hz. The embedded synthesizer's own rate by default.
+    /// Rate that every sound is resampled to, in Hz. By default the rate of the embedded synthesizer.
     pub sample_rate_hz: u32,
 }
 
@@ -59,16 +59,16 @@ impl ClipConfig {
     }
 }
 
-/// A piece of a sound of the length that the models see.
+/// A piece of a sound of the length of [`ClipConfig`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
-    /// Samples, zeros after the valid ones.
+    /// Samples; zeros after the valid ones.
     pub samples: Vec<f32>,
-    /// Number of samples that are sound, from the left.
+    /// Number of samples of sound, from the left; the rest is padding.
     pub valid_samples: usize,
 }
 
-/// Cuts `length` samples from a place drawn uniformly, or pads a shorter sound on the right.
+/// Cuts `length` samples at a uniformly drawn position, or pads a shorter sound on the right.
 pub(crate) fn cut(sound: &[f32], length: usize, rng: &mut ChaCha8Rng) -> Clip {
     if sound.len() <= length {
         return beginning(sound, length);
@@ -80,7 +80,7 @@ pub(crate) fn cut(sound: &[f32], length: usize, rng: &mut ChaCha8Rng) -> Clip {
     }
 }
 
-/// The first `length` samples, or all of a shorter sound and zeros.
+/// Cuts the first `length` samples, or pads a shorter sound on the right.
 pub(crate) fn beginning(sound: &[f32], length: usize) -> Clip {
     let valid_samples = sound.len().min(length);
     let mut samples = sound[..valid_samples].to_vec();
@@ -97,7 +97,7 @@ mod tests {
     use params::keyed_rng;
 
     #[test]
-    fn a_long_sound_is_cut_inside_and_every_place_is_reached() {
+    fn a_long_sound_is_cut_inside_and_every_position_is_reached() {
         let sound: Vec<f32> = (0..25).map(|n| n as f32 + 1.0).collect();
         let mut starts = [0; 8];
         for key in 0..800 {

@@ -6,9 +6,9 @@ use crate::transform::random::below;
 
 /// Which part of a spectrogram is hidden from the model.
 ///
-/// A grid of cells of `patch_bins` x `patch_frames` lies over the valid part of the spectrogram; the
-/// last row and column of cells may be smaller, so that every bin and frame can be hidden. Cells are
-/// hidden whole.
+/// The valid part of the spectrogram is divided into cells of `patch_bins` x `patch_frames`. The last
+/// row and column of cells may be smaller, so that every bin and frame can be hidden. A cell is hidden
+/// as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
@@ -17,7 +17,7 @@ pub struct MaskConfig {
     /// Width of a cell, in frames.
     pub patch_frames: usize,
     /// Share of the cells that is hidden, in 0..1. Of `n` cells, `round(ratio · n)` are hidden, but at
-    /// least one, and at least one stays visible where there are two. Exactly 0 hides nothing.
+    /// least one; of two or more cells, at least one stays visible. Exactly 0 hides nothing.
     pub ratio: f32,
     /// How the hidden cells are chosen.
     pub strategy: MaskStrategy,
@@ -30,19 +30,19 @@ pub enum MaskStrategy {
     /// Every set of the right number of cells is equally likely.
     Random,
     /// Squares of cells around random centres until the number is reached (Gong et al. 2022, "SSAST",
-    /// section 2.3, where the side is 3 to 5). The last square is cut from the outside; in a grid of a few
-    /// cells that may always leave the same ones hidden.
+    /// section 2.3, where the side is 3 to 5). The last square loses its outer cells first; in a grid of
+    /// a few cells the same ones may then always be hidden.
     Clustered {
         /// Smallest side, in cells.
         min_side: usize,
         /// Largest side, in cells.
         max_side: usize,
     },
-    /// Whole columns of cells: moments are hidden. The ratio is of the columns. A sound of a single
-    /// column would vanish, so its cells are hidden at random.
+    /// Whole columns of cells: periods of time are hidden. The ratio is of the columns. If there is a
+    /// single column, its cells are hidden at random, or nothing would stay visible.
     Time,
-    /// Whole rows of cells: bands are hidden. The ratio is of the rows. As for time, the cells of a
-    /// single row are hidden at random.
+    /// Whole rows of cells: frequency bands are hidden. The ratio is of the rows. The cells of a single
+    /// row are hidden at random.
     Frequency,
 }
 
@@ -63,8 +63,8 @@ impl MaskConfig {
         MaskConfig { ratio: 0.0, ..self }
     }
 
-    /// Draws a mask; true means hidden. Frames from `valid_frames` on are padding and never hidden. Only of
-    /// settings that [`validate`](MaskConfig::validate) has passed.
+    /// Draws a mask; true means hidden. Frames from `valid_frames` on are padding and never hidden.
+    /// Expects settings that pass [`validate`](MaskConfig::validate).
     ///
     /// # Shapes
     /// - result `[bins, frames]`, row-major
@@ -117,7 +117,7 @@ impl MaskConfig {
         }
     }
 
-    /// How many of `n` are hidden.
+    /// Number of hidden cells, rows or columns of `n`.
     fn count(&self, n: usize) -> usize {
         if self.ratio == 0.0 {
             return 0;
@@ -129,7 +129,7 @@ impl MaskConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`DataError::Config`] with the first field that is wrong.
+    /// [`DataError::Config`] with the first wrong field.
     pub fn validate(&self) -> Result<(), DataError> {
         if self.patch_bins == 0 {
             return Err(DataError::config(
@@ -166,7 +166,7 @@ impl MaskConfig {
     }
 }
 
-/// No spectrogram has so many cells on a side.
+/// More cells than any spectrogram has on a side.
 const MAX_SIDE: usize = 1_000_000;
 
 #[derive(Clone, Copy)]
@@ -181,7 +181,7 @@ impl Grid {
     }
 }
 
-/// `count` of `n` at random: the first steps of a Fisher-Yates shuffle.
+/// Chooses `count` of `n` at random, by the first steps of a Fisher-Yates shuffle.
 fn chosen(n: usize, count: usize, rng: &mut ChaCha8Rng) -> Vec<bool> {
     let mut order: Vec<usize> = (0..n).collect();
     let mut hidden = vec![false; n];
@@ -201,7 +201,7 @@ fn clustered(
     let mut hidden = vec![false; grid.cells()];
     let mut left = count;
     while left > 0 {
-        // A centre that is hidden already is drawn again, so every square hides something.
+        // A centre that is already hidden is drawn again, so every square hides something.
         let centre = below(rng, grid.cells());
         if hidden[centre] {
             continue;
@@ -217,10 +217,10 @@ fn clustered(
     hidden
 }
 
-/// The cells of a square that lie in the grid, those nearest to the centre first.
+/// Cells of a square that lie in the grid, those nearest to the centre first.
 fn square(grid: Grid, centre: usize, side: usize) -> Vec<usize> {
-    let around = |place: usize, end: usize| {
-        let first = place as isize - (side / 2) as isize;
+    let around = |centre: usize, end: usize| {
+        let first = centre as isize - (side / 2) as isize;
         let last = first + side as isize;
         first.max(0) as usize..last.min(end as isize) as usize
     };
@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// The hidden cells, after checking that every cell is hidden whole or not at all.
+    /// The hidden cells, after checking that no cell is hidden in part.
     fn cells(
         hidden: &[bool],
         config: &MaskConfig,
@@ -315,7 +315,7 @@ mod tests {
         }
 
         #[test]
-        fn every_valid_place_can_be_hidden_and_be_visible_wherever_the_sound_ends(
+        fn every_valid_value_can_be_hidden_and_be_visible_wherever_the_sound_ends(
             bins in 1_usize..24, frames in 2_usize..24, valid_share in 0.0_f64..1.0,
             patch_bins in 1_usize..7, patch_frames in 1_usize..7, strategy in 0_usize..4, seed: u64,
         ) {
@@ -361,11 +361,11 @@ mod tests {
                 }
                 assert!(
                     was_hidden.iter().all(|&yes| yes),
-                    "{strategy:?} of {bins} x {frames} spares a place"
+                    "{strategy:?} of {bins} x {frames} never hides a value"
                 );
                 assert!(
                     was_visible.iter().all(|&yes| yes),
-                    "{strategy:?} of {bins} x {frames} always hides a place"
+                    "{strategy:?} of {bins} x {frames} always hides a value"
                 );
                 checked += 1;
             }

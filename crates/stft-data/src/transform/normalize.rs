@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-/// Brings log1p magnitudes to mean 0 and standard deviation 1 over the training split.
+/// Scales log1p magnitudes to mean 0 and standard deviation 1 over the training split.
 ///
-/// Saved with the run and in every checkpoint: a model only means something together with it.
+/// Belongs to every model that was trained with it, so keep it in the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
@@ -33,7 +33,7 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    /// Two passes, exact enough for millions of values.
+    /// Computes them in two passes, which is exact enough for millions of values.
     pub(crate) fn of(values: impl Iterator<Item = f32> + Clone) -> Moments {
         let (count, sum) = values
             .clone()
@@ -52,8 +52,8 @@ impl Moments {
         }
     }
 
-    /// The moments of both together (Chan, Golub and LeVeque 1979, equation 2.1). Rounding depends on
-    /// the order, so callers merge in one fixed order.
+    /// Moments of both sets together (Chan, Golub and LeVeque 1979, equation 2.1). Rounding depends on
+    /// the order, so callers merge in a fixed order.
     pub(crate) fn merge(self, other: Moments) -> Moments {
         let count = self.count + other.count;
         if count == 0.0 {
@@ -69,7 +69,7 @@ impl Moments {
         }
     }
 
-    /// None if all values are equal to within f32.
+    /// The normalisation; none if all values are equal to within f32.
     pub(crate) fn normalization(self) -> Option<Normalization> {
         let std = (self.squared_deviation / self.count).sqrt() as f32;
         (std > f32::EPSILON * self.mean.abs() as f32).then_some(Normalization {

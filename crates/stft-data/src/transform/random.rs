@@ -1,8 +1,8 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// A number in `0..bound` by the multiply-shift of 64 random bits; its bias is below 2⁻⁴⁰ for any
-/// size that fits in memory, and it is the same on every platform.
+/// Draws a number in `0..bound` by the multiply-shift of 64 random bits. The bias is below 2⁻⁴⁰ for
+/// any size that fits in memory, and the result is the same on every platform.
 pub(crate) fn below(rng: &mut ChaCha8Rng, bound: usize) -> usize {
     ((u128::from(rng.next_u64()) * bound as u128) >> 64) as usize
 }

@@ -10,13 +10,13 @@ use crate::error::DataError;
 /// about 14 / 1024 of that rate's Nyquist frequency wide.
 const MIN_BLOCK: usize = 1024;
 
-/// Resamplers that a thread keeps. Folders mix two or three rates; planning one costs more than
-/// resampling a one-shot.
+/// Number of resamplers that a thread keeps. A folder mixes two or three rates, and planning a
+/// resampler costs more than resampling a one-shot.
 const KEPT_PER_THREAD: usize = 4;
 
-/// Longest blocks of those resamplers, together, in samples of both rates: some 20 MiB. A rate that
-/// shares no divisor with the other, as a damaged header may name, needs a block of up to 1.6 million
-/// samples; such a resampler is planned each time.
+/// Most samples, of both rates, in the blocks of the kept resamplers together: some 20 MiB. Rates
+/// without a common divisor, as in a damaged header, need a block of up to 1.6 million samples; such a
+/// resampler is planned each time.
 const KEPT_SAMPLES: usize = 1 << 18;
 
 struct Planned {
@@ -26,7 +26,7 @@ struct Planned {
 }
 
 impl Planned {
-    /// Samples that go in and come out at a time.
+    /// Samples of an input block and an output block.
     fn samples(&self) -> usize {
         self.resampler.input_frames_max() + self.resampler.output_frames_max()
     }
@@ -36,15 +36,15 @@ thread_local! {
     static PLANNED: RefCell<Vec<Planned>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Resamples with a band-limiting filter and no delay: an impulse stays in its place.
+/// Resamples a sound with a band-limiting filter and without delay.
 ///
-/// Up to 0.95 of the lower of the two Nyquist frequencies the gain is within 0.001 dB of 1. What the
-/// new rate can't hold, and every image and alias, is at least 125 dB below a sine of full scale
-/// (measured in steady state for all pairs of nine rates from 4 to 192 kHz). The filter is as long as
-/// 1024 samples at the lower rate, or longer where the rates have no large common divisor.
+/// Up to 0.95 of the lower of the two Nyquist frequencies, the gain is within 0.001 dB of 1.
+/// Frequencies above the new Nyquist frequency, images and aliases are at least 125 dB below a sine of
+/// full scale (measured in steady state for all pairs of nine rates from 4 to 192 kHz). The filter is
+/// as long as 1024 samples at the lower rate, or longer if the rates have no large common divisor.
 ///
-/// The result has `round(n · rate_hz / audio.sample_rate_hz)` samples, but never none. Equal rates
-/// give the sound unchanged.
+/// The result has `round(n · rate_hz / audio.sample_rate_hz)` samples, at least one. With equal rates
+/// the sound is unchanged.
 ///
 /// # Errors
 /// [`DataError::Resample`] if a rate is zero or the sound is empty.
@@ -67,7 +67,7 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
     let mut samples = PLANNED.with_borrow_mut(|kept| {
         let resampler = planned(kept, from_hz, to_hz).map_err(|error| fail(error.to_string()))?;
         let resampled = run(resampler, &audio.samples).map_err(|error| fail(error.to_string()));
-        forget_long(kept);
+        drop_beyond_limit(kept);
         resampled
     })?;
     samples.resize(resampled_length(audio.samples.len(), from_hz, to_hz), 0.0);
@@ -77,7 +77,7 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, DataError> {
     })
 }
 
-/// As [`resample`], but a sound that has the rate already is handed on as it is.
+/// As [`resample`], but a sound that already has the rate is returned without a copy.
 pub(crate) fn resample_owned(audio: Audio, rate_hz: u32) -> Result<Audio, DataError> {
     match audio.sample_rate_hz == rate_hz && rate_hz != 0 && !audio.samples.is_empty() {
         true => Ok(audio),
@@ -85,13 +85,13 @@ pub(crate) fn resample_owned(audio: Audio, rate_hz: u32) -> Result<Audio, DataEr
     }
 }
 
-/// Number of samples after resampling: rounded half up in integers, and at least one.
+/// Number of samples after resampling, rounded half up in integers; at least one.
 pub(crate) fn resampled_length(samples: usize, from_hz: u32, to_hz: u32) -> usize {
     let (n, from, to) = (samples as u128, u128::from(from_hz), u128::from(to_hz));
     (((2 * n * to + from) / (2 * from)) as usize).max(1)
 }
 
-/// The resampler for these rates, brought to the front of those that are kept.
+/// Finds or plans the resampler for these rates and moves it to the front of the kept ones.
 fn planned(
     kept: &mut Vec<Planned>,
     from_hz: u32,
@@ -99,7 +99,7 @@ fn planned(
 ) -> Result<&mut Fft<f32>, rubato::ResamplerConstructionError> {
     match kept
         .iter()
-        .position(|known| (known.from_hz, known.to_hz) == (from_hz, to_hz))
+        .position(|planned| (planned.from_hz, planned.to_hz) == (from_hz, to_hz))
     {
         Some(at) => kept[..=at].rotate_right(1),
         None => {
@@ -118,8 +118,8 @@ fn planned(
     Ok(&mut kept[0].resampler)
 }
 
-/// Forgets the resamplers beyond [`KEPT_SAMPLES`], those used longest ago first.
-fn forget_long(kept: &mut Vec<Planned>) {
+/// Drops the least recently used resamplers beyond [`KEPT_SAMPLES`].
+fn drop_beyond_limit(kept: &mut Vec<Planned>) {
     let mut sum = 0;
     kept.retain(|planned| {
         sum += planned.samples();
@@ -139,9 +139,9 @@ fn plan(from_hz: u32, to_hz: u32) -> Result<Fft<f32>, rubato::ResamplerConstruct
     )
 }
 
-/// Samples at `from_hz` that are transformed at a time, which is also the filter's length. Even on
-/// both sides, because the filter delays by half a block and half an odd block would leave the sound
-/// half a sample out of place.
+/// Samples at `from_hz` that are transformed at a time; also the length of the filter. Even at both
+/// rates, because the filter delays by half a block, and half an odd block would shift the sound by
+/// half a sample.
 fn block_length(from_hz: u32, to_hz: u32) -> usize {
     let divisor = greatest_common_divisor(from_hz, to_hz);
     let (unit_in, unit_out) = ((from_hz / divisor) as usize, (to_hz / divisor) as usize);
@@ -173,8 +173,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn resamplers_are_kept_for_usual_rates_and_not_for_those_that_share_no_divisor() {
-        // A thread of its own has kept none yet.
+    fn resamplers_are_kept_for_usual_rates_and_not_for_rates_without_a_common_divisor() {
+        // A new thread has kept none yet.
         let kept_after = |from_hz: &[u32]| {
             std::thread::scope(|scope| {
                 let thread = scope.spawn(|| {
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(kept_after(&[191_999, 44_100, 48_000]), [48_000, 44_100]);
     }
 
-    /// From each of these to each of these.
+    /// Tested from each to each.
     const RATES_HZ: [u32; 9] = [
         4_000, 8_000, 11_025, 16_384, 22_050, 44_100, 48_000, 96_000, 192_000,
     ];
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pass_band_is_flat_and_nothing_else_is_heard() {
+    fn the_pass_band_is_flat_and_all_else_is_below_minus_125_db() {
         let (mut ripple, mut noise, mut checked) = (0.0_f64, f64::MIN, 0);
         for (from_hz, to_hz) in pairs().filter(|(from, to)| from != to) {
             for share in [0.02, 0.31, 0.6, 0.8, 0.9, 0.95] {
@@ -274,11 +274,11 @@ mod tests {
         }
         assert_eq!(checked, 72 * 6);
         assert!(ripple < 0.001, "the gain is off by {ripple} dB");
-        assert!(noise < -125.0, "{noise} dB beside the sine");
+        assert!(noise < -125.0, "{noise} dB besides the sine");
     }
 
     #[test]
-    fn a_sine_that_the_new_rate_cannot_hold_vanishes() {
+    fn a_sine_above_the_new_nyquist_frequency_vanishes() {
         let (mut loudest, mut checked) = (f64::MIN, 0);
         for (from_hz, to_hz) in pairs().filter(|(from, to)| from > to) {
             for share in [1.0, 1.003, 1.007, 1.015, 1.03, 1.1, 1.5, 1.9, 2.6, 5.3] {
@@ -298,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn an_impulse_stays_in_its_place() {
+    fn an_impulse_keeps_its_time() {
         for (from_hz, to_hz) in pairs() {
             for seconds in [0.0, 0.01, 0.25, 0.4999] {
-                let place = (seconds * f64::from(from_hz)) as usize;
+                let position = (seconds * f64::from(from_hz)) as usize;
                 let mut samples = vec![0.0; from_hz as usize / 2];
-                samples[place] = 1.0;
+                samples[position] = 1.0;
                 let out = resample(
                     &Audio {
                         samples,
@@ -315,7 +315,7 @@ mod tests {
                 let loudest = (0..out.samples.len())
                     .max_by(|&a, &b| out.samples[a].total_cmp(&out.samples[b]))
                     .unwrap();
-                let expected = place as f64 * f64::from(to_hz) / f64::from(from_hz);
+                let expected = position as f64 * f64::from(to_hz) / f64::from(from_hz);
                 let last = (out.samples.len() - 1) as f64;
                 assert!(
                     (loudest as f64 - expected.min(last)).abs() <= 0.51,
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_no_rate_are_refused() {
+    fn an_empty_sound_and_a_rate_of_zero_are_refused() {
         for (samples, from_hz, to_hz) in [(0, 8_000, 16_000), (5, 0, 16_000), (5, 8_000, 0)] {
             let audio = Audio {
                 samples: vec![0.1; samples],

@@ -1,9 +1,9 @@
-/// The scale that models see: `ln(1 + magnitude)`. Silence stays at exactly 0 and quiet partials
-/// stay visible beside loud ones.
+/// Computes `ln(1 + magnitude)`, the scale of the models' input. Silence stays at exactly 0, and quiet
+/// partials stay visible next to loud ones.
 ///
-/// Relative error below 2e-7 over all of f32 (measured against f64), so tiny magnitudes keep their
-/// digits. Free of branches and table look-ups, so that a loop over a spectrogram runs several values
-/// at a time. At -1 and below it is NaN.
+/// The relative error is below 2e-7 over all of f32 (measured against f64), so tiny magnitudes keep
+/// their digits. The code has no branches and no look-up tables, so the compiler can vectorise a loop
+/// over a spectrogram. At -1 and below the result is NaN.
 ///
 /// After `log1p` of fdlibm (Ng, Sun Microsystems 1993) with the coefficients of FreeBSD's `log1pf`:
 /// `1 + x = 2^k · (1 + f)` with `√½ < 1 + f < √2`, and
@@ -12,25 +12,25 @@
 /// s = f / (2 + f),   ln(1 + x) = k · ln 2 + f - f²/2 + s · (f²/2 + R(s²))
 /// ```
 ///
-/// Differs from the original: what is lost in the sum `1 + x` is given back to `f`, not to the result,
-/// which saves a division.
+/// It differs from the original in one point: the rounding error of the sum `1 + x` is added to `f`,
+/// not to the result, which saves a division.
 #[inline]
 pub fn log1p(magnitude: f32) -> f32 {
-    /// The bits of √½: what is at least this much, up to √2, becomes `1 + f`.
+    /// Bits of √½, the lower end of `1 + f`.
     const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
-    /// Ends in zeros, so that its product with `k` is exact.
+    /// Its last bits are zeros, so that its product with `k` is exact.
     const LN_2_HIGH: f32 = 0.693_138_1;
     const LN_2_LOW: f32 = 9.058_001e-6;
     let x = magnitude;
 
     let sum = 1.0 + x;
-    // What was lost in the sum, exactly, whichever term is larger (Knuth's two-sum).
+    // The exact rounding error of the sum, whichever term is larger (Knuth's two-sum).
     let x_seen = sum - 1.0;
     let lost = (1.0 - (sum - x_seen)) + (x - x_seen);
 
     let above = (sum.to_bits() as i32).wrapping_sub(SQRT_HALF_BITS);
     let k = above >> 23;
-    // 2^-k; beyond 2^126 it would not be a normal number, and nothing is lost that matters.
+    // 2^-k. Beyond 2^126 it would not be a normal number, and `lost` is negligible there.
     let scale = f32::from_bits(((127 - k.min(126)) as u32) << 23);
     let exact = f32::from_bits(((above & 0x007f_ffff) + SQRT_HALF_BITS) as u32) - 1.0;
     let f = exact + lost * scale;
@@ -52,8 +52,8 @@ pub fn log1p(magnitude: f32) -> f32 {
     }
 }
 
-/// The magnitude of a value on the scale of [`log1p`]: `exp(value) - 1`. A model may predict a value
-/// below 0; its magnitude is then negative, and it is for the caller to say what that means.
+/// Computes `exp(value) - 1`, the inverse of [`log1p`]. A model may predict a value below 0; its
+/// magnitude is then negative, and the caller has to handle that.
 pub fn expm1(value: f32) -> f32 {
     value.exp_m1()
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_can_be_undone_from_silence_to_the_loudest_bin() {
+    fn the_scale_can_be_inverted_from_silence_to_the_loudest_bin() {
         assert_eq!(log1p(0.0), 0.0);
         for exponent in -30..=12 {
             let magnitude = 2_f32.powi(exponent);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_logarithm_is_that_of_double_precision_for_every_size_of_number() {
+    fn the_logarithm_equals_that_in_double_precision_at_every_order_of_magnitude() {
         let mut worst = (0.0_f64, 0.0_f32);
         let mut check = |x: f32| {
             let expected = f64::from(x).ln_1p();
@@ -84,7 +84,7 @@ mod tests {
                 worst = (error, x);
             }
         };
-        // Through the bits, so that every exponent has its share, from the smallest subnormal up.
+        // By their bits, so that every exponent has its share, from the smallest subnormal up.
         (1..f32::INFINITY.to_bits())
             .step_by(997)
             .for_each(|bits| check(f32::from_bits(bits)));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_logarithm_is_no_number() {
+    fn the_logarithm_is_nan_where_it_is_not_defined() {
         assert_eq!(log1p(f32::INFINITY), f32::INFINITY);
         for x in [f32::NAN, -1.0, -1.000_001, -3.0, f32::NEG_INFINITY] {
             assert!(log1p(x).is_nan(), "{x}");

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
 
-/// Largest transform. Two seconds at 32 kHz: beyond it the time axis is gone.
+/// Largest transform: two seconds at 32 kHz, beyond which hardly any resolution in time is left.
 const MAX_N_FFT: usize = 65_536;
 
 /// Sizes of the short-time Fourier transform.
@@ -35,9 +35,9 @@ impl StftConfig {
         self.n_fft / 2 + 1
     }
 
-    /// Number of frames of a signal of `samples > 0` samples: `1 + samples / hop_length`, as
-    /// `torch.stft(center=True)` has it. With an odd `n_fft` the padding, `n_fft / 2` on each side,
-    /// is one sample less than the transform and the count is `1 + (samples - 1) / hop_length`.
+    /// Number of frames of a signal of `samples > 0` samples: `1 + samples / hop_length`, as in
+    /// `torch.stft(center=True)`. With an odd `n_fft` the padding, `n_fft / 2` on each side, is one
+    /// sample less than the transform, and the number is `1 + (samples - 1) / hop_length`.
     pub fn frames(&self, samples: usize) -> usize {
         assert!(
             samples > 0,
@@ -49,7 +49,7 @@ impl StftConfig {
     /// Checks that a transform of these sizes exists.
     ///
     /// # Errors
-    /// [`DataError::Config`] with the field, what it is and what it must be.
+    /// [`DataError::Config`] with the field, its value and what is expected.
     pub fn validate(&self) -> Result<(), DataError> {
         if !(2..=MAX_N_FFT).contains(&self.n_fft) {
             return Err(DataError::config(

@@ -4,19 +4,19 @@ use crate::error::DataError;
 use crate::transform::normalize::{Moments, Normalization};
 use crate::transform::spectrogram::Spectrogram;
 
-/// Spectrograms that are in memory at the same time.
+/// Number of spectrograms in memory at the same time.
 const EXAMPLES_PER_BLOCK: usize = 32;
 
-/// What a training split says of the data as a whole: all that a model that was trained on it has to
-/// know of it.
+/// Statistics of a training split: all that a trained model needs to know about its training data.
 ///
-/// Kept beside the model, it opens the other splits without a look at the training sounds.
+/// With them, [`Dataset::open_with`](crate::Dataset::open_with) opens the other splits without reading
+/// the training sounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainStatistics {
     /// Mean and standard deviation of all log1p magnitudes of valid frames.
     pub normalization: Normalization,
-    /// Mean log1p magnitude at each bin and frame, not normalised; the mean of the whole bin in frames
-    /// that no example reaches.
+    /// Mean log1p magnitude at each bin and frame, not normalised. Frames that no example reaches hold
+    /// the mean of their bin.
     pub mean_log1p: Spectrogram,
 }
 
@@ -31,26 +31,26 @@ impl TrainStatistics {
     }
 }
 
-/// Sums over the examples of a training split, of log1p magnitudes in valid frames.
+/// Sums of log1p magnitudes in valid frames, over the examples of a training split.
 #[derive(Clone, Debug)]
 pub(crate) struct Statistics {
     moments: Moments,
     /// Sum over the examples, row-major `[bins, frames]`.
     sums: Vec<f64>,
-    /// Examples whose frame `t` is valid.
+    /// Number of examples whose frame `t` is valid.
     counts: Vec<u64>,
     bins: usize,
 }
 
-/// A log1p spectrogram and how many of its frames are sound.
+/// A log1p spectrogram and the number of its valid frames.
 pub(crate) struct LogSpectrogram {
     pub(crate) spectrogram: Spectrogram,
     pub(crate) valid_frames: usize,
 }
 
 impl Statistics {
-    /// Goes over the examples in parallel and adds them up in their order, so that the result is the
-    /// same to the last bit for any number of threads.
+    /// Computes the examples in parallel and adds them up in their order, so that the result is the
+    /// same to the last bit with any number of threads.
     pub(crate) fn over(
         examples: &[usize],
         [bins, frames]: [usize; 2],
@@ -97,7 +97,7 @@ impl Statistics {
         }
     }
 
-    /// What they come to; nothing if all values are the same.
+    /// The statistics; none if all values are the same.
     pub(crate) fn finish(&self) -> Option<TrainStatistics> {
         let frames = self.counts.len();
         let total = self.counts.iter().sum::<u64>() as f64;
@@ -138,7 +138,7 @@ fn example_moments(
 mod tests {
     use super::*;
 
-    /// Values so different in size that any other order of adding rounds differently.
+    /// Values of such different sizes that any other order of addition rounds differently.
     fn example(index: usize) -> Result<LogSpectrogram, DataError> {
         let [bins, frames] = [3, 5];
         let values = (0..bins * frames)

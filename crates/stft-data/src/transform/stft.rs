@@ -8,11 +8,11 @@ use crate::error::DataError;
 use crate::transform::spectrogram::{ComplexSpectrogram, Spectrogram, StftConfig};
 use crate::transform::window::periodic_hann;
 
-/// Frames that are transformed before they are written. The spectrogram is row-major
-/// `[bins, frames]`, so one frame at a time would touch a new cache line with every value.
+/// Number of frames that are transformed before they are written. The spectrogram is row-major
+/// `[bins, frames]`, so writing one frame at a time would touch a new cache line with every value.
 const FRAMES_PER_TILE: usize = 16;
 
-/// Below this, the summed squared windows of the inverse say nothing about a sample.
+/// Smallest sum of squared windows at which the inverse gives a sample; below, the sample is 0.
 const MIN_WINDOW_ENERGY: f32 = 1e-8;
 
 /// The short-time Fourier transform of `torch.stft(center=True, pad_mode="reflect",
@@ -22,14 +22,23 @@ const MIN_WINDOW_ENERGY: f32 = 1e-8;
 /// X[k, t] = Σ_n  w[n] · x[t·hop + n - n_fft/2] · exp(-2πi k n / n_fft),   n = 0 .. n_fft-1
 /// ```
 ///
-/// `x` continues beyond both ends by reflection about its first and its last sample. Where a signal
-/// is too short for one reflection (torch refuses), it is reflected again and again, as
-/// `numpy.pad(mode="reflect")` does; a single sample repeats. A signal without samples has no
-/// transform: asking for it panics.
+/// `x` is extended beyond both ends by reflection about its first and its last sample. A signal that
+/// is too short for one reflection (an error in torch) is reflected repeatedly, as by
+/// `numpy.pad(mode="reflect")`; a single sample repeats. An empty signal panics.
+///
+/// ```
+/// use stft_data::{Stft, StftConfig};
+///
+/// let stft = Stft::new(&StftConfig { n_fft: 600, hop_length: 150, win_length: Some(400) })?;
+/// let sound: Vec<f32> = (0..5_000).map(|n| (n as f32 * 0.05).sin()).collect();
+/// let again = stft.inverse(&stft.forward(&sound), sound.len());
+/// assert!(sound.iter().zip(&again).all(|(x, y)| (x - y).abs() < 1e-4));
+/// # Ok::<(), stft_data::DataError>(())
+/// ```
 #[derive(Clone)]
 pub struct Stft {
     config: StftConfig,
-    /// The window at its place in the frame, `n_fft` long.
+    /// The window, centred in a frame of `n_fft` samples.
     window: Vec<f32>,
     forward: Arc<dyn RealToComplex<f32>>,
     inverse: Arc<dyn ComplexToReal<f32>>,
@@ -47,7 +56,7 @@ impl Stft {
     /// Plans the transforms.
     ///
     /// # Errors
-    /// [`DataError::Config`] as [`StftConfig::validate`] gives it.
+    /// [`DataError::Config`] of [`StftConfig::validate`].
     pub fn new(config: &StftConfig) -> Result<Stft, DataError> {
         config.validate()?;
         let win_length = config.window_length();
@@ -63,12 +72,12 @@ impl Stft {
         })
     }
 
-    /// The sizes that were planned for.
+    /// Sizes of the transform.
     pub fn config(&self) -> &StftConfig {
         &self.config
     }
 
-    /// Magnitudes `|X[k, t]|`.
+    /// Computes the magnitudes `|X[k, t]|`.
     ///
     /// # Shapes
     /// - signal `[samples]`, not empty
@@ -77,8 +86,8 @@ impl Stft {
         self.magnitude_of_first(self.config.frames(signal.len()), signal)
     }
 
-    /// Magnitudes of the first `computed` frames, zeros in the others: the frames of a short
-    /// sound's padding are never looked at, so they need not be transformed.
+    /// Computes the magnitudes of the first `computed` frames and leaves zeros in the others. Frames
+    /// of padding are never used, so they need not be transformed.
     pub(crate) fn magnitude_of_first(&self, computed: usize, signal: &[f32]) -> Spectrogram {
         let (bins, frames) = (self.config.bins(), self.config.frames(signal.len()));
         let values = self.transform(signal, computed, |x| (x.re * x.re + x.im * x.im).sqrt());
@@ -89,7 +98,7 @@ impl Stft {
         }
     }
 
-    /// The complex transform `X[k, t]`.
+    /// Computes the complex transform `X[k, t]`.
     ///
     /// # Shapes
     /// - signal `[samples]`, not empty
@@ -103,8 +112,8 @@ impl Stft {
         }
     }
 
-    /// The signal of `samples` samples whose transform is nearest to `spectrogram` in the least
-    /// squares sense (Griffin and Lim 1984, equation 6):
+    /// Computes the signal of `samples` samples whose transform is nearest to `spectrogram` in the
+    /// least squares sense (Griffin and Lim 1984, equation 6):
     ///
     /// ```text
     /// x[m] = Σ_t w[m - t·hop] · y_t[m - t·hop]  /  Σ_t w[m - t·hop]²,     y_t = inverse FFT of frame t
@@ -145,7 +154,7 @@ impl Stft {
             for (k, value) in spectrum.iter_mut().enumerate() {
                 *value = values[k * frames + t];
             }
-            // The ends of a real signal's spectrum are real; a model's need not be.
+            // The spectrum of a real signal is real at both ends; that of a prediction need not be.
             spectrum[0].im = 0.0;
             if n_fft % 2 == 0 {
                 spectrum[n_fft / 2].im = 0.0;
@@ -174,8 +183,8 @@ impl Stft {
             .collect()
     }
 
-    /// Gives magnitudes the phases of another transform, so that a reconstruction can be heard.
-    /// A value without a phase (zero) counts as phase 0.
+    /// Combines magnitudes with the phases of another transform, to turn predicted magnitudes into
+    /// sound. Where the other transform is zero, the phase is 0.
     ///
     /// # Shapes
     /// - phase_of, magnitude and result `[bins, frames]`
@@ -192,7 +201,7 @@ impl Stft {
             phase_of.bins,
             phase_of.frames
         );
-        let turn = |(phase, &magnitude): (&Complex<f32>, &f32)| {
+        let with_phase = |(phase, &magnitude): (&Complex<f32>, &f32)| {
             let length = phase.norm();
             if length > 0.0 {
                 phase * (magnitude / length)
@@ -204,7 +213,7 @@ impl Stft {
             .values
             .iter()
             .zip(&magnitude.values)
-            .map(turn)
+            .map(with_phase)
             .collect();
         ComplexSpectrogram {
             values,
@@ -232,7 +241,7 @@ impl Stft {
                 self.forward
                     .process_with_scratch(&mut frame, &mut spectrum, &mut scratch)
                     .expect("buffers are made by the plan");
-                // Here the values lie side by side, so several are mapped at a time.
+                // These values are contiguous, so the loop can be vectorised.
                 for (value, &x) in mapped.iter_mut().zip(&spectrum) {
                     *value = map(x);
                 }
@@ -262,17 +271,17 @@ impl Stft {
     }
 }
 
-/// The place inside `0..length` that a place outside mirrors, however far outside it is.
+/// Index in `0..length` of a position outside, after as many reflections as it takes.
 fn reflected(at: isize, length: usize) -> usize {
     if length == 1 {
         return 0;
     }
     let period = 2 * (length - 1);
-    let place = at.rem_euclid(period as isize) as usize;
-    if place < length {
-        place
+    let index = at.rem_euclid(period as isize) as usize;
+    if index < length {
+        index
     } else {
-        period - place
+        period - index
     }
 }
 
@@ -412,7 +421,7 @@ mod tests {
         fn a_frames_energy_is_n_fft_times_that_of_the_windowed_signal(
             (n_fft, hop, win) in sizes(), samples in 1_usize..500, seed: u64,
         ) {
-            // Parseval, with a window of our own: sin² instead of the cosine.
+            // Parseval, with the window computed here as sin² instead of by the cosine.
             let length = win.unwrap_or(n_fft);
             let left = (n_fft - length) / 2;
             let window = |n: isize| {
@@ -540,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_has_the_frames_that_are_promised() {
+    fn every_length_has_the_documented_number_of_frames() {
         for (n_fft, hop, win) in SIZES {
             let transform = stft(n_fft, hop, win);
             for samples in 1..150 {
@@ -557,9 +566,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_far_outside_is_reflected_again_and_again() {
-        let places: Vec<usize> = (-7..10).map(|at| reflected(at, 4)).collect();
-        assert_eq!(places, [1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3]);
+    fn a_position_far_outside_is_reflected_repeatedly() {
+        let indices: Vec<usize> = (-7..10).map(|at| reflected(at, 4)).collect();
+        assert_eq!(indices, [1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2, 3]);
         assert!((-5..5).all(|at| reflected(at, 1) == 0));
     }
 

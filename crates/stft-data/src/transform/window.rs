@@ -1,7 +1,8 @@
-/// The periodic Hann window `w[n] = 1/2 - 1/2 cos(2πn / length)`, computed in f64.
+/// Computes the periodic Hann window `w[n] = 1/2 - 1/2 cos(2πn / length)` in f64.
 ///
-/// Periodic: the sample after the last would be the first again, so that shifted copies sum to a
-/// constant (Harris 1978, "On the use of windows for harmonic analysis with the DFT", section V).
+/// Periodic means that the sample after the last one would equal the first, so that shifted copies
+/// sum to a constant (Harris 1978, "On the use of windows for harmonic analysis with the DFT", section
+/// V).
 pub(crate) fn periodic_hann(length: usize) -> Vec<f32> {
     (0..length)
         .map(|n| {
