@@ -1,4 +1,4 @@
-//! Looking at sounds, as a user does it.
+//! `inversynth data` and `inversynth compare`, run as a program.
 
 use std::f32::consts::TAU;
 use std::fs;
@@ -21,8 +21,8 @@ hop_length = 50
 valid = 0.2
 ";
 
-/// A directory with an experiment and an empty folder for sounds.
-fn small() -> Cli {
+/// A working directory with an experiment and an empty folder for sounds.
+fn cli() -> Cli {
     let cli = Cli::empty();
     fs::write(cli.path("small.toml"), SMALL).unwrap();
     fs::create_dir(cli.path("sounds")).unwrap();
@@ -52,7 +52,7 @@ fn json(cli: &Cli, arguments: &[&str]) -> Value {
     serde_json::from_str(&cli.run(arguments)).unwrap()
 }
 
-/// A folder with one sound for everything that a check finds.
+/// A folder with one sound for each finding of a check.
 fn troubled(cli: &Cli) {
     let fine = tone(440.0, 8_000, 2_000, 0.5);
     wav(cli, "sounds/a.wav", 8_000, 1, &fine);
@@ -90,7 +90,7 @@ fn named<'a>(checked: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
-    let cli = small();
+    let cli = cli();
     troubled(&cli);
     let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(checked["files"].as_array().unwrap().len(), 7);
@@ -158,8 +158,8 @@ fn a_check_finds_silence_clipping_duplicates_and_broken_files() {
 }
 
 #[test]
-fn a_check_tells_of_files_that_end_too_early() {
-    let cli = small();
+fn a_check_reports_truncated_files() {
+    let cli = cli();
     plain(&cli, "sounds/a.wav");
     let bytes = fs::read(cli.path("sounds/a.wav")).unwrap();
     fs::write(cli.path("sounds/b.wav"), &bytes[..1_000]).unwrap();
@@ -174,8 +174,8 @@ fn a_check_tells_of_files_that_end_too_early() {
 
 #[cfg(unix)]
 #[test]
-fn a_files_name_gives_a_terminal_no_orders() {
-    let cli = small();
+fn a_file_name_cannot_control_the_terminal() {
+    let cli = cli();
     let name = "sounds/\u{1b}[2J\nrejected all.wav";
     plain(&cli, name);
     fs::write(cli.path("sounds/no\u{1b}.wav"), b"no sound").unwrap();
@@ -183,7 +183,7 @@ fn a_files_name_gives_a_terminal_no_orders() {
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(text.contains(r"\u{1b}[2J\nrejected all.wav"), "{text}");
     assert!(text.contains(r"rejected no\u{1b}.wav"), "{text}");
-    // Programs get the name as it is.
+    // JSON has the name unchanged.
     let checked = json(&cli, &["data", "check", "sounds", "--json"]);
     assert_eq!(
         checked["files"][0]["path"],
@@ -192,8 +192,8 @@ fn a_files_name_gives_a_terminal_no_orders() {
 }
 
 #[test]
-fn a_fault_of_a_list_is_said_once_with_the_line_of_the_file() {
-    let cli = small();
+fn a_fault_of_a_list_is_reported_once_with_the_line_of_the_file() {
+    let cli = cli();
     cli.run(&["synth", "render", "--count", "2", "--out", "patches"]);
     let manifest = fs::read_to_string(cli.path("patches/manifest.jsonl")).unwrap();
     let (first, second) = manifest.split_once('\n').unwrap();
@@ -212,10 +212,10 @@ fn a_fault_of_a_list_is_said_once_with_the_line_of_the_file() {
 }
 
 #[test]
-fn data_commands_ask_nothing_of_models() {
-    let cli = small();
+fn data_commands_do_not_check_settings_of_models() {
+    let cli = cli();
     plain(&cli, "sounds/a.wav");
-    // Too short for a Transformer's patches, and too low a rate for the synthesizer.
+    // Too short for a Transformer's patches, and a rate too low for the synthesizer.
     for set in ["data.clip.seconds=0.01", "data.clip.sample_rate_hz=2000"] {
         cli.run(&["data", "check", "sounds", "--set", set]);
         cli.run(&["data", "spectrogram", "sounds/a.wav", "--set", set]);
@@ -227,8 +227,8 @@ fn data_commands_ask_nothing_of_models() {
 }
 
 #[test]
-fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
-    let cli = small();
+fn a_check_of_labelled_sounds_reads_the_listed_ones() {
+    let cli = cli();
     cli.run(&["synth", "render", "--count", "3", "--out", "patches"]);
     fs::copy(
         cli.path("patches/audio/00000.wav"),
@@ -245,7 +245,7 @@ fn a_check_of_labelled_sounds_looks_at_what_is_listed() {
 
 #[test]
 fn a_check_without_a_usable_sound_fails_with_every_reason() {
-    let cli = small();
+    let cli = cli();
     for index in 0..7 {
         fs::write(cli.path(format!("sounds/{index}.wav")), b"no sound").unwrap();
     }
@@ -284,7 +284,7 @@ fn histogram(classes: &Value) -> Vec<(Option<f64>, u64)> {
 
 #[test]
 fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
-    let cli = small();
+    let cli = cli();
     measured(&cli);
     let stats = json(
         &cli,
@@ -342,7 +342,7 @@ fn stats_count_lengths_levels_and_what_a_clip_cuts_and_pads() {
 
 #[test]
 fn a_spectrogram_shows_a_tone_at_its_frequency_and_holds_the_whole_file() {
-    let cli = small();
+    let cli = cli();
     // Bin 16 of 128 at 8,000 Hz is 1,000 Hz; the file is at twice the rate and longer than a clip.
     let sound = tone(1_000.0, 16_000, 12_000, 0.5);
     wav(&cli, "tone.wav", 16_000, 1, &sound);
@@ -381,7 +381,7 @@ fn array(path: &Path, bins: usize, frames: usize) -> Vec<f32> {
 
 #[test]
 fn a_long_file_makes_a_picture_that_can_be_opened() {
-    let cli = small();
+    let cli = cli();
     wav(
         &cli,
         "long.wav",
@@ -400,7 +400,7 @@ fn a_long_file_makes_a_picture_that_can_be_opened() {
 
 #[test]
 fn a_spectrogram_never_replaces_a_file() {
-    let cli = small();
+    let cli = cli();
     wav(&cli, "tone.wav", 8_000, 1, &tone(500.0, 8_000, 900, 0.5));
     fs::write(cli.path("mine.npy"), b"mine").unwrap();
     let arguments = [
@@ -422,7 +422,7 @@ fn a_spectrogram_never_replaces_a_file() {
     );
     assert!(!cli.path("new.png").exists());
 
-    // The same place under another name.
+    // The same file by another path.
     let there = [
         "data",
         "spectrogram",
@@ -445,8 +445,8 @@ fn a_spectrogram_never_replaces_a_file() {
 }
 
 #[test]
-fn a_check_looks_into_each_channel() {
-    let cli = small();
+fn a_check_examines_each_channel() {
+    let cli = cli();
     let loud = tone(440.0, 8_000, 1_000, 3.0);
     let one_clipped: Vec<i16> = loud.iter().flat_map(|&x| [x, 0]).collect();
     wav(&cli, "sounds/one clipped.wav", 8_000, 2, &one_clipped);
@@ -465,7 +465,7 @@ fn a_check_looks_into_each_channel() {
 
 #[test]
 fn a_single_file_can_be_checked() {
-    let cli = small();
+    let cli = cli();
     troubled(&cli);
     let checked = json(&cli, &["data", "check", "sounds/a.wav", "--json"]);
     assert_eq!(checked["totals"]["files"], 1);
@@ -479,7 +479,7 @@ fn a_single_file_can_be_checked() {
 
 #[test]
 fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
-    let cli = small();
+    let cli = cli();
     wav(
         &cli,
         "sounds/only.wav",
@@ -504,7 +504,7 @@ fn sounds_that_cannot_be_split_still_have_lengths_and_levels() {
 
 #[test]
 fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
-    let cli = small();
+    let cli = cli();
     wav(&cli, "a.wav", 16_000, 1, &tone(440.0, 16_000, 8_000, 0.5));
     wav(&cli, "b.wav", 16_000, 1, &tone(990.0, 16_000, 6_000, 0.1));
     let same = json(&cli, &["compare", "a.wav", "a.wav", "--json"]);
@@ -521,7 +521,7 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     }
     assert_eq!(other["estimate"]["seconds"], 0.375);
 
-    // The first sound is the one that was wanted: by what is relative to it, silence is 1 off.
+    // The first sound is the target: relative to it, silence has a distance of 1.
     wav(&cli, "silence.wav", 16_000, 1, &[0; 8_000]);
     let silence = json(&cli, &["compare", "a.wav", "silence.wav", "--json"]);
     for name in ["spec_sc", "esr", "esr_a_weighted"] {
@@ -529,7 +529,7 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
         assert!((distance - 1.0).abs() < 1e-3, "{name}: {distance}");
     }
 
-    // As the target, silence has nothing to be compared with by what is relative to it.
+    // Distances relative to the target don't exist if the target is silent.
     let found = json(&cli, &["compare", "silence.wav", "a.wav", "--json"]);
     for (name, value) in found["distances"].as_object().unwrap() {
         let relative = name.starts_with("esr") || ["spec_sc", "dc"].contains(&name.as_str());
@@ -549,10 +549,10 @@ fn a_sound_is_nearer_to_itself_than_to_another_by_every_distance() {
     cli.refuses(&["compare", "a.wav", "none.wav"], &["none.wav"]);
 }
 
-/// Each energy ratio against its definition, so that none stands under another's name.
+/// Compares each energy ratio with its definition, so that none has another's name.
 #[test]
 fn ratios_of_energies_are_those_of_the_filtered_sounds() {
-    let cli = small();
+    let cli = cli();
     let [a, b] = [
         tone(440.0, 16_000, 4_000, 0.5),
         tone(2_990.0, 16_000, 4_000, 0.1),
@@ -585,7 +585,7 @@ fn ratios_of_energies_are_those_of_the_filtered_sounds() {
 #[test]
 fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
     const ON_MELS: [&str; 3] = ["mss", "wmfcc", "logmel_l1"];
-    let cli = small();
+    let cli = cli();
     for (rate_hz, weighted, windowed) in [
         (3_999, true, true),
         (1_500, false, true),
@@ -612,16 +612,16 @@ fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
                 .is_some_and(|value| (value - best).abs() < 1e-9);
             assert!(left_out || is_best, "{rate_hz} Hz, {name}: {value}");
         }
-        let mut said: Vec<&str> = Vec::new();
+        let mut reported: Vec<&str> = Vec::new();
         for left_out in found["left_out"].as_array().unwrap() {
             let names = left_out["distances"].as_array().unwrap();
-            said.extend(names.iter().map(|name| name.as_str().unwrap()));
+            reported.extend(names.iter().map(|name| name.as_str().unwrap()));
             let reason = left_out["reason"].as_str().unwrap();
             assert!(reason.contains(&format!("{rate_hz} Hz")), "{reason}");
         }
         none.sort_unstable();
-        said.sort_unstable();
-        assert_eq!(said, none, "{rate_hz} Hz");
+        reported.sort_unstable();
+        assert_eq!(reported, none, "{rate_hz} Hz");
 
         let text = cli.run(&["compare", "a.wav", "a.wav"]);
         let line = "left out: mss, wmfcc, logmel_l1: \
@@ -637,7 +637,7 @@ fn what_a_rate_is_too_low_for_is_left_out_with_its_reason() {
 
 #[test]
 fn an_estimate_at_another_rate_is_resampled_to_the_targets() {
-    let cli = small();
+    let cli = cli();
     wav(&cli, "a.wav", 16_000, 1, &tone(440.0, 16_000, 16_000, 0.5));
     wav(&cli, "b.wav", 44_100, 1, &tone(440.0, 44_100, 44_100, 0.5));
     let found = json(&cli, &["compare", "a.wav", "b.wav", "--json"]);

@@ -1,28 +1,28 @@
 use serde::{Deserialize, Serialize};
 
-use crate::clip::ClipConfig;
-use crate::decode_limits::DecodeLimits;
+use crate::dataset::split::SplitConfig;
+use crate::decode::limits::DecodeLimits;
 use crate::error::DataError;
-use crate::mask::MaskConfig;
-use crate::spectrogram::StftConfig;
-use crate::split::SplitConfig;
+use crate::transform::clip::ClipConfig;
+use crate::transform::mask::MaskConfig;
+use crate::transform::spectrogram::StftConfig;
 
-/// Everything that decides what a batch holds, but the source and the seed.
+/// Everything that decides the content of a batch, except the source and the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Length and rate of what the models see.
+    /// Length and sample rate of the clips that models are given.
     pub clip: ClipConfig,
     /// Sizes of the spectrogram.
     pub stft: StftConfig,
-    /// What is hidden.
+    /// Which cells are hidden.
     pub mask: MaskConfig,
-    /// What is held out.
+    /// Shares of the held-out splits.
     pub split: SplitConfig,
-    /// Which sound files are refused.
+    /// Limits beyond which a sound file is rejected.
     pub decode: DecodeLimits,
-    /// Memory for decoded and resampled sounds, in MiB, so that later epochs need not decode again. A
-    /// minute at 16,384 Hz takes 3.75 MiB. Decides on speed alone, never on what comes out.
+    /// Memory for decoded and resampled sounds, in MiB. Later epochs don't decode these sounds again.
+    /// A minute at 16,384 Hz takes 3.75 MiB. Affects speed only, never the content of a batch.
     pub cache_mib: usize,
 }
 
@@ -43,7 +43,7 @@ impl DataConfig {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`DataError::Config`] with the first field that is wrong, what it is and what it must be.
+    /// [`DataError::Config`] with the first wrong field, its value and what is expected.
     pub fn validate(&self) -> Result<(), DataError> {
         self.clip.validate()?;
         self.stft.validate()?;

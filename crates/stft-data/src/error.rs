@@ -2,71 +2,64 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::row_fault::RowFault;
-use crate::shown::{shown, shown_text};
-use crate::sound_files::Rejected;
-use crate::unusable::Unusable;
+use crate::decode::unusable::{Rejected, Unusable};
+use crate::files::row_fault::RowFault;
+use crate::printable::{printable, printable_text};
 
-/// Whatever the world can do wrong between a folder and a batch.
+/// Errors between a folder of sounds and a batch.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A configuration field holds a value that no pipeline can be built from.
+    /// A configuration field has an impossible value.
     #[error("`{field}` is {got}, but it must be {expected}")]
     Config {
-        /// Name of the field, as it is written in the file.
+        /// Name of the field, as in a configuration file.
         field: &'static str,
-        /// What it must be.
+        /// What is expected.
         expected: String,
-        /// What it is.
+        /// The value.
         got: String,
     },
     /// A sound file can't be used.
-    #[error("{}: {reason}", shown(path))]
+    #[error("{}: {reason}", printable(path))]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why it can't be used.
         #[source]
         reason: Unusable,
     },
     /// The folder or list of sounds does not exist.
     #[error(
         "{}: there is no such file or folder; check the path of the data",
-        shown(path)
+        printable(path)
     )]
     FolderMissing {
-        /// The path asked for.
+        /// The path.
         path: PathBuf,
     },
-    /// The path of the folder of sounds leads to something else.
+    /// The path of the folder of sounds is not that of a folder.
     #[error(
         "{}: this is not a folder; name the folder that holds the sounds",
-        shown(path)
+        printable(path)
     )]
     NotAFolder {
-        /// The path asked for.
-        path: PathBuf,
-    },
-    /// A file is another than when it was looked at, though its length and date are the same.
-    #[error("{path} holds another sound than when it was looked at first, with the same length and date; touch it, so that it is looked at again", path = shown(path))]
-    Changed {
-        /// The file.
+        /// The path.
         path: PathBuf,
     },
     /// A folder could not be listed.
-    #[error("{}: can't list this folder: {}", shown(path), shown_text(&cause.to_string()))]
+    #[error("{}: can't list this folder: {}", printable(path), printable_text(&cause.to_string()))]
     Walk {
         /// The folder that was searched.
         path: PathBuf,
-        /// The cause; it names the inner path, and isn't the error's source, since it would show that as it is.
+        /// The cause. It isn't the error's source, because its message holds a path with control characters unescaped.
         cause: walkdir::Error,
     },
-    /// The folder holds nothing that looks like a sound.
+    /// The folder holds no sound files.
     #[error(
         "{}: no sound file (WAV, FLAC, OGG Vorbis, MP3, AIFF) in this folder or below; \
-         {skipped} other files were passed over",
-        shown(path)
+         {skipped} other files were skipped",
+        printable(path)
     )]
     NoAudioFiles {
         /// The folder that was searched.
@@ -75,134 +68,123 @@ pub enum DataError {
         skipped: usize,
     },
     /// The folder holds sound files, but none of them can be used.
-    #[error("{}: none of the {} sound files can be used:{}", shown(path), rejected.len(), FirstReasons(rejected))]
+    #[error("{}: none of the {} sound files can be used:{}", printable(path), rejected.len(), FirstReasons(rejected))]
     AllRejected {
         /// The folder that was searched.
         path: PathBuf,
-        /// Every file with its reason.
+        /// Every file with the reason.
         rejected: Vec<Rejected>,
     },
-    /// A path leads neither to a sound nor to a folder nor to a list.
+    /// A path is neither that of a sound nor of a folder nor of a list.
     #[error(
         "{}: this is neither a sound (WAV, FLAC, OGG Vorbis, MP3, AIFF), nor a folder of sounds, nor a list \
          of them (manifest.jsonl beside params.json, NSynth's examples.json, AudioCraft's *.jsonl, none of \
          them compressed)",
-        shown(path)
+        printable(path)
     )]
     NoSource {
-        /// The path asked for.
+        /// The path.
         path: PathBuf,
     },
-    /// The folder of the cache can't be used.
-    #[error(
-        "{}: can't keep decoded sounds here: {source}; name another folder, or switch the cache off",
-        shown(path)
-    )]
-    Cache {
-        /// The folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A list of sounds, or the description beside it, can't be read.
-    #[error("{}: can't read it: {source}", shown(path))]
+    /// A list of sounds, or its `params.json`, can't be read.
+    #[error("{}: can't read it: {source}", printable(path))]
     List {
         /// The file.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
-    /// A folder has a manifest, but nothing in it tells what the labels mean.
+    /// A folder has a manifest, but no description of the labels.
     #[error(
         "{}: there is no params.json beside this list; add it, or, if its rows have no labels, name the \
          list itself in place of its folder",
-        shown(list)
+        printable(list)
     )]
     DescriptionMissing {
         /// The list.
         list: PathBuf,
     },
-    /// A list has no rows.
+    /// A list is empty.
     #[error(
         "{}: it lists no sound; add rows, or name the folder that holds the sounds",
-        shown(path)
+        printable(path)
     )]
     EmptyList {
         /// The list.
         path: PathBuf,
     },
-    /// A row of a list of sounds, or a line of the description beside it, is not what it must be.
-    #[error("{}, line {line}: {fault}", shown(path))]
+    /// A row of a list of sounds, or a line of its `params.json`, has a fault.
+    #[error("{}, line {line}: {fault}", printable(path))]
     Row {
-        /// The list, or the description.
+        /// The list, or its `params.json`.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         fault: RowFault,
     },
-    /// Several rows of a list of sounds are not what they must be.
-    #[error("{}: {} rows are faulty:{}", shown(path), faults.len(), FirstFaults(faults))]
+    /// Several rows of a list of sounds have faults.
+    #[error("{}: {} rows are faulty:{}", printable(path), faults.len(), FirstFaults(faults))]
     Rows {
         /// The list.
         path: PathBuf,
-        /// Each with its line, from 1.
+        /// The faults with their lines, from 1.
         faults: Vec<(usize, RowFault)>,
     },
-    /// Too few different sounds to split.
+    /// There are too few different sounds to split.
     #[error("a split needs at least {needed} different sounds, but there are {got}; add sounds")]
     TooFewSounds {
-        /// How many different contents the split needs.
+        /// Number of different sounds that the split needs.
         needed: usize,
-        /// How many there are.
+        /// Number of different sounds.
         got: usize,
     },
-    /// The training split can't be normalised, because it has no variation at all.
+    /// All values of the training split are equal, so it can't be normalised.
     #[error(
-        "every valid frame of the {examples} training examples is equal (silence?); there is nothing to learn from"
+        "all valid frames of the {examples} training examples are equal (silence?); there is nothing to learn from"
     )]
     NoVariation {
         /// Number of training examples.
         examples: usize,
     },
-    /// A source handed over an example without samples, or with a sample rate of zero.
+    /// A source returned a sound without samples, or with a sample rate of zero.
     #[error(
-        "{name}: the source gave {samples} samples at {sample_rate_hz} Hz; both must be positive"
+        "{name}: the source returned {samples} samples at {sample_rate_hz} Hz; both must be positive"
     )]
     EmptyExample {
-        /// Name of the example.
+        /// Name of the sound.
         name: String,
         /// Number of samples.
         samples: usize,
         /// Samples per second.
         sample_rate_hz: u32,
     },
-    /// A source handed over a sample that is no number, or beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
+    /// A source returned a sample that is NaN, infinite or beyond [`MAX_SAMPLE`](crate::MAX_SAMPLE).
     #[error(
         "{name}: sample {at_sample} is {value:e}; every sample must be from -{max:e} to {max:e}"
     )]
     ImpossibleSample {
-        /// Name of the example.
+        /// Name of the sound.
         name: String,
         /// Index of the first such sample.
         at_sample: usize,
         /// Its value.
         value: f32,
-        /// Largest magnitude that is believed.
+        /// Largest accepted magnitude.
         max: f32,
     },
-    /// The resampler refused.
+    /// A sound can't be resampled.
     #[error("can't resample from {from_hz} Hz to {to_hz} Hz: {reason}")]
     Resample {
         /// Rate of the sound.
         from_hz: u32,
-        /// Rate asked for.
+        /// Requested rate.
         to_hz: u32,
         /// The cause.
         reason: String,
     },
-    /// A loader's worker thread panicked, or could not be started.
+    /// A worker thread of a loader panicked or could not be started.
     #[error("a loader worker failed: {message}")]
     Worker {
         /// The panic's message.
@@ -233,17 +215,18 @@ pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "panic without a message".to_owned())
 }
 
-/// Enough reasons to act on without filling the screen.
+/// Displays the first few rejected files.
 struct FirstReasons<'a>(&'a [Rejected]);
 
 impl fmt::Display for FirstReasons<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         first_of(out, self.0, |out, Rejected { path, reason }| {
-            write!(out, "{}: {reason}", shown(path))
+            write!(out, "{}: {reason}", printable(path))
         })
     }
 }
 
+/// Displays the first few faults.
 struct FirstFaults<'a>(&'a [(usize, RowFault)]);
 
 impl fmt::Display for FirstFaults<'_> {

@@ -7,50 +7,54 @@ use sha2::{Digest, Sha256};
 use crate::audio::Audio;
 use crate::error::DataError;
 
-/// Where sounds come from. The one door to the rest of this crate.
+/// A collection of sounds, addressed by index: the input of a [`Dataset`](crate::Dataset).
 ///
-/// Implementations answer by index, from any thread, always the same.
+/// Methods are called from any thread, and must return the same for the same index every time.
 pub trait Source: Send + Sync {
     /// Number of sounds.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no sounds.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What to call sound `index` in messages: a path, a number.
+    /// Name of sound `index` in messages, such as a path or a number.
     fn name(&self, index: usize) -> String;
 
-    /// What sound `index` is, whatever it is called: decides its split, its crops and its masks.
-    /// Equal sounds have equal fingerprints. A labelled source takes the preset, so that one preset's
-    /// sounds stay in one split.
+    /// Identity of the content of sound `index`, whatever its name. Decides its split, its crops and
+    /// its masks. Equal sounds have equal fingerprints. A labelled source uses the preset's
+    /// fingerprint, so that all sounds of one preset are in one split.
     fn fingerprint(&self, index: usize) -> Fingerprint;
 
     /// Loads or renders sound `index`.
     ///
     /// # Errors
-    /// Whatever keeps it from being heard.
+    /// If the sound can't be loaded or rendered.
     fn load(&self, index: usize) -> Result<Audio, DataError>;
 
-    /// The parameters that the truth is about; none for unlabelled sounds.
+    /// Specification of the parameters in [`truth`](Source::truth); none for unlabelled sounds.
     fn spec(&self) -> Option<&ParamSpec> {
         None
     }
 
-    /// The parameters that made sound `index`, where they are known.
+    /// Parameters that made sound `index`, if they are known.
     fn truth(&self, index: usize) -> Option<ParamVector> {
         let _ = index;
         None
     }
 }
 
-/// 32 bytes that stand for a sound's content: a cryptographic hash of it.
+/// Version of the fingerprints of sound files. It is raised whenever decoding gives other samples than
+/// before, because fingerprints change with them. A test pins it together with decoded samples.
+pub const FINGERPRINT_VERSION: u32 = 3;
+
+/// A cryptographic hash of a sound's content, 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// What stands for every sound that a preset makes: SHA-256 of the positions (f32) and the class
+    /// Fingerprint of every sound that a preset makes: SHA-256 of the positions (f32) and the class
     /// indices (u64), little-endian.
     pub fn of_preset(preset: &ParamVector) -> Fingerprint {
         let mut hash = Sha256::new();
@@ -64,8 +68,8 @@ impl Fingerprint {
         Fingerprint(hash.finalize().into())
     }
 
-    /// The first eight bytes, little-endian: the example's number wherever one number is wanted. It
-    /// does not change when other sounds come or go.
+    /// First eight bytes, little-endian: the example's number. It does not change when other sounds
+    /// are added or removed.
     pub fn id(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_le_bytes([a, b, c, d, e, f, g, h])

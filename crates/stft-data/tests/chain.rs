@@ -1,4 +1,4 @@
-//! Resampling and the transform together, against librosa and torch; values made by reference/chain.py.
+//! Resampling and STFT together, compared with librosa and torch. Made by reference/chain.py.
 
 use std::f64::consts::TAU;
 

@@ -1,4 +1,4 @@
-//! Examples, statistics and loaders, through the public face.
+//! Examples, statistics and loaders, through the public API.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use stft_data::{
 
 const RATE_HZ: u32 = 4_000;
 
-/// Decaying tones of different lengths; sound `number` is the same in every source that has it.
+/// Decaying tones of different lengths. Sound `number` is the same in every source.
 struct Tones {
     numbers: Vec<u64>,
     labelled: bool,
@@ -36,7 +36,7 @@ impl Tones {
     }
 }
 
-/// From 0.05 s, a one-shot, to beyond the clip.
+/// A tone of 0.05 s or more; some are longer than a clip.
 fn tone(number: u64) -> Vec<f32> {
     let samples = 200 + (number as usize * 367) % 2300;
     let hz = 100.0 + 37.0 * (number % 40) as f64;
@@ -60,7 +60,7 @@ impl Source for Tones {
     }
     fn load(&self, index: usize) -> Result<Audio, DataError> {
         let number = self.numbers[index];
-        // The statistics pass loads each training sound once; the faults are for later.
+        // The statistics load each training sound once; faults occur after that.
         let later = self.loads.fetch_add(1, Ordering::Relaxed) >= self.numbers.len();
         if later && self.fails_at == Some(number) {
             return Ok(Audio {
@@ -70,7 +70,7 @@ impl Source for Tones {
         }
         assert!(
             !later || self.panics_at != Some(number),
-            "tone {number} burst"
+            "tone {number} failed"
         );
         Ok(Audio {
             samples: tone(number),
@@ -229,7 +229,7 @@ fn the_statistics_are_those_of_the_valid_frames_of_the_training_split_alone() {
             (f64::from(mean_spectrogram.values[at]) - sums[at] / counts[at] as f64).abs() < 1e-5
         );
     }
-    // What is held out has no say: with other held-out sounds the numbers are the same.
+    // Held-out sounds have no influence: with other ones the numbers are the same.
     let train: Vec<u64> = dataset
         .indices(Split::Train)
         .iter()
@@ -284,7 +284,7 @@ fn the_statistics_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn another_normalisation_is_taken_over_everywhere() {
+fn another_normalisation_is_used_everywhere() {
     let own = open(0..30);
     let Normalization { mean, std } = own.normalization();
     let other = open(0..30).with_normalization(Normalization {
@@ -311,7 +311,7 @@ fn another_normalisation_is_taken_over_everywhere() {
 }
 
 #[test]
-fn an_example_does_not_depend_on_the_other_sounds_nor_on_its_place() {
+fn an_example_does_not_depend_on_the_other_sounds_nor_on_its_index() {
     let all = open(0..40);
     let normalization = all.normalization();
     let some = open((0..25).rev()).with_normalization(normalization);
@@ -352,23 +352,23 @@ fn masks_and_crops_are_new_each_epoch_and_depend_on_the_seed() {
 }
 
 #[test]
-fn what_is_evaluated_is_the_beginning_where_that_is_asked_for_and_training_draws_all_the_same() {
+fn evaluating_beginnings_changes_evaluation_and_not_training() {
     let drawn = open(0..40);
     let dataset = drawn.evaluating_beginnings();
     let length = dataset.config().clip.samples();
     let (mut long, mut other) = (0, 0);
     for index in 0..40 {
         let sound = dataset.source().load(index).unwrap().samples;
-        let heard = dataset.clip(index, EVALUATION_EPOCH).unwrap();
+        let evaluated = dataset.clip(index, EVALUATION_EPOCH).unwrap();
         let valid = sound.len().min(length);
-        assert_eq!(heard.valid_samples, valid);
-        assert_eq!(heard.samples[..valid], sound[..valid]);
+        assert_eq!(evaluated.valid_samples, valid);
+        assert_eq!(evaluated.samples[..valid], sound[..valid]);
         assert_eq!(
             dataset.clip(index, 3).unwrap(),
             drawn.clip(index, 3).unwrap()
         );
         long += usize::from(sound.len() > length);
-        other += usize::from(drawn.clip(index, EVALUATION_EPOCH).unwrap() != heard);
+        other += usize::from(drawn.clip(index, EVALUATION_EPOCH).unwrap() != evaluated);
     }
     assert!(long > 3 && other > 3, "{long} long, {other} different");
 }
@@ -387,7 +387,7 @@ fn every_epoch_of_the_stream_is_a_new_permutation_of_the_training_split() {
         sorted.sort_unstable();
         assert_eq!(sorted, train);
         assert!(!epochs[..number].contains(epoch));
-        // Each item has the mask and the crop of its own epoch, also where a batch spans two.
+        // Each item has the mask and the crop of its own epoch, also in a batch that spans two epochs.
         for (place, &index) in epoch.iter().enumerate() {
             assert_eq!(
                 items[number * train.len() + place],
@@ -414,7 +414,7 @@ fn any_number_of_workers_and_any_batch_size_gives_the_same_examples() {
                 "{workers} workers, {batch_size}"
             );
         }
-        // From batches that are the turn of the first worker, and of others.
+        // From batches of the first worker and of others.
         for first in 1..=4 {
             assert_eq!(
                 training_items(&dataset, 5, workers, first, 40)[..],
@@ -426,7 +426,7 @@ fn any_number_of_workers_and_any_batch_size_gives_the_same_examples() {
 }
 
 #[test]
-fn evaluation_goes_over_the_split_once_in_order_and_the_same_each_time() {
+fn evaluation_uses_the_split_once_in_order_and_is_the_same_each_time() {
     let dataset = Arc::new(open(0..60));
     for split in [Split::Train, Split::Valid, Split::Test] {
         for workers in [0, 1, 2, 4] {
@@ -517,7 +517,7 @@ fn the_cache_changes_how_often_sounds_are_loaded_and_nothing_else() {
 }
 
 #[test]
-fn an_error_or_a_panic_in_a_worker_reaches_the_reader_and_ends_the_loader() {
+fn an_error_or_a_panic_in_a_worker_is_returned_and_ends_the_loader() {
     let number = open(0..20).indices(Split::Train)[3] as u64;
     for workers in [1, 2, 4] {
         let config = DataConfig {
@@ -533,8 +533,11 @@ fn an_error_or_a_panic_in_a_worker_reaches_the_reader_and_ends_the_loader() {
             ..Tones::new(0..20)
         };
         for (source, expected) in [
-            (fails, format!("tone {number}: the source gave 0 samples")),
-            (panics, format!("tone {number} burst")),
+            (
+                fails,
+                format!("tone {number}: the source returned 0 samples"),
+            ),
+            (panics, format!("tone {number} failed")),
         ] {
             let dataset = Arc::new(Dataset::open(Arc::new(source), &config, 1).unwrap());
             let mut loader = Loader::new(dataset, Order::Training, 2, workers, 0);
@@ -555,13 +558,13 @@ fn dropping_a_loader_stops_its_workers() {
         let start = Instant::now();
         drop(loader);
         assert!(start.elapsed() < Duration::from_secs(2));
-        // The workers held the dataset, so they are gone.
+        // No worker holds the dataset any more.
         assert_eq!(Arc::strong_count(&dataset), 1);
     }
 }
 
 #[test]
-fn silence_can_not_be_learned_from() {
+fn a_silent_training_split_is_an_error() {
     struct Silence;
     impl Source for Silence {
         fn len(&self) -> usize {
@@ -590,7 +593,7 @@ fn silence_can_not_be_learned_from() {
 }
 
 #[test]
-fn a_source_that_hands_over_impossible_samples_is_told_which() {
+fn an_error_names_the_sound_with_impossible_samples() {
     struct Damaged(f32);
     impl Source for Damaged {
         fn len(&self) -> usize {
@@ -620,7 +623,7 @@ fn a_source_that_hands_over_impossible_samples_is_told_which() {
             other => panic!("{bad:e}: {other}"),
         }
     }
-    // At the limit itself, every number on the way stays finite.
+    // At the limit itself, all values stay finite.
     for largest in [MAX_SAMPLE, -MAX_SAMPLE] {
         let dataset = open(largest).unwrap();
         let example = dataset.example(0, 0).unwrap();
@@ -671,7 +674,7 @@ fn a_configuration_is_read_back_as_it_was_written_and_misspelt_keys_are_refused(
 }
 
 #[test]
-fn the_default_preset_has_the_promised_sizes() {
+fn the_default_configuration_has_the_documented_sizes() {
     let config = DataConfig::default();
     config.validate().unwrap();
     assert_eq!((config.bins(), config.frames()), (257, 129));
@@ -701,7 +704,7 @@ fn another_mask_changes_what_is_hidden_and_nothing_else() {
 }
 
 #[test]
-fn training_on_some_changes_the_training_order_and_nothing_else() {
+fn training_on_a_part_changes_the_training_order_and_nothing_else() {
     let plain = open(0..30);
     let train = plain.indices(Split::Train);
     let some = plain.with_training(&[train[5], train[2]]);

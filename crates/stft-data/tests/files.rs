@@ -1,11 +1,12 @@
-//! Decoding and searching, through the public face. Fixtures are made by reference/sound_files.py.
+//! Decoding files and searching folders, through the public API. Fixtures are made by reference/sound_files.py.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stft_data::{
-    DataError, DecodeLimits, FolderSource, MAX_SAMPLE, SoundReader, Source, Unusable, decode_file,
+    DataError, DecodeLimits, FINGERPRINT_VERSION, FolderSource, MAX_SAMPLE, Source, Unusable,
+    decode_file, resample,
 };
 use tempfile::TempDir;
 
@@ -70,8 +71,8 @@ fn float_wav(path: &Path, samples: &[f32]) {
 }
 
 #[test]
-fn every_format_decodes_to_what_libsndfile_hears() {
-    let folder = FolderSource::open(&fixture(""), &SoundReader::default()).unwrap();
+fn every_format_decodes_as_by_libsndfile() {
+    let folder = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
     assert_eq!((folder.len(), folder.rejected().len()), (golden().len(), 0));
     let mut checked = 0;
     for Golden {
@@ -112,7 +113,7 @@ fn every_format_decodes_to_what_libsndfile_hears() {
 }
 
 #[test]
-fn the_content_decides_whatever_the_name_says() {
+fn the_format_is_detected_from_the_content_under_any_name() {
     for Golden { file, frames, .. } in golden() {
         let bytes = fs::read(fixture(&file)).unwrap();
         for name in [
@@ -148,7 +149,7 @@ fn a_truncated_file_gives_what_is_present() {
         match decode(&path) {
             Ok(audio) => {
                 assert!(audio.samples.len() < frames, "{file}");
-                // A lossy frame at the cut may still ring, so look at the first third.
+                // A lossy frame at the cut may still ring, so only the first third is compared.
                 let sure = if lossy {
                     frames / 3
                 } else {
@@ -193,7 +194,7 @@ fn a_header_that_claims_gigabytes_gives_what_is_present() {
 fn a_file_that_ends_before_its_sound_is_truncated_and_a_whole_one_is_not() {
     let facts = |path: &Path| {
         let folder = path.parent().unwrap();
-        let source = FolderSource::open(folder, &SoundReader::default()).ok()?;
+        let source = FolderSource::open(folder, &DecodeLimits::default()).ok()?;
         let name = path.file_name().unwrap();
         source
             .files()
@@ -211,24 +212,24 @@ fn a_file_that_ends_before_its_sound_is_truncated_and_a_whole_one_is_not() {
         let (_folder, path) = file_with(name, &bytes[..bytes.len() * 6 / 10]);
         // A file of a single packet has nothing before the cut.
         if let Some(file) = facts(&path) {
-            // The first stream of the chain is whole, and of the second no page is.
+            // The first stream of the chain is complete, and no page of the second one is.
             assert_eq!(file.truncated, name != "chained.ogg", "{name}");
             cut += 1;
         }
     }
-    // Two FLAC files and an Ogg file are a single block.
+    // Two FLAC files and an OGG file consist of a single block.
     assert_eq!((whole, cut), (18, 15));
 }
 
 #[test]
-fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
+fn a_header_without_a_known_length_is_no_truncation() {
     let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
     let data = bytes.windows(4).position(|four| four == b"data").unwrap();
     for (claim, truncated) in [(u32::MAX, false), (0x7fff_f000, false), (1 << 30, true)] {
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         bytes[data + 4..data + 8].copy_from_slice(&claim.to_le_bytes());
         let (folder, _path) = file_with("streamed.wav", &bytes);
-        let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+        let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
         assert_eq!(source.files()[0].truncated, truncated, "{claim}");
     }
     // Float files have their number of frames in another chunk.
@@ -239,17 +240,17 @@ fn a_length_that_was_not_known_when_the_header_was_written_is_no_truncation() {
         bytes[place..place + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     }
     let (folder, _path) = file_with("streamed.wav", &bytes);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert!(!source.files()[0].truncated);
 }
 
 #[cfg(unix)]
 #[test]
-fn the_reason_of_a_file_that_can_not_be_looked_at_does_not_repeat_its_name() {
+fn the_reason_of_a_broken_link_does_not_repeat_its_name() {
     let (folder, _path) = file_with("a.wav", &fs::read(fixture("mono_8bit.wav")).unwrap());
     let name = "link\u{1b}[2J\n.wav";
     std::os::unix::fs::symlink("nowhere", folder.path().join(name)).unwrap();
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let [rejected] = source.rejected() else {
         panic!("expected the link alone, got {:?}", source.rejected());
     };
@@ -260,7 +261,7 @@ fn the_reason_of_a_file_that_can_not_be_looked_at_does_not_repeat_its_name() {
 }
 
 #[test]
-fn a_file_that_was_cut_before_its_first_sound_says_so_and_what_is_no_sound_does_not() {
+fn a_sound_that_is_cut_before_its_first_sample_is_distinguished_from_no_sound() {
     let limits = DecodeLimits::default();
     for (name, share) in [
         // Within the headers, and within the only page of sound.
@@ -280,7 +281,7 @@ fn a_file_that_was_cut_before_its_first_sound_says_so_and_what_is_no_sound_does_
             "{name} {share}: {text}"
         );
     }
-    // A sound that begins further on is found, and its end as well.
+    // A sound after other bytes is found, but the reason doesn't call it cut.
     let ogg = fs::read(fixture("stereo.ogg")).unwrap();
     let late = [&b"a letter with a sound"[..], &ogg[..1_000]].concat();
     for bytes in [
@@ -298,7 +299,7 @@ fn a_file_that_was_cut_before_its_first_sound_says_so_and_what_is_no_sound_does_
             "{bytes:?}: {text}"
         );
     }
-    // Nothing is claimed, and nothing is there.
+    // The header announces no samples, and there are none.
     let (_folder, path) = file_with("empty.wav", &[]);
     float_wav(&path, &[]);
     let reason = reason(&path, &limits);
@@ -308,7 +309,7 @@ fn a_file_that_was_cut_before_its_first_sound_says_so_and_what_is_no_sound_does_
     );
 }
 
-/// Where the frames of an MP3 file (MPEG-1) begin; the first one holds no sound but a table of contents.
+/// Starts of the frames of an MP3 file (MPEG-1). The first frame holds a table of contents, and no sound.
 fn mp3_frames(bytes: &[u8]) -> Vec<usize> {
     const KBPS: [usize; 15] = [
         0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
@@ -324,7 +325,7 @@ fn mp3_frames(bytes: &[u8]) -> Vec<usize> {
     frames
 }
 
-/// Samples of an MP3 file that come from the frames before a byte. Encoder and decoder delay the sound by
+/// Number of samples in the frames of an MP3 file before a byte. Encoder and decoder delay the sound by
 /// 1105 samples, which are cut off.
 fn samples_before_in_mp3(bytes: &[u8], at: usize) -> usize {
     let frames = mp3_frames(bytes);
@@ -334,8 +335,8 @@ fn samples_before_in_mp3(bytes: &[u8], at: usize) -> usize {
 
 #[test]
 fn damage_in_the_middle_costs_only_the_damaged_packets() {
-    // A damaged MP3 frame costs the later ones that borrowed bits from it as well. An OGG page that fails
-    // its checksum costs all packets in it, so that a stream with a single page of sound is lost whole.
+    // A damaged MP3 frame also costs the later frames that use bits from it. An OGG page with a wrong
+    // checksum costs all packets in it, so a stream with a single page of sound is lost.
     for (name, all_usable, least_share) in [
         ("stereo.mp3", true, 0.75),
         ("mono.mp3", true, 0.75),
@@ -390,13 +391,13 @@ fn damage_in_the_middle_costs_only_the_damaged_packets() {
             assert!(samples[..before] == whole[..before], "{name}, seed {seed}");
         }
         assert!(usable >= 30 && changed >= 20, "{name}: {usable}, {changed}");
-        // Now and then chance bytes look like a header, and what follows is taken for its frame.
+        // Sometimes damaged bytes look like a header, and what follows is decoded as its frame.
         assert!(10 * enough >= 9 * usable, "{name}: {enough} of {usable}");
     }
 }
 
 #[test]
-fn no_bytes_whatever_bring_the_decoder_down() {
+fn no_bytes_make_the_decoder_panic() {
     let mut state = 1_u32;
     for Golden { file, .. } in golden() {
         let original = fs::read(fixture(&file)).unwrap();
@@ -404,7 +405,7 @@ fn no_bytes_whatever_bring_the_decoder_down() {
             let mut bytes = original.clone();
             for _ in 0..8 {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                // Headers are where claims are made.
+                // The headers.
                 let at = (state >> 8) as usize % bytes.len().min(200);
                 bytes[at] = state as u8 ^ (state >> 24) as u8;
             }
@@ -422,7 +423,7 @@ fn no_bytes_whatever_bring_the_decoder_down() {
 }
 
 #[test]
-fn every_format_keeps_to_the_last_sample_and_channel_of_its_limits() {
+fn limits_are_exact_to_the_last_sample_and_channel_in_every_format() {
     let mut checked = 0;
     for Golden { file, channels, .. } in golden() {
         let path = fixture(&file);
@@ -457,7 +458,7 @@ fn every_format_keeps_to_the_last_sample_and_channel_of_its_limits() {
 }
 
 #[test]
-fn limits_are_kept() {
+fn files_beyond_a_limit_are_refused() {
     let path = fixture("stereo_16bit.flac");
     let just = DecodeLimits {
         max_seconds: 6615.0 / 44_100.0,
@@ -497,7 +498,7 @@ fn limits_are_kept() {
 
 #[test]
 fn no_rate_makes_a_small_file_large() {
-    // At 1 Hz, a resampler for 16,384 Hz would take 800 MB, and each second become 16,384 samples.
+    // From 1 Hz, a resampler to 16,384 Hz would take 800 MB, and each sample would become 16,384.
     let mut bytes = fs::read(fixture("stereo_16bit.wav")).unwrap();
     let format = bytes.windows(4).position(|four| four == b"fmt ").unwrap();
     for rate_hz in [1_u32, 99, 768_001] {
@@ -508,7 +509,7 @@ fn no_rate_makes_a_small_file_large() {
             Unusable::SampleRate { got, .. } if got == rate_hz
         ));
     }
-    // 2205 frames are 46 ms at 48 kHz, and a second is a second at any rate.
+    // 2205 frames are 46 ms at 48 kHz; the limit in seconds is the same at any rate.
     let refusal = |rate_hz: u32, max_seconds: f32, max_samples: usize| {
         let mut bytes = bytes.clone();
         bytes[format + 12..format + 16].copy_from_slice(&rate_hz.to_le_bytes());
@@ -536,7 +537,7 @@ fn no_rate_makes_a_small_file_large() {
     assert_eq!(refusal(192_000, just_s, 2_204), "too many");
 }
 
-/// Of one OGG page.
+/// Corrects the checksum of an OGG page.
 fn fit_checksum(page: &mut [u8]) {
     page[22..26].fill(0);
     let checksum = page.iter().fold(0_u32, |crc, &byte| {
@@ -548,16 +549,16 @@ fn fit_checksum(page: &mut [u8]) {
 }
 
 #[test]
-fn a_chained_stream_at_another_rate_is_told_from_damage() {
+fn a_chained_stream_at_another_rate_is_distinguished_from_damage() {
     let first = fs::read(fixture("stereo.ogg")).unwrap();
     let mut second = first.clone();
-    // The first page holds the identification header, and in it the rate.
+    // The identification header in the first page holds the rate.
     let rate = second.windows(7).position(|w| w == b"\x01vorbis").unwrap() + 12;
     assert_eq!(second[rate..rate + 4], 44_100_u32.to_le_bytes());
     second[rate..rate + 4].copy_from_slice(&48_000_u32.to_le_bytes());
     fit_checksum(&mut second[..58]);
     let (folder, path) = file_with("two rates.ogg", &[&first[..], &second].concat());
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let file = &source.files()[0];
     assert_eq!((file.sample_rate_hz, file.damaged_packets), (44_100, 0));
     assert!(
@@ -569,9 +570,9 @@ fn a_chained_stream_at_another_rate_is_told_from_damage() {
         decode(&path).unwrap(),
         decode(&fixture("stereo.ogg")).unwrap()
     );
-    // Alone it is a sound like any other.
+    // On its own it is a normal sound.
     let (folder, _) = file_with("48 kHz.ogg", &second);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     let file = &source.files()[0];
     assert_eq!(
         (file.sample_rate_hz, file.packets_at_another_rate),
@@ -601,7 +602,7 @@ fn peaks_and_clipping_are_found_in_every_channel() {
         }
         writer.finalize().unwrap();
     }
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!(source.len(), 3);
     for file in source.files() {
         assert_eq!(
@@ -612,13 +613,13 @@ fn peaks_and_clipping_are_found_in_every_channel() {
 }
 
 #[test]
-fn vorbis_headers_that_unpack_to_gigabytes_are_refused_before_they_do() {
+fn vorbis_headers_that_unpack_to_gigabytes_are_refused() {
     let mut bytes = fs::read(fixture("stereo.ogg")).unwrap();
     let setup = bytes
         .windows(7)
         .position(|seven| seven == b"\x05vorbis")
         .unwrap();
-    // The first codebook begins at a whole byte: its word of three bytes, two for its dimensions.
+    // The first codebook begins at a whole byte: three bytes of synchronisation word, two of dimensions.
     assert_eq!(&bytes[setup + 8..setup + 11], b"BCV");
     bytes[setup + 13..setup + 16].copy_from_slice(&131_072_u32.to_le_bytes()[..3]);
     let page = bytes[..setup]
@@ -640,7 +641,7 @@ fn vorbis_headers_that_unpack_to_gigabytes_are_refused_before_they_do() {
 }
 
 #[test]
-fn what_can_not_be_used_says_why() {
+fn a_file_that_can_not_be_used_has_a_reason() {
     let limits = DecodeLimits::default();
     let reason = |path: &Path| reason(path, &limits);
     assert!(matches!(
@@ -676,7 +677,7 @@ fn what_can_not_be_used_says_why() {
 }
 
 #[test]
-fn samples_on_the_scale_of_32_bit_integers_pass_and_absurd_ones_are_refused() {
+fn samples_on_the_scale_of_32_bit_integers_are_accepted_and_larger_ones_refused() {
     let (_folder, path) = file_with("loud.wav", b"");
     let full_scale = -2_147_483_648.0;
     float_wav(&path, &[0.25, full_scale]);
@@ -710,7 +711,7 @@ fn samples_on_the_scale_of_32_bit_integers_pass_and_absurd_ones_are_refused() {
 }
 
 #[test]
-fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
+fn a_folder_is_searched_recursively_and_every_file_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir_all(root.join("drums/.trash")).unwrap();
@@ -732,7 +733,7 @@ fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
     fs::write(root.join("drums/broken.wav"), "RIFF and then nothing").unwrap();
     float_wav(&root.join("silence.wav"), &[0.0; 400]);
 
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
     let expected = [
         "drums/a.FLAC",
@@ -770,14 +771,14 @@ fn a_folder_is_searched_to_the_bottom_and_every_file_accounted_for() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_and_loops_are_not() {
+fn links_are_followed_and_loops_end() {
     let folder = tempfile::tempdir().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     fs::copy(fixture("mono.mp3"), elsewhere.path().join("a.mp3")).unwrap();
     std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("linked")).unwrap();
     std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.wav")).unwrap();
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!(
         (source.len(), source.name(0)),
         (1, "linked/a.mp3".to_owned())
@@ -796,7 +797,7 @@ fn each_folder_is_searched_once_however_many_links_lead_to_it() {
     let root = folder.path();
     fs::create_dir(root.join("z00")).unwrap();
     fs::copy(fixture("mono.mp3"), root.join("z00/a.mp3")).unwrap();
-    // Two links in each folder to the one before: 2^13 ways to the sound.
+    // Two links in each folder to the one before: 2^13 paths to the sound.
     for level in 1..14 {
         let own = root.join(format!("z{level:02}"));
         fs::create_dir(&own).unwrap();
@@ -805,28 +806,28 @@ fn each_folder_is_searched_once_however_many_links_lead_to_it() {
             std::os::unix::fs::symlink(before, own.join(name)).unwrap();
         }
     }
-    // A link that comes first by name is still a link.
+    // A link is searched last, even if its name comes first.
     std::os::unix::fs::symlink("z00", root.join("a link")).unwrap();
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let names: Vec<String> = (0..source.len()).map(|index| source.name(index)).collect();
     assert_eq!(names, ["z00/a.mp3"]);
     assert_eq!((source.rejected().len(), source.skipped()), (0, 0));
-    // The folder itself may be a link, and one to a file is a name like any other.
+    // The folder itself may be a link, and a link to a file counts as a file.
     std::os::unix::fs::symlink("z00/a.mp3", root.join("b.mp3")).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("link");
     std::os::unix::fs::symlink(root, &link).unwrap();
-    let source = FolderSource::open(&link, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(&link, &DecodeLimits::default()).unwrap();
     assert_eq!(source.len(), 2);
 }
 
 #[cfg(unix)]
 #[test]
-fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
+fn pipes_sockets_and_devices_are_counted_and_never_opened() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::copy(fixture("mono.mp3"), root.join("a.mp3")).unwrap();
-    // Whoever opens a pipe without a writer waits for one, and this test with it.
+    // Opening a pipe without a writer would block this test.
     for name in ["pipe.wav", "pipe"] {
         let made = std::process::Command::new("mkfifo")
             .arg(root.join(name))
@@ -838,7 +839,7 @@ fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
     for name in ["zero.wav", "zero"] {
         std::os::unix::fs::symlink("/dev/zero", root.join(name)).unwrap();
     }
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     assert_eq!((source.len(), source.skipped()), (1, 2));
     let names: Vec<_> = source
         .rejected()
@@ -856,7 +857,7 @@ fn pipes_sockets_and_devices_are_accounted_for_and_never_opened() {
 }
 
 #[test]
-fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
+fn a_copy_has_the_same_fingerprint_with_another_name_tag_or_lossless_format() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let original = fs::read(fixture("stereo_16bit.wav")).unwrap();
@@ -879,7 +880,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
         .for_each(|sample| writer.write_sample(sample.unwrap() << 8).unwrap());
     writer.finalize().unwrap();
     fs::copy(fixture("stereo_float.wav"), root.join("d.wav")).unwrap();
-    let source = FolderSource::open(root, &SoundReader::default()).unwrap();
+    let source = FolderSource::open(root, &DecodeLimits::default()).unwrap();
     let prints: Vec<_> = source.files().iter().map(|file| file.fingerprint).collect();
     assert_eq!(prints.len(), 4);
     assert_eq!(prints[0], prints[1]);
@@ -893,7 +894,7 @@ fn a_copy_has_the_same_fingerprint_in_another_name_tag_or_lossless_format() {
 
 #[test]
 fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
-    let open = |path: &Path| FolderSource::open(path, &SoundReader::default()).unwrap_err();
+    let open = |path: &Path| FolderSource::open(path, &DecodeLimits::default()).unwrap_err();
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     assert!(matches!(
@@ -921,4 +922,54 @@ fn a_folder_without_usable_sounds_is_an_error_with_its_cause() {
         message.contains("4.wav: ") && message.ends_with("and 2 more"),
         "{message}"
     );
+}
+
+/// Samples 0, `stride`, 2 `stride`, ... of each fixture, decoded and resampled to 16,384 Hz.
+#[derive(Deserialize)]
+struct Pinned {
+    version: u32,
+    stride: usize,
+    sounds: Vec<(String, Vec<f32>)>,
+}
+
+#[test]
+fn decoded_sounds_change_only_with_the_version_of_their_fingerprints() {
+    // If this fails because samples are meant to change, raise FINGERPRINT_VERSION and put what is printed into
+    // the file.
+    let pinned: Pinned = serde_json::from_str(include_str!("golden/decoded_sounds.json")).unwrap();
+    let source = FolderSource::open(&fixture(""), &DecodeLimits::default()).unwrap();
+    let (mut got, mut checked, mut differing) = (Vec::new(), 0, Vec::new());
+    for (index, file) in source.files().iter().enumerate() {
+        let name = file.path.display().to_string();
+        let probes: Vec<f32> = resample(&source.load(index).unwrap(), 16_384)
+            .unwrap()
+            .samples
+            .into_iter()
+            .step_by(pinned.stride)
+            .collect();
+        // The last bits of a transform differ between processors; lossy decoders use one more, and
+        // amplify the difference.
+        let lossy = name.ends_with(".ogg") || name.ends_with(".mp3");
+        let tolerance = if lossy { 2e-4 } else { 1e-5 };
+        let expected = pinned.sounds.iter().find(|sound| sound.0 == name);
+        let same = expected.is_some_and(|(_, expected)| {
+            expected.len() == probes.len()
+                && expected
+                    .iter()
+                    .zip(&probes)
+                    .all(|(a, b)| (a - b).abs() <= tolerance)
+        });
+        checked += probes.len();
+        if !same {
+            differing.push(name.clone());
+        }
+        got.push((name, probes));
+    }
+    assert!(
+        differing.is_empty() && pinned.version == FINGERPRINT_VERSION,
+        "{differing:?}\n{}",
+        serde_json::json!({"version": FINGERPRINT_VERSION, "stride": pinned.stride, "sounds": got})
+    );
+    assert!(checked > 150, "{checked}");
+    assert_eq!(got.len(), pinned.sounds.len());
 }

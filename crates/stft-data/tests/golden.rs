@@ -1,4 +1,4 @@
-//! The transform against torch.stft and numpy; values made by reference/stft.py.
+//! The STFT, compared with torch.stft and numpy. Made by reference/stft.py.
 
 use serde::Deserialize;
 use stft_data::{Stft, StftConfig};
@@ -16,7 +16,7 @@ struct Case {
     probes: Vec<(usize, usize, f64, f64)>,
 }
 
-/// The signal of the script: two sines and noise from a linear congruential generator.
+/// The signal of that script: two sines and noise from a linear congruential generator.
 fn signal(samples: usize) -> Vec<f32> {
     let mut state = 12_345_u32;
     (0..samples)

@@ -1,16 +1,16 @@
-//! Which source a path leads to, and lists without ground truth, through the public face.
+//! The kind of source at a path, and lists without ground truth, through the public API.
 
 use std::fs;
 use std::path::Path;
 
-use stft_data::{DataError, FileSource, SoundReader, Source};
+use stft_data::{DataError, DecodeLimits, FileSource, Source};
 use tempfile::TempDir;
 
 const DESCRIPTION: &str = r#"{"synth":"one knob","sample_rate":8000,"note":60,"velocity":100,"note_s":0.1,
     "params":[{"name":"pitch","kind":"continuous","min":0.0,"max":1.0,"unit":""}]}"#;
 
 fn open(path: &Path) -> Result<FileSource, DataError> {
-    FileSource::open(path, &SoundReader::default())
+    FileSource::open(path, &DecodeLimits::default())
 }
 
 fn message(path: &Path) -> String {
@@ -30,7 +30,7 @@ fn put_wav(path: &Path, samples: usize) {
     writer.finalize().unwrap();
 }
 
-/// A folder with these files (`*.wav` are sounds of as many samples as their text has bytes).
+/// A folder with these files. A `*.wav` is a sound with as many samples as its text has bytes.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -99,7 +99,7 @@ fn an_nsynth_list_gives_its_sounds_in_its_own_order() {
 }
 
 #[test]
-fn a_fault_in_an_nsynth_list_is_told_by_line_and_key() {
+fn a_fault_in_an_nsynth_list_is_reported_with_line_and_key() {
     let bass = note("bass_synthetic_068-049-025", 49);
     for (list, expected) in [
         (
@@ -108,23 +108,23 @@ fn a_fault_in_an_nsynth_list_is_told_by_line_and_key() {
         ),
         (
             format!("{{\n{}\n}}", note("../flute_000-070-127", 70)),
-            "line 2: `../flute_000-070-127`: this key is a way",
+            "line 2: `../flute_000-070-127`: this key is a path",
         ),
         (
             format!("{{\n{}\n}}", note("wind/flute", 70)),
-            "line 2: `wind/flute`: this key is a way",
+            "line 2: `wind/flute`: this key is a path",
         ),
         (
             format!("{{\n{}\n}}", note("flute/.", 70)),
-            "line 2: `flute/.`: this key is a way",
+            "line 2: `flute/.`: this key is a path",
         ),
         (
             format!("{{\n{}\n}}", note("/flute", 70)),
-            "line 2: `/flute`: this key is a way",
+            "line 2: `/flute`: this key is a path",
         ),
         (
             format!("{{\n{}\n}}", note("", 70)),
-            "line 2: ``: this key is a way",
+            "line 2: ``: this key is a path",
         ),
         (bass.clone(), "line 1: invalid type"),
         (
@@ -144,7 +144,7 @@ fn a_fault_in_an_nsynth_list_is_told_by_line_and_key() {
 }
 
 #[test]
-fn an_audiocraft_list_leads_to_sounds_anywhere() {
+fn an_audiocraft_list_may_name_sounds_anywhere() {
     let elsewhere = folder(&[("far.wav", "1234567")]);
     let far = elsewhere.path().join("far.wav");
     let rows = [
@@ -177,7 +177,7 @@ fn an_audiocraft_list_leads_to_sounds_anywhere() {
 }
 
 #[test]
-fn a_fault_in_an_audiocraft_list_is_told_by_line_and_key() {
+fn a_fault_in_an_audiocraft_list_is_reported_with_line_and_key() {
     let good = r#"{"path": "a.wav", "duration": 0.5, "sample_rate": 8000}"#;
     for (rows, expected) in [
         (
@@ -216,7 +216,7 @@ fn a_fault_in_an_audiocraft_list_is_told_by_line_and_key() {
 }
 
 #[test]
-fn what_stands_beside_a_list_decides_what_it_is() {
+fn the_files_beside_a_list_decide_its_kind() {
     let row = r#"{"path":"a.wav","sha256_pcm":"","sr":8000,"frames":2,"note":60,"velocity":100,
         "cont":{"pitch":0.25},"cat":{}}"#
         .replace('\n', "");
@@ -236,7 +236,7 @@ fn what_stands_beside_a_list_decides_what_it_is() {
         assert_eq!(source.spec().unwrap().n_continuous(), 1);
         assert_eq!(source.truth(0).unwrap().cont, [0.25]);
     }
-    // Its description lost, it must not turn into sounds without labels.
+    // Without its description it must be an error, not a list without labels.
     fs::remove_file(labelled.path().join("params.json")).unwrap();
     let lost = message(labelled.path());
     assert!(
@@ -269,7 +269,7 @@ fn what_stands_beside_a_list_decides_what_it_is() {
 }
 
 #[test]
-fn a_list_that_follows_any_path_is_read_only_where_it_is_named() {
+fn a_list_that_may_name_any_file_is_read_only_if_its_own_path_is_given() {
     let elsewhere = folder(&[("private.wav", "1234567")]);
     let far = elsewhere.path().join("private.wav");
     let row = format!(r#"{{"path": {far:?}, "duration": 0.5, "sample_rate": 8000}}"#);

@@ -1,4 +1,4 @@
-//! Labelled sounds, through the public face. Every data set is made here.
+//! Labelled sounds, through the public API. Every data set is generated here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,8 +9,8 @@ use params::{
     Curve, ManifestRow, Param, ParamKind, ParamSpec, ParamVector, SynthDescription, sha256_pcm,
 };
 use stft_data::{
-    ClipConfig, DataConfig, DataError, Dataset, Fingerprint, FolderSource, Loader, ManifestSource,
-    Order, RowFault, SoundReader, Source, Split, StftConfig, Unusable,
+    ClipConfig, DataConfig, DataError, Dataset, DecodeLimits, Fingerprint, FolderSource, Loader,
+    ManifestSource, Order, RowFault, Source, Split, StftConfig, Unusable,
 };
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ fn preset(number: usize) -> ParamVector {
     }
 }
 
-/// Half as long as a clip, so that padding takes part.
+/// A tone of half a clip, so that clips are padded.
 fn tone(number: usize) -> Vec<i16> {
     (0..900)
         .map(|n| (9e3 * (n as f64 * (0.05 + 0.01 * number as f64)).sin()) as i16)
@@ -79,7 +79,7 @@ fn text(row: &ManifestRow) -> String {
     serde_json::to_string(row).unwrap()
 }
 
-/// A folder with the sounds `audio/0.wav` on, and a manifest of these rows.
+/// A folder with the sounds `audio/0.wav`, `audio/1.wav` etc. and a manifest of these rows.
 fn folder(sounds: usize, rows: &[String]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..sounds {
@@ -104,11 +104,11 @@ fn labelled(sounds: usize) -> TempDir {
 }
 
 fn open(path: &Path) -> Result<ManifestSource, DataError> {
-    ManifestSource::open(path, &SoundReader::default())
+    ManifestSource::open(path, &DecodeLimits::default())
 }
 
 #[test]
-fn all_faulty_rows_are_told_at_once_and_give_a_terminal_no_orders() {
+fn all_faulty_rows_are_reported_at_once_without_terminal_controls() {
     let good = |number| text(&row(&format!("audio/{number}.wav"), number));
     let mut misspelt = row("audio/1.wav", 1);
     misspelt.cont.insert("cut\u{1b}[2Joff".into(), 0.5);
@@ -153,7 +153,7 @@ fn fault_of(folder: &TempDir) -> (usize, RowFault) {
 
 #[test]
 fn every_sound_has_the_parameters_of_its_row_in_the_order_of_the_description() {
-    // The rows in another order than the paths.
+    // The rows are not sorted by path.
     let numbers = [3, 0, 4, 1, 2];
     let rows: Vec<_> = numbers
         .iter()
@@ -182,7 +182,7 @@ fn every_sound_has_the_parameters_of_its_row_in_the_order_of_the_description() {
 }
 
 #[test]
-fn truth_travels_with_its_sound_into_every_batch() {
+fn truth_stays_with_its_sound_in_every_batch() {
     let folder = labelled(24);
     let config = DataConfig {
         clip: ClipConfig {
@@ -212,7 +212,7 @@ fn truth_travels_with_its_sound_into_every_batch() {
 }
 
 #[test]
-fn a_preset_is_one_thing_however_often_it_was_rendered() {
+fn all_renders_of_a_preset_have_one_fingerprint() {
     let rows: Vec<_> = (0..40)
         .map(|number| text(&row(&format!("audio/{number}.wav"), number % 20)))
         .collect();
@@ -222,7 +222,7 @@ fn a_preset_is_one_thing_however_often_it_was_rendered() {
     assert_eq!(prints[..20], prints[20..]);
     let different: std::collections::BTreeSet<_> = prints.iter().collect();
     assert_eq!(different.len(), 20);
-    // The sounds differ, and only the presets keep them together.
+    // The sounds differ; their preset keeps them in one split.
     assert_ne!(
         source.files()[0].fingerprint,
         source.files()[20].fingerprint
@@ -248,20 +248,30 @@ fn the_fingerprint_of_a_preset_is_pinned() {
     assert_eq!(Fingerprint::of_preset(&negative_zero).to_string(), expected);
 }
 
+/// A row after `change`.
+fn changed(change: impl Fn(&mut ManifestRow)) -> String {
+    let mut row = row("audio/1.wav", 1);
+    change(&mut row);
+    text(&row)
+}
+
+/// Checks line and message of each faulty row.
+fn assert_reported<const N: usize>(cases: [(String, &str); N]) {
+    for (faulty, expected) in cases {
+        // Line 2 is blank.
+        let rows = [text(&row("audio/0.wav", 0)), String::new(), faulty.clone()];
+        let (line, fault) = fault_of(&folder(2, &rows));
+        assert_eq!(line, 3, "{faulty}");
+        let message = fault.to_string();
+        assert!(message.contains(expected), "{expected:?} in {message:?}");
+        assert!(!message.contains("column"), "{message:?}");
+    }
+}
+
 #[test]
-fn a_faulty_row_is_told_by_line_and_key() {
-    let change = |change: &dyn Fn(&mut ManifestRow)| {
-        let mut row = row("audio/1.wav", 1);
-        change(&mut row);
-        text(&row)
-    };
+fn faulty_json_is_reported_with_line_and_key() {
     let good = || text(&row("audio/1.wav", 1));
-    let set = |key: &str, value: f32| {
-        change(&|row: &mut ManifestRow| {
-            row.cont.insert(key.into(), value);
-        })
-    };
-    let cases = [
+    assert_reported([
         ("not json".to_owned(), "expected ident"),
         (good()[..60].to_owned(), "EOF"),
         (good() + "}", "trailing characters"),
@@ -291,31 +301,42 @@ fn a_faulty_row_is_told_by_line_and_key() {
             good().replace("{\"wave\":1}", "{\"wave\":1,\"wave\":2}"),
             "key `wave` is there twice",
         ),
+        (
+            good().replace("0.03125", "1e39"),
+            "`pitch` is inf: expected 0 to 1",
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_parameters_and_paths_are_reported_with_line_and_key() {
+    let set = |key: &str, value: f32| {
+        changed(|row| {
+            row.cont.insert(key.into(), value);
+        })
+    };
+    assert_reported([
         (set("cutof", 0.5), "no continuous parameter `cutof`"),
         (
-            change(&|row| {
+            changed(|row| {
                 row.cont.remove("cutoff");
             }),
             "continuous parameter `cutoff` has no value",
         ),
         (
-            change(&|row| {
+            changed(|row| {
                 row.cat.insert("shape".into(), 0);
             }),
             "no categorical parameter `shape`",
         ),
         (
-            change(&|row| row.cat.clear()),
+            changed(|row| row.cat.clear()),
             "categorical parameter `wave` has no value",
         ),
         (set("pitch", -0.01), "`pitch` is -0.01: expected 0 to 1"),
         (set("cutoff", 1.01), "`cutoff` is 1.01: expected 0 to 1"),
         (
-            good().replace("0.03125", "1e39"),
-            "`pitch` is inf: expected 0 to 1",
-        ),
-        (
-            change(&|row| {
+            changed(|row| {
                 row.cat.insert("wave".into(), 3);
             }),
             "`wave` has class index 3: expected 0 to 2",
@@ -332,18 +353,7 @@ fn a_faulty_row_is_told_by_line_and_key() {
             text(&row("./audio//./0.wav", 1)),
             "`path`: audio/0.wav is in line 1 already",
         ),
-    ];
-    let count = cases.len();
-    for (faulty, expected) in cases {
-        // Line 2 is blank.
-        let rows = [text(&row("audio/0.wav", 0)), String::new(), faulty.clone()];
-        let (line, fault) = fault_of(&folder(2, &rows));
-        assert_eq!(line, 3, "{faulty}");
-        let message = fault.to_string();
-        assert!(message.contains(expected), "{expected:?} in {message:?}");
-        assert!(!message.contains("column"), "{message:?}");
-    }
-    assert_eq!(count, 22);
+    ]);
 }
 
 #[test]
@@ -353,7 +363,7 @@ fn windows_line_ends_are_line_ends() {
 }
 
 #[test]
-fn no_row_reaches_outside_the_folder() {
+fn no_row_may_name_a_file_outside_the_folder() {
     let elsewhere = tempfile::tempdir().unwrap();
     let outside = elsewhere.path().join("0.wav");
     put_wav(&outside, &tone(0));
@@ -372,7 +382,7 @@ fn no_row_reaches_outside_the_folder() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_may_stay_inside_and_not_lead_out() {
+fn a_link_may_lead_inside_and_not_outside() {
     use std::os::unix::fs::symlink;
     let elsewhere = tempfile::tempdir().unwrap();
     put_wav(&elsewhere.path().join("0.wav"), &tone(0));
@@ -388,7 +398,7 @@ fn a_link_may_stay_inside_and_not_lead_out() {
         assert_eq!(line, 2);
         assert!(matches!(fault, RowFault::Outside { .. }), "{fault}");
     }
-    // The folder itself may be reached by a link.
+    // The path of the folder itself may be a link.
     let root = elsewhere.path().join("root");
     fs::remove_file(&link).unwrap();
     symlink("audio/0.wav", &link).unwrap();
@@ -432,7 +442,7 @@ fn sounds_that_can_not_be_used_are_left_out_with_their_labels() {
 }
 
 #[test]
-fn a_list_or_a_description_that_is_not_there_or_not_right_is_an_error() {
+fn a_missing_or_faulty_list_or_description_is_an_error() {
     let folder = labelled(2);
     let root = folder.path();
     let message = || open(root).unwrap_err().to_string();
@@ -467,21 +477,21 @@ fn a_list_or_a_description_that_is_not_there_or_not_right_is_an_error() {
 }
 
 #[test]
-fn a_labelled_folder_is_still_a_folder_of_sounds() {
+fn a_labelled_folder_can_be_opened_as_a_folder_of_sounds() {
     let folder = labelled(3);
-    let source = FolderSource::open(folder.path(), &SoundReader::default()).unwrap();
+    let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
     assert_eq!((source.len(), source.skipped()), (3, 2));
     assert!(source.spec().is_none());
 }
 
 #[test]
-fn what_a_row_says_of_its_sound_is_not_compared_with_the_file() {
+fn the_facts_of_a_sound_in_its_row_are_not_compared_with_the_file() {
     let mut resampled = row("audio/0.wav", 0);
     resampled.sha256_pcm = Some(sha256_pcm(&[1, 2, 3]));
     (resampled.sr, resampled.frames) = (Some(44_100), Some(7));
     let source = open(folder(1, &[text(&resampled)]).path()).unwrap();
     assert_eq!(source.files()[0].sample_rate_hz, RATE_HZ);
-    // So it need not be said.
+    // So they are optional.
     resampled.sha256_pcm = None;
     (resampled.sr, resampled.frames) = (None, None);
     assert!(!text(&resampled).contains("sr"));

@@ -1,17 +1,17 @@
-//! What the loader holds on to. A process of its own, so that no other test's memory counts.
+//! The loader's memory. A test binary of its own, so that no other test's memory is counted.
 #![cfg(target_os = "linux")]
 
 use std::fs;
 use std::sync::Arc;
 
 use stft_data::{
-    Audio, ClipConfig, DataConfig, DataError, Dataset, Fingerprint, FolderSource, Loader, Order,
-    SoundCache, SoundReader, Source, Split,
+    Audio, ClipConfig, DataConfig, DataError, Dataset, DecodeLimits, Fingerprint, FolderSource,
+    Loader, Order, Source, Split,
 };
 
 const SOUNDS: usize = 60;
 
-/// Sounds that are made anew whenever they are asked for, as files are decoded.
+/// Sounds that are generated at every load, as files are decoded.
 struct Tones;
 
 impl Source for Tones {
@@ -36,7 +36,7 @@ impl Source for Tones {
     }
 }
 
-/// The most memory that the process has had at once, in KiB.
+/// Peak memory of the process, in KiB.
 fn peak_kib() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -46,7 +46,7 @@ fn peak_kib() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Ten epochs on two workers; the peak after the tenth must be that of the second.
+/// Runs ten epochs on two workers; the peak after the tenth must be that of the second.
 fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
     let config = DataConfig {
         clip: ClipConfig {
@@ -68,7 +68,7 @@ fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
         peaks.push(peak_kib());
     }
     // An epoch's batches take 18 MiB, one batch 1.3 MiB.
-    // The kernel counts pages per thread and adds them up late, so that a peak may step back a little.
+    // The kernel counts pages per thread and adds them up late, so a peak may decrease a little.
     let growth_kib = peaks[9].saturating_sub(peaks[1]);
     assert!(
         growth_kib < 2_048,
@@ -76,10 +76,10 @@ fn assert_flat(source: Arc<dyn Source>, cache_mib: usize) {
     );
 }
 
-/// One test, since a process has one peak.
+/// A single test, because a process has a single peak.
 #[test]
 fn peak_memory_is_that_of_the_second_epoch_after_the_tenth() {
-    // Nothing is kept, so every epoch resamples every sound again: the way that could leak.
+    // Without a cache, every epoch resamples every sound again.
     assert_flat(Arc::new(Tones), 0);
 
     let folder = tempfile::tempdir().unwrap();
@@ -99,11 +99,8 @@ fn peak_memory_is_that_of_the_second_epoch_after_the_tenth() {
             .for_each(|&sample| wav.write_sample(sample).unwrap());
         wav.finalize().unwrap();
     }
-    let disk = tempfile::tempdir().unwrap();
-    let kept = SoundReader::new(&DataConfig::default())
-        .with_cache(SoundCache::open(disk.path(), 1 << 30).unwrap());
-    for (reader, cache_mib) in [(&SoundReader::default(), 0), (&kept, 0), (&kept, 64)] {
-        let source = FolderSource::open(folder.path(), reader).unwrap();
+    for cache_mib in [0, 64] {
+        let source = FolderSource::open(folder.path(), &DecodeLimits::default()).unwrap();
         assert_flat(Arc::new(source), cache_mib);
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use params::{ParamKind, ParamSpec, ParamVector, Patch};
 use serde::Serialize;
-use stft_data::{Audio, FileSource, SoundReader, decode_file};
+use stft_data::{Audio, FileSource, decode_file};
 use synth::Voice;
 use trainer::{Distances, LabelledEvaluation, ParameterPredictor, Renderer, Stage, wav_file};
 
@@ -138,8 +138,8 @@ fn predict_files(
 
 /// Measures the errors of the estimates for labelled sounds.
 fn test(predictor: &ParameterPredictor, labelled: &Path, json: bool) -> anyhow::Result<()> {
-    let reader = SoundReader::new(&predictor.context().experiment.data);
-    let source = FileSource::open(labelled, &reader)?;
+    let limits = &predictor.context().experiment.data.decode;
+    let source = FileSource::open(labelled, limits)?;
     print_rejected(source.rejected());
     let test = LabelledEvaluation::new(predictor, &source)?;
     match json {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use params::{ParamSpec, ParamVector};
-use stft_data::{Audio, ClipConfig, DataError, FileSource, Fingerprint, SoundReader, Source};
+use stft_data::{Audio, ClipConfig, DataError, FileSource, Fingerprint, Source};
 use synth::Voice;
 
 use crate::error::TrainerError;
@@ -35,8 +35,7 @@ impl OpenedSource {
                 files: None,
             }),
             SoundSource::Files(path) => {
-                let reader = SoundReader::new(&experiment.data);
-                let files = Arc::new(FileSource::open(path, &reader)?);
+                let files = Arc::new(FileSource::open(path, &experiment.data.decode)?);
                 Ok(Self {
                     source: files.clone(),
                     files: Some(files),

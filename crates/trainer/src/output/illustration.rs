@@ -8,7 +8,7 @@ use stft_data::{DataConfig, Dataset, EVALUATION_EPOCH, Spectrogram, SpectrogramB
 use crate::error::TrainerError;
 use crate::output::picture::{Axes, Canvas, Panel, draw_panels};
 use crate::output::wav::wav_file;
-use crate::run::run_dir::StageDir;
+use crate::run::stage_dir::StageDir;
 
 /// Names of the pictures that an example may have, in the order of [`Illustration::panels`]; files are called so, with
 /// `.png`.

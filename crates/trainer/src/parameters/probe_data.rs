@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use heads::{LinearProbe, statistics_parts, summary_statistics};
+use heads::{LinearProbe, summary_statistics, summary_statistics_parts};
 use nalgebra::DMatrix;
 use stft_data::{Dataset, Loader, Order, Split};
 
@@ -43,7 +43,7 @@ impl ProbeData {
     ) -> Result<LinearProbe, TrainerError> {
         let used = evenly(&self.labelled, MOST_LABELS);
         let sounds = self.sounds(&used);
-        let parts = statistics_parts(network.bins);
+        let parts = summary_statistics_parts(network.bins);
         let mut values = Vec::with_capacity(sounds.len() * parts.iter().sum::<usize>());
         let dataset = Arc::new(self.dataset.with_training(&sounds));
         let order = Order::Evaluation(Split::Train);

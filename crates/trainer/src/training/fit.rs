@@ -11,7 +11,7 @@ use stft_data::{Dataset, Loader, Order, Split};
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::run::checkpoint::{Checkpoint, Context, Progress};
-use crate::run::run_dir::StageDir;
+use crate::run::stage_dir::StageDir;
 use crate::run::trained_on::TrainedOn;
 use crate::settings::training::Training;
 use crate::training::devices::Devices;

@@ -1,17 +1,17 @@
-//! `inversynth data check`: what can be used, what can't, and what to look at.
+//! `inversynth data check`: lists usable sounds, rejected ones with reasons, and suspicious ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, SoundReader, shown};
+use stft_data::{DataError, FileSource, Fingerprint, Rejected, SoundFile, printable};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
 use crate::print;
 
-/// A peak below this is taken for silence: the noise of 14 bits.
+/// A sound with a peak below this counts as silent: the noise of 14 bits.
 const QUIET_DBFS: f64 = -80.0;
 
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub struct CheckArguments {
 }
 
 pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
-    let reader = SoundReader::new(&arguments.experiment.load_data()?.0);
+    let (config, _) = arguments.experiment.load_data()?;
     let show = |files: &[SoundFile], rejected: &[Rejected], skipped: Option<usize>| {
         let checked = Checked::new(files, rejected, skipped);
         match arguments.json {
@@ -34,10 +34,10 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
             false => print(checked.text()),
         }
     };
-    match FileSource::open(&arguments.path, &reader) {
+    match FileSource::open(&arguments.path, &config.decode) {
         Ok(source) => show(source.files(), source.rejected(), Some(source.skipped())),
         Err(error) => {
-            // The error names the first few files; every one is worth a line.
+            // The error names only the first few files.
             if let DataError::AllRejected { rejected, .. } = &error {
                 show(&[], rejected, None)?;
             }
@@ -49,14 +49,14 @@ pub fn run(arguments: &CheckArguments) -> anyhow::Result<()> {
 struct Checked<'a> {
     files: Vec<Row<'a>>,
     rejected: &'a [Rejected],
-    /// Files that are no sounds, where they were counted.
+    /// Number of files that are no sounds, if they were counted.
     skipped: Option<usize>,
 }
 
 struct Row<'a> {
     file: &'a SoundFile,
     peak_dbfs: Option<f64>,
-    /// The first file of equal content, where it is another one.
+    /// The first file with equal content, if it isn't this one.
     duplicate_of: Option<&'a Path>,
 }
 
@@ -99,13 +99,16 @@ impl<'a> Checked<'a> {
 
     fn text(&self) -> String {
         let mut lines: Vec<String> = self.files.iter().map(Row::line).collect();
-        let reasons = self
-            .rejected
-            .iter()
-            .map(|rejected| format!("rejected {}: {}", shown(&rejected.path), rejected.reason));
+        let reasons = self.rejected.iter().map(|rejected| {
+            format!(
+                "rejected {}: {}",
+                printable(&rejected.path),
+                rejected.reason
+            )
+        });
         lines.extend(reasons);
         let skipped = match self.skipped {
-            Some(skipped) => format!(", {skipped} skipped as no sound"),
+            Some(skipped) => format!(", {skipped} skipped (not sound files)"),
             None => String::new(),
         };
         lines.push(format!(
@@ -181,7 +184,7 @@ impl<'a> Checked<'a> {
         self.counts(|file| file.channels)
     }
 
-    /// Number of files of each distinct value.
+    /// Number of files per value.
     fn counts(&self, value: impl Fn(&SoundFile) -> usize) -> BTreeMap<usize, usize> {
         let mut counts = BTreeMap::new();
         for row in &self.files {
@@ -225,7 +228,7 @@ impl Row<'_> {
             self.seconds(),
             file.sample_rate_hz,
             file.channels,
-            shown(&file.path)
+            printable(&file.path)
         );
         if let Some(silence) = self.silence() {
             line.push_str(&format!("  (silent: {silence})"));
@@ -234,20 +237,20 @@ impl Row<'_> {
             line.push_str(&format!("  (clipped: {} samples)", file.clipped_samples));
         }
         if let Some(original) = self.duplicate_of {
-            line.push_str(&format!("  (same as {})", shown(original)));
+            line.push_str(&format!("  (same as {})", printable(original)));
         }
         if file.truncated {
-            line.push_str("  (truncated: it ends before its sound does)");
+            line.push_str("  (truncated: it ends before its sound)");
         }
         if file.damaged_packets > 0 {
             line.push_str(&format!(
-                "  ({} damaged packets left out)",
+                "  ({} damaged packets skipped)",
                 file.damaged_packets
             ));
         }
         if file.packets_at_another_rate > 0 {
             line.push_str(&format!(
-                "  ({} packets at another rate left out)",
+                "  ({} packets at another rate skipped)",
                 file.packets_at_another_rate
             ));
         }
@@ -279,10 +282,10 @@ fn files(count: usize) -> String {
     }
 }
 
-/// The path as it is, for programs. One that is no text is shown with escapes, so that two can be told apart.
+/// The path for programs, unchanged. One that is not UTF-8 is escaped.
 fn text(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
-        None => shown(path).to_string(),
+        None => printable(path).to_string(),
     }
 }

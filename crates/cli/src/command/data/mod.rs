@@ -1,4 +1,4 @@
-//! `inversynth data`: looks at sounds before training on them.
+//! `inversynth data`: examines sounds before training on them.
 
 mod check;
 mod npy;
@@ -9,21 +9,21 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub enum DataCommand {
-    /// List what can be used of a folder or list of sounds, and what can't and why
+    /// List the usable sounds of a folder or list, and the rejected ones with reasons
     ///
-    /// Peaks and clipping are those of the channels; "clipped" means three or more neighbouring samples of
-    /// one sign at full scale (32767/32768). "silent" is said of the mean of the channels, which is what
-    /// models are given; "same as" means that this mean has equal samples at an equal rate.
+    /// Peaks and clipping are those of the channels. "clipped" means three or more samples of one sign in a
+    /// row at full scale (32767/32768). "silent" refers to the mean of the channels, which is the input of
+    /// models. "same as" means that this mean has equal samples at an equal rate.
     Check(check::CheckArguments),
-    /// Show how long and how loud sounds are, and how they are split, cut and normalised
+    /// Show lengths and levels of sounds, and how they are split, cut and normalised
     ///
     /// Levels are the root mean square of the mean of the channels: a sine at full scale has -3 dBFS.
-    /// Sounds that would be cut or padded are counted after resampling to data.clip.sample_rate_hz.
+    /// Whether a sound is cut or padded is decided after resampling to data.clip.sample_rate_hz.
     Stats(stats::StatsArguments),
     /// Draw or export the log1p magnitude spectrogram of a whole file
     ///
-    /// The file is decoded, mixed to mono and resampled to data.clip.sample_rate_hz; nothing is cut off,
-    /// padded or normalised. Existing files are never replaced.
+    /// The file is decoded, mixed to mono and resampled to data.clip.sample_rate_hz. It is not cut, padded
+    /// or normalised. Existing files are never replaced.
     Spectrogram(spectrogram::SpectrogramArguments),
 }
 
@@ -35,7 +35,7 @@ pub fn run(command: &DataCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Decibels relative to full scale, 1; none for silence.
+/// Decibels relative to full scale, which is 1; none for silence.
 fn dbfs(amplitude: f32) -> Option<f64> {
     (amplitude > 0.0).then(|| 20.0 * f64::from(amplitude).log10())
 }

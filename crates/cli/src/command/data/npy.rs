@@ -1,6 +1,6 @@
-//! NumPy's array file, version 1.0, for one kind of array.
+//! NumPy's array file, version 1.0, for float32 arrays of two axes.
 
-/// The bytes of a `.npy` file with a float32 array of two axes, row-major, little-endian.
+/// Encodes a `.npy` file with a float32 array of two axes, row-major, little-endian.
 ///
 /// Source: NumPy Enhancement Proposal 1, "A simple file format for NumPy arrays" (Kern 2007).
 pub fn npy(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<u8> {
@@ -9,7 +9,7 @@ pub fn npy(values: &[f32], [rows, columns]: [usize; 2]) -> Vec<u8> {
     const PREFIX: usize = 10;
     let mut text =
         format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    // Spaces and a line feed bring the header to a multiple of 64 bytes, so that the values are aligned.
+    // Spaces and a line feed extend the header to a multiple of 64 bytes, so that the values are aligned.
     let padded = (PREFIX + text.len() + 1).next_multiple_of(64);
     text.push_str(&" ".repeat(padded - PREFIX - text.len() - 1));
     text.push('\n');

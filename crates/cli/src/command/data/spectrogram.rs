@@ -1,4 +1,4 @@
-//! `inversynth data spectrogram`: what the models are given of a file, as a picture or an array.
+//! `inversynth data spectrogram`: the spectrogram of a file, as a picture or an array.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -83,7 +83,7 @@ pub fn run(arguments: &SpectrogramArguments) -> anyhow::Result<()> {
     print(lines.join("\n"))
 }
 
-/// A PNG, and what was left out of it.
+/// Draws a PNG. The second value describes how the values were reduced, if they were.
 fn picture(spectrogram: &Spectrogram, config: &DataConfig, file: &Path) -> (Vec<u8>, String) {
     let per_column = spectrogram.frames.div_ceil(MAX_PIXELS);
     let per_row = spectrogram.bins.div_ceil(MAX_PIXELS);
@@ -111,7 +111,7 @@ fn picture(spectrogram: &Spectrogram, config: &DataConfig, file: &Path) -> (Vec<
     (draw_panels(&[vec![panel]], axes).to_png(), note)
 }
 
-/// The largest value of each block, so that a short sound in a long file is still seen.
+/// Keeps the largest value of each block, so that a short sound in a long file stays visible.
 fn reduced(spectrogram: &Spectrogram, per_row: usize, per_column: usize) -> Spectrogram {
     let bins = spectrogram.bins.div_ceil(per_row);
     let frames = spectrogram.frames.div_ceil(per_column);
@@ -141,7 +141,7 @@ fn range(values: &[f32]) -> (f32, f32) {
         })
 }
 
-/// Writes a new file; never over another one, not even one that appeared in the meantime.
+/// Writes a new file, and never replaces one, not even one that was created in the meantime.
 fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(already_there(path)),
@@ -151,7 +151,7 @@ fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Whether two files that aren't there yet would be one.
+/// Whether two paths of files that don't exist yet are the same file.
 fn same_place(one: &Path, other: &Path) -> bool {
     let parent = |path: &Path| {
         let parent = path
@@ -188,8 +188,9 @@ mod tests {
         assert_eq!(both.values, [7.0, 9.0]);
         assert_eq!(reduced(&spectrogram, 1, 1), spectrogram);
     }
+
     #[test]
-    fn a_file_that_appeared_in_the_meantime_is_kept() {
+    fn a_file_that_was_created_in_the_meantime_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tone.npy");
         create(&path, b"first").unwrap();

@@ -1,11 +1,11 @@
-//! `inversynth data stats`: how long and how loud sounds are, and what the settings make of them.
+//! `inversynth data stats`: lengths and levels of sounds, and how they are split, cut and normalised.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use stft_data::{DataConfig, Dataset, FileSource, Normalization, SoundFile, SoundReader, Split};
+use stft_data::{DataConfig, Dataset, FileSource, Normalization, SoundFile, Split};
 
 use super::dbfs;
 use crate::command::experiment::ExperimentArguments;
@@ -29,10 +29,7 @@ pub struct StatsArguments {
 
 pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
     let (config, seed) = arguments.experiment.load_data()?;
-    let source = Arc::new(FileSource::open(
-        &arguments.path,
-        &SoundReader::new(&config),
-    )?);
+    let source = Arc::new(FileSource::open(&arguments.path, &config.decode)?);
     let dataset = Dataset::open(source.clone(), &config, seed);
     let stats = Stats {
         files: source.files().len(),
@@ -47,7 +44,7 @@ pub fn run(arguments: &StatsArguments) -> anyhow::Result<()> {
         true => print(format_args!("{:#}", stats.json()))?,
         false => print(stats.text())?,
     }
-    // Lengths and levels are worth knowing of sounds that can't be split or normalised, too.
+    // Lengths and levels are printed even if the sounds can't be split or normalised.
     dataset.map(|_| ()).map_err(Into::into)
 }
 
@@ -58,7 +55,7 @@ struct Stats<'a> {
     levels: Vec<Class>,
     fit: Fit,
     config: &'a DataConfig,
-    /// None where the sounds can't be split or normalised.
+    /// None if the sounds can't be split or normalised.
     dataset: Option<&'a Dataset>,
 }
 
@@ -76,7 +73,7 @@ impl Stats<'_> {
         if let Some(dataset) = self.dataset {
             let [train, valid, test] = sizes(dataset);
             lines.push(format!(
-                "split: {train} to train, {valid} to validate, {test} held out for testing"
+                "split: {train} training, {valid} validation, {test} test"
             ));
             let Normalization { mean, std } = dataset.normalization();
             lines.push(format!(
@@ -92,7 +89,7 @@ impl Stats<'_> {
         } = self.fit;
         lines.push(format!(
             "clips of {} s at {} Hz, {} bins x {} frames: {cut} sounds are cut ({frames_cut} frames left \
-             out in each epoch), {padded} are padded ({frames_padded} frames of padding), {exact} fit",
+             out per epoch), {padded} are padded ({frames_padded} frames of padding), {exact} fit",
             config.clip.seconds,
             config.clip.sample_rate_hz,
             config.bins(),
@@ -134,7 +131,7 @@ fn sizes(dataset: &Dataset) -> [usize; 3] {
     [Split::Train, Split::Valid, Split::Test].map(|split| dataset.indices(split).len())
 }
 
-/// What bringing every sound to the length of a clip does.
+/// Number of sounds and frames that are cut or padded to the length of a clip.
 #[derive(Debug, Default, PartialEq)]
 struct Fit {
     cut: usize,
@@ -165,7 +162,7 @@ impl Fit {
     }
 }
 
-/// A class of a histogram: `from <= value < to`. Without `from` it holds silence.
+/// A class of a histogram: `from <= value < to`. The class without `from` is silence.
 struct Class {
     from: Option<f64>,
     to: Option<f64>,
@@ -178,7 +175,7 @@ impl Class {
     }
 }
 
-/// Classes that double: one-shots and loops differ by a factor, not by a number of seconds.
+/// Classes by factors of two, because lengths range from one-shots to loops.
 fn lengths(files: &[SoundFile]) -> Vec<Class> {
     let seconds = |file: &SoundFile| file.samples as f64 / f64::from(file.sample_rate_hz);
     let octaves: Vec<i32> = files
@@ -207,7 +204,7 @@ fn levels(files: &[SoundFile]) -> Vec<Class> {
     levels
 }
 
-/// One class for each index from the lowest to the highest, empty ones too.
+/// One class for each index from the lowest to the highest, including empty ones.
 fn classes(indices: &[i32], start: impl Fn(i32) -> f64) -> Vec<Class> {
     let (Some(&low), Some(&high)) = (indices.iter().min(), indices.iter().max()) else {
         return Vec::new();
@@ -227,7 +224,7 @@ fn bars(classes: &[Class], unit: &str) -> Vec<String> {
             (Some(from), Some(to)) => format!("{:>8} to {:>8} {unit}", short(from), short(to)),
             _ => "all zero".to_owned(),
         };
-        // Rounded up, so that a single file among thousands is seen.
+        // Rounded up, so that a single file among thousands is visible.
         let bar = "#".repeat((class.files * BAR).div_ceil(most));
         format!("  {range:<25} {:>7} {bar}", class.files)
             .trim_end()
@@ -236,7 +233,7 @@ fn bars(classes: &[Class], unit: &str) -> Vec<String> {
     classes.iter().map(bar).collect()
 }
 
-/// At most four decimals.
+/// Formats a number with at most four decimals.
 fn short(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
