@@ -295,7 +295,7 @@ fn an_offset_costs_even_if_the_filter_removes_it() {
         target,
         valid: vec![600],
     };
-    // Half of the energy is the offset's: 0.01 of 0.5, in the DC term alone if there is no filter.
+    // The offset has an energy of 0.01, the target of 0.5: without a filter, each term is 0.02.
     let plain = EsrDcLoss {
         pre_emphasis: PreEmphasis::None,
         ..EsrDcLoss::default()

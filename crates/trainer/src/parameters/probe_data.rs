@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use heads::{LinearProbe, description, description_parts};
+use heads::{LinearProbe, summary_statistics, summary_statistics_parts};
 use nalgebra::DMatrix;
 use stft_data::{Dataset, Loader, Order, Split};
 
@@ -43,14 +43,14 @@ impl ProbeData {
     ) -> Result<LinearProbe, TrainerError> {
         let used = evenly(&self.labelled, MOST_LABELS);
         let heard = self.heard(&used);
-        let parts = description_parts(network.bins);
+        let parts = summary_statistics_parts(network.bins);
         let mut values = Vec::with_capacity(heard.len() * parts.iter().sum::<usize>());
         let dataset = Arc::new(self.dataset.with_training(&heard));
         let order = Order::Evaluation(Split::Train);
         for batch in Loader::new(dataset, order, AT_ONCE, self.workers, 0) {
             let batch = TensorBatch::new(&batch?, &device.clone().inner());
             let loudness = network.loudness(batch.spectrogram, &batch.valid_frames);
-            let described = description(loudness, &batch.valid_frames).into_data();
+            let described = summary_statistics(loudness, &batch.valid_frames).into_data();
             values.extend(described.iter::<f64>());
         }
         let descriptions = DMatrix::from_row_iterator(heard.len(), parts.iter().sum(), values);
