@@ -10,7 +10,7 @@
 //! An encoder provides one [`FeatureMap`] or several, each with its own number of frames. Channels carry frequency; time is
 //! pooled over the frames that are not padding. Continuous parameters are positions along their range.
 //!
-//! Left out on purpose: losses (they are in the crate `losses`) and names of parameters (heads know an order only).
+//! Left out on purpose: losses (they are in the crate `losses`) and names of parameters (heads use their order only).
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

@@ -155,14 +155,14 @@ mod tests {
             + (2 + 1 + 3 + 1 + 1) * 16 + 2 // norm, its output, q k v, attention, dropout; 2 heads
             + (2 + 1 + 1) * 16 + 2 * 20 // norm, its output, dropout; before and after GELU
             + 2 * 16; // norm
-        let asked = 12
+        let per_token = 12
             + (2 + 1 + 3 + 1 + 1) * 12 + 3
             + (2 + 1 + 1 + 2 + 1) * 12 + 3 // norm, its output, q, attention twice, dropout; 3 heads
             + (2 + 1 + 1) * 12 + 2 * 14
             + (2 + 1) * 12;
-        let read = 16 + 12 + 2 * 12;
+        let per_place = 16 + 12 + 2 * 12;
         let config = config();
-        let decoder = tokens * (asked + read);
+        let decoder = tokens * (per_token + per_place);
         assert_eq!(config.decoder_activation_elements(STEP), decoder);
         let masked = tokens * encoder + decoder;
         assert_eq!(config.masked_activation_elements(STEP), masked);
@@ -176,7 +176,7 @@ mod tests {
             },
             ..config
         };
-        let masked = 45 * encoder + tokens * asked + 45 * read;
+        let masked = 45 * encoder + tokens * per_token + 45 * per_place;
         assert_eq!(visible.masked_activation_elements(STEP), masked);
     }
 

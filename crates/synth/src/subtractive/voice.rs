@@ -133,8 +133,8 @@ impl SubtractiveVoice {
             let outputs = self
                 .filter
                 .tick(level * sum, mix(from.filter_g, to.filter_g), k);
-            let heard = outputs[s.filter_type as usize];
-            *sample = limit(heard * mix(from.amplitude, to.amplitude));
+            let filtered = outputs[s.filter_type as usize];
+            *sample = limit(filtered * mix(from.amplitude, to.amplitude));
         }
     }
 

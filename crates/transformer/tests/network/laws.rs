@@ -251,12 +251,12 @@ fn a_visible_memory_lists_its_tokens() {
     let [_, places, _] = memory.values.dims();
     let tokens: Vec<i64> = memory.tokens.unwrap().into_data().iter::<i64>().collect();
     let filling: Vec<bool> = memory.hidden.unwrap().into_data().iter::<bool>().collect();
-    let unseen = hidden.bool_or(patches.padding.unwrap());
-    let unseen: Vec<bool> = unseen.into_data().iter::<bool>().collect();
+    let excluded = hidden.bool_or(patches.padding.unwrap());
+    let excluded: Vec<bool> = excluded.into_data().iter::<bool>().collect();
     let mut longest = 0;
     for item in 0..3 {
         let seen: Vec<i64> = (0..20)
-            .filter(|&t| !unseen[item * 20 + t])
+            .filter(|&t| !excluded[item * 20 + t])
             .map(|t| t as i64)
             .collect();
         let row = item * places..(item + 1) * places;
