@@ -1,9 +1,11 @@
+//! Levels in decibels.
+
 use crate::transform::Grid;
 
-/// What lies further below a sound's own maximum counts as this far below: `top_db` of librosa.
+/// Levels further below a sound's maximum are raised to this distance: `top_db` of librosa.
 const RANGE_DB: f64 = 80.0;
 
-/// Least power that has a level of its own: `amin` of librosa, -100 dB.
+/// Smaller powers are raised to this one: `amin` of librosa, -100 dB.
 const MIN_POWER: f64 = 1e-10;
 
 /// Levels relative to the loudest value of the sound itself, in dB from -80 to 0:
@@ -12,12 +14,11 @@ const MIN_POWER: f64 = 1e-10;
 /// L = max(10 log10(P / max P), -80)
 /// ```
 ///
-/// Silence has no maximum; it is -80 dB everywhere.
+/// Silence, which has no maximum, is -80 dB everywhere.
 ///
-/// Differs from librosa's `power_to_db(ref=np.max, amin=1e-10, top_db=80)`: there, powers below
-/// 1e-10 are raised to it first. That changes nothing where the maximum is at least 0.01; but it
-/// makes quieter sounds flatter the quieter they are, and silence 0 dB everywhere, like a noise
-/// at full level.
+/// Differs from librosa's `power_to_db(ref=np.max, amin=1e-10, top_db=80)`, which raises powers below 1e-10
+/// to 1e-10 first. That changes nothing if the maximum is at least 0.01. Below, it flattens a sound the more
+/// the quieter it is, and silence is 0 dB everywhere, like noise at full level.
 pub(crate) fn relative_to_maximum(mut power: Grid) -> Grid {
     let max = maximum(&power);
     for value in &mut power.values {
@@ -30,8 +31,8 @@ pub(crate) fn relative_to_maximum(mut power: Grid) -> Grid {
     power
 }
 
-/// Levels relative to a power of 1, in dB, no less than -100 and no further than 80 below the
-/// loudest: librosa's `power_to_db(ref=1.0, amin=1e-10, top_db=80)`.
+/// Levels relative to a power of 1, in dB, at least -100 and at most 80 below the loudest: librosa's
+/// `power_to_db(ref=1.0, amin=1e-10, top_db=80)`.
 ///
 /// ```text
 /// L = max(10 log10(max(P, 1e-10)),  max L - 80)
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loudest_value_is_at_zero_and_nothing_below_minus_eighty() {
+    fn the_loudest_value_is_zero_and_none_is_below_minus_eighty() {
         let levels = relative_to_maximum(grid(&[50.0, 0.5, 5e-9, 0.0]));
         assert_eq!(levels.values, [0.0, -20.0, -80.0, -80.0]);
     }

@@ -1,4 +1,6 @@
-/// The distance of two sequences of frames under dynamic time warping, per frame of both.
+//! Dynamic time warping.
+
+/// Distance of two sequences of frames under dynamic time warping, divided by the frames of both.
 ///
 /// ```text
 /// D[i, j] = min(D[i-1, j-1] + 2 d[i, j],  D[i-1, j] + d[i, j],  D[i, j-1] + d[i, j]),     D[0, 0] = d[0, 0]
@@ -7,18 +9,21 @@
 /// ```
 ///
 /// The symmetric form of Sakoe and Chiba 1978, "Dynamic programming algorithm optimization for
-/// spoken word recognition", table I, P = 0: a diagonal step counts twice, so that every path
-/// weighs the same and `N + M` normalises them all. (Sakoe and Chiba count `d[0, 0]` twice too;
-/// Giorgino 2009, "Computing and visualizing dynamic time warping alignments in R: the dtw
-/// package", whose implementations Hayes et al. use, counts it once.) Nothing is warped for free
-/// but repeats: the distance is 0 exactly if both are the same once neighbouring equal frames are
-/// merged. It is symmetric; the triangle inequality does not hold.
+/// spoken word recognition", table I, P = 0: a diagonal step counts twice, so that all paths have the same
+/// total weight and `N + M` normalises them. (Sakoe and Chiba count `d[0, 0]` twice too; Giorgino 2009,
+/// "Computing and visualizing dynamic time warping alignments in R: the dtw package", whose implementations
+/// Hayes et al. use, counts it once.) Only repeated frames are free: the distance is 0 exactly if both
+/// sequences are the same after merging equal neighbours. It is symmetric; the triangle inequality does not
+/// hold.
 ///
-/// Two rows of the shorter sequence's length are kept, so the memory of an hour is that of its
-/// frames.
+/// Memory is linear in the length: two rows of the shorter sequence's length.
 ///
 /// # Shapes
-/// - a `[N, width]`, b `[M, width]`, a frame's coefficients side by side, `N` and `M` at least 1
+/// - a: `[N, width]`, row-major, `N` at least 1
+/// - b: `[M, width]`, row-major, `M` at least 1
+///
+/// # Panics
+/// If a sequence is empty or not a whole number of frames.
 pub fn dtw(a: &[f64], b: &[f64], width: usize) -> f64 {
     assert!(
         width > 0
@@ -63,7 +68,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Least cost of all paths that end in (i, j), each followed to its beginning.
+    /// Least cost of all paths that end in (i, j), by following each one.
     fn cheapest_path(d: &dyn Fn(usize, usize) -> f64, i: usize, j: usize) -> f64 {
         let here = d(i, j);
         let mut best = if (i, j) == (0, 0) {
@@ -127,8 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detour_can_be_shorter_than_the_direct_way() {
-        // Why no triangle inequality is promised.
+    fn the_triangle_inequality_does_not_hold() {
         let (zeros, step, ones) = ([0.0; 5], [0.0, 1.0], [1.0; 5]);
         assert_eq!(dtw(&zeros, &ones, 1), 9.0 / 10.0);
         assert_eq!(dtw(&zeros, &step, 1) + dtw(&step, &ones, 1), 2.0 / 7.0);

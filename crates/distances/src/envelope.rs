@@ -1,3 +1,5 @@
+//! Similarity of amplitude envelopes.
+
 use crate::transform::whole_samples;
 
 const WINDOW_MS: u32 = 50;
@@ -11,8 +13,8 @@ const HOP_MS: u32 = 25;
 /// ```
 ///
 /// Envelopes as of `librosa.feature.rms(center=True, pad_mode="constant")`; Hayes et al. 2025,
-/// section 4.2.2. It hears when a sound is loud, never how loud. Two silent sounds are alike (1);
-/// silence and a sound share nothing (0). The quotient has no value there.
+/// section 4.2.2. It depends on when a sound is loud, not on its gain. The quotient is undefined for
+/// silence: two silent sounds have 1, silence and a sound have 0.
 ///
 /// Both sounds must have the same length, and at least one sample.
 pub(crate) fn rms_cosine(a: &[f32], b: &[f32], sample_rate_hz: u32) -> f64 {
@@ -31,7 +33,7 @@ pub(crate) fn rms_cosine(a: &[f32], b: &[f32], sample_rate_hz: u32) -> f64 {
     }
 }
 
-/// Root mean squares, one for each frame.
+/// Root mean square of each frame.
 fn envelope(signal: &[f32], sample_rate_hz: u32) -> Vec<f64> {
     let window = whole_samples(sample_rate_hz, WINDOW_MS);
     let hop = whole_samples(sample_rate_hz, HOP_MS);
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn sounds_that_never_sound_together_share_nothing() {
+    fn sounds_that_never_overlap_have_no_similarity() {
         let (mut early, mut late) = (vec![0.0; 400], vec![0.0; 400]);
         early[..100].fill(1.0);
         late[300..].fill(1.0);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_like_silence_and_unlike_everything_else() {
+    fn silence_is_similar_to_silence_alone() {
         let (silence, sound) = (vec![0.0; 70], vec![f32::from_bits(1); 70]);
         assert_eq!(rms_cosine(&silence, &silence, RATE_HZ), 1.0);
         assert_eq!(rms_cosine(&silence, &sound, RATE_HZ), 0.0);

@@ -1,6 +1,8 @@
+//! Errors of a comparison.
+
 use stft_data::MAX_SAMPLE;
 
-/// Why two sounds can't be compared.
+/// An error that prevents a comparison of two sounds.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum DistanceError {
@@ -10,14 +12,14 @@ pub enum DistanceError {
          resample both sounds (stft_data::resample)"
     )]
     UnsupportedRate {
-        /// The sample rate asked for.
+        /// The given sample rate.
         got_hz: u32,
-        /// Lowest rate at which every mel filter of the panel holds a frequency bin.
+        /// Lowest rate at which every mel filter of the panel contains a frequency bin.
         min_hz: u32,
         /// Highest rate whose transforms can be planned.
         max_hz: u32,
     },
-    /// A sound has another sample rate than it is compared at.
+    /// The sample rate of a sound differs from that of the comparison.
     #[error(
         "the {sound} has {got_hz} Hz, but it is compared at {expected_hz} Hz; resample it \
          (stft_data::resample)"
@@ -25,7 +27,7 @@ pub enum DistanceError {
     SampleRate {
         /// `target` or `estimate`.
         sound: &'static str,
-        /// Rate of the panel, which is the target's where none was planned before.
+        /// Rate of the panel; without a panel, the target's.
         expected_hz: u32,
         /// Rate of this sound.
         got_hz: u32,
@@ -36,7 +38,7 @@ pub enum DistanceError {
         /// `target` or `estimate`.
         sound: &'static str,
     },
-    /// A sound has a sample that is no number, or beyond [`MAX_SAMPLE`].
+    /// A sample is not finite, or beyond [`MAX_SAMPLE`].
     #[error(
         "sample {at_sample} of the {sound} is {value:e}; every sample must be from -{MAX_SAMPLE:e} \
          to {MAX_SAMPLE:e}"

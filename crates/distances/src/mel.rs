@@ -1,8 +1,10 @@
+//! Mel filters.
+
 use crate::transform::Grid;
 
-/// Slope of the scale where it is linear.
+/// Slope of the linear part of the scale.
 const MELS_PER_HZ: f64 = 0.015;
-/// From here on, mels are proportional to the logarithm of Hz.
+/// The scale is logarithmic above this frequency.
 const LOG_FROM_HZ: f64 = 1000.0;
 const LOG_FROM_MEL: f64 = LOG_FROM_HZ * MELS_PER_HZ;
 
@@ -16,15 +18,15 @@ const LOG_FROM_MEL: f64 = LOG_FROM_HZ * MELS_PER_HZ;
 ///         = 15 + 27 ln(hz / 1000) / ln 6.4    above
 /// ```
 ///
-/// Slaney 1998, "Auditory Toolbox, version 2", `mfcc` (there 40 filters from 133 Hz on; here any number from 0 Hz, as
-/// librosa has them).
+/// Slaney 1998, "Auditory Toolbox, version 2", `mfcc` (40 filters from 133 Hz on; here any number from 0 Hz, as in
+/// librosa).
 #[derive(Clone, Debug)]
 pub struct MelFilterbank {
     filters: Vec<Filter>,
     bins: usize,
 }
 
-/// The bins where a filter isn't zero: they lie side by side.
+/// The bins where a filter isn't zero, which are contiguous.
 #[derive(Clone, Debug)]
 struct Filter {
     first_bin: usize,
@@ -32,10 +34,13 @@ struct Filter {
 }
 
 impl MelFilterbank {
-    /// The filters for spectra of `n_fft / 2 + 1` bins.
+    /// Filters for spectra of `n_fft / 2 + 1` bins.
     ///
-    /// With many filters and a short transform, low filters may lie between two bins and hold none;
-    /// they are zero, and [`empty`](MelFilterbank::empty) counts them.
+    /// With many filters and a short transform, low filters may lie between two bins and contain none.
+    /// They are zero, and [`empty`](MelFilterbank::empty) counts them.
+    ///
+    /// # Panics
+    /// If the rate or the number of filters is 0, or `n_fft` is below 2.
     pub fn new(sample_rate_hz: u32, n_fft: usize, n_mels: usize) -> MelFilterbank {
         assert!(
             sample_rate_hz > 0 && n_fft > 1 && n_mels > 0,
@@ -64,7 +69,7 @@ impl MelFilterbank {
         dense
     }
 
-    /// Number of filters without any bin.
+    /// Number of filters without a bin.
     pub fn empty(&self) -> usize {
         self.filters
             .iter()
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bin_between_the_ends_is_heard_by_one_or_two_filters() {
+    fn every_bin_between_the_ends_is_in_one_or_two_filters() {
         for (rate_hz, n_fft, n_mels) in SIZES {
             let bank = MelFilterbank::new(rate_hz, n_fft, n_mels);
             let bins = n_fft / 2 + 1;
@@ -171,14 +176,14 @@ mod tests {
             // 0 Hz and half the rate are the feet of the outermost triangles.
             for bin in 1..bins {
                 let at_half_the_rate = 2 * bin == n_fft;
-                let heard = dense
+                let count = dense
                     .chunks_exact(bins)
                     .filter(|row| row[bin] > 0.0)
                     .count();
                 if at_half_the_rate {
-                    assert!(heard <= 1);
+                    assert!(count <= 1);
                 } else {
-                    assert!((1..=2).contains(&heard), "bin {bin}: {heard} filters");
+                    assert!((1..=2).contains(&count), "bin {bin}: {count} filters");
                 }
             }
         }

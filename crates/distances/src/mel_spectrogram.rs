@@ -1,7 +1,9 @@
+//! Mel spectrograms.
+
 use crate::mel::MelFilterbank;
 use crate::transform::{Grid, ZeroPaddedStft};
 
-/// Power in mel filters over time, `librosa.feature.melspectrogram(power=2.0)`: planned once.
+/// Planned mel spectrogram: power in mel filters over time, `librosa.feature.melspectrogram(power=2.0)`.
 #[derive(Debug)]
 pub(crate) struct MelSpectrogram {
     stft: ZeroPaddedStft,

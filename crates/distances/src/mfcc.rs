@@ -1,9 +1,11 @@
+//! Mel-frequency cepstral coefficients.
+
 use std::f64::consts::PI;
 
 use crate::transform::Grid;
 
 /// Mel-frequency cepstral coefficients: the first rows of the orthonormal DCT-II of the levels in
-/// mel filters, as `librosa.feature.mfcc(dct_type=2, norm="ortho")` has them.
+/// mel filters, as in `librosa.feature.mfcc(dct_type=2, norm="ortho")`.
 ///
 /// ```text
 /// C[t, i] = s_i Σ_m L[m, t] cos(π i (2m + 1) / 2M),     s_0 = sqrt(1/M),  s_i = sqrt(2/M)
@@ -13,8 +15,8 @@ use crate::transform::Grid;
 /// recognition in continuously spoken sentences", equation 1 (unscaled and without `C_0` there).
 ///
 /// # Shapes
-/// - levels `[n_mels, frames]`
-/// - result `[frames, n_mfcc]`: a frame's coefficients lie side by side
+/// - levels: `[n_mels, frames]`
+/// - output: `[frames, n_mfcc]`, row-major
 pub(crate) fn mfcc(levels: &Grid, n_mfcc: usize) -> Vec<f64> {
     let frames = levels.frames;
     let n_mels = levels.values.len() / frames;

@@ -1,3 +1,5 @@
+//! The panel of distances.
+
 use serde::Serialize;
 use stft_data::{Audio, MAX_SAMPLE};
 
@@ -10,11 +12,11 @@ use crate::mfcc::mfcc;
 use crate::transform::{Grid, ZeroPaddedStft};
 use crate::transport::spectral_transport;
 
-/// Lowest rate at which each filter of the panel holds at least one bin.
+/// Lowest rate at which each filter of the panel contains at least one bin.
 const MIN_RATE_HZ: u32 = 4_000;
-/// Lowest rate at which windows of 50 ms are spectra worth the name.
+/// Lowest rate at which windows of 50 ms resolve a useful spectrum.
 const MIN_RATE_WITHOUT_MELS_HZ: u32 = 1_000;
-/// Highest rate at which the longest window is a transform that `stft_data` plans.
+/// Highest rate at which `stft_data` can plan a transform of the longest window.
 const MAX_RATE_HZ: u32 = 655_360;
 
 /// The three scales of MSS.
@@ -47,31 +49,31 @@ const N_MFCC: usize = 20;
 const TRANSPORT_WINDOW_MS: u32 = 50;
 const TRANSPORT_HOP_MS: u32 = 20;
 
-/// How far an estimate is from its target, by each measure of the panel. All are finite.
+/// Distances between a target and an estimate. All are finite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// Multi-scale spectral distance, in dB, 0 to 80; see [`Panel::mss`].
     pub mss: f64,
-    /// Warped distance of MFCCs, from 0; see [`Panel::wmfcc`].
+    /// Warped distance of MFCCs, 0 or more; see [`Panel::wmfcc`].
     pub wmfcc: f64,
     /// Spectral optimal transport, 0 to 1 of half the sample rate; see [`Panel::sot`].
     pub sot: f64,
     /// Similarity of amplitude envelopes, 1 for the same; see [`Panel::rms_cosine`].
     pub rms_cosine: f64,
-    /// Distance of log-mel spectrograms, in dB, from 0; see [`Panel::logmel_l1`].
+    /// Distance of log-mel spectrograms, in dB, 0 or more; see [`Panel::logmel_l1`].
     pub logmel_l1: f64,
 }
 
 /// Scores one pair. To score many, plan a [`Panel`] once.
 ///
 /// # Errors
-/// As [`Panel::new`] and [`Panel::score`]. Sounds of different sample rates are not compared:
-/// resample one of them, and say so where the figures are reported.
+/// As [`Panel::new`] and [`Panel::score`]. Sounds of different sample rates are not compared: resample one
+/// of them, and mention it where you report the figures.
 pub fn score(target: &Audio, estimate: &Audio) -> Result<Score, DistanceError> {
     Panel::new(target.sample_rate_hz)?.score(target, estimate)
 }
 
-/// [`Panel::sot`] of one pair. It needs no mel filters, so that rates from 1 kHz will do.
+/// [`Panel::sot`] of one pair. It needs no mel filters, so it supports rates from 1 kHz.
 ///
 /// # Errors
 /// [`DistanceError::UnsupportedRate`] beyond 1 to 655.36 kHz, and as [`Panel::score`].
@@ -82,7 +84,7 @@ pub fn sot(target: &Audio, estimate: &Audio) -> Result<f64, DistanceError> {
     Ok(sot_by(&transport(rate_hz), &pair))
 }
 
-/// [`Panel::rms_cosine`] of one pair. It needs no mel filters, so that rates from 1 kHz will do.
+/// [`Panel::rms_cosine`] of one pair. It needs no mel filters, so it supports rates from 1 kHz.
 ///
 /// # Errors
 /// As [`sot`].
@@ -117,12 +119,12 @@ fn sot_by(stft: &ZeroPaddedStft, pair: &Pair) -> f64 {
 ///
 /// Unless said otherwise, definitions are those of Hayes, Saitis and Fazekas 2025, "Audio
 /// synthesizer inversion in symmetric parameter spaces with approximately equivariant flow matching"
-/// (ISMIR), section 4.2.2, with the sizes of the code published with it, built on librosa: Hann windows, a transform as
-/// long as the window, frames centred from the first sample on, silence beyond both ends.
+/// (ISMIR), section 4.2.2, with the sizes of their published code, which uses librosa: Hann windows, a transform
+/// as long as the window, frames centred from the first sample on, silence beyond both ends.
 ///
-/// The shorter of two sounds goes on as silence up to the length of the longer, except in
-/// [`wmfcc`](Panel::wmfcc), whose warping takes any two lengths. (The published code only takes equal
-/// lengths, and compares stereo sounds; here is one channel.)
+/// The shorter of two sounds is padded with silence to the length of the longer one, except in
+/// [`wmfcc`](Panel::wmfcc), whose warping accepts any two lengths. (The published code accepts equal lengths
+/// only, and compares stereo sounds; sounds have one channel here.)
 #[derive(Debug)]
 pub struct Panel {
     sample_rate_hz: u32,
@@ -132,11 +134,11 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// Plans the panel.
+    /// Plans the panel for a sample rate.
     ///
     /// # Errors
-    /// [`DistanceError::UnsupportedRate`] beyond 4 to 655.36 kHz: at lower rates mel filters would hold no
-    /// bin, at higher ones the transforms would be too long.
+    /// [`DistanceError::UnsupportedRate`] beyond 4 to 655.36 kHz: at lower rates some mel filters would contain
+    /// no bin, at higher rates the transforms would be too long.
     pub fn new(sample_rate_hz: u32) -> Result<Panel, DistanceError> {
         check_rate(sample_rate_hz, MIN_RATE_HZ)?;
         Ok(Panel {
@@ -147,17 +149,17 @@ impl Panel {
         })
     }
 
-    /// The sample rate that was planned for.
+    /// The sample rate of the panel.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
-    /// All distances at once.
+    /// Computes all distances.
     ///
     /// # Errors
-    /// [`DistanceError::SampleRate`] if a sound has another rate than the panel,
-    /// [`DistanceError::Empty`] if it has no samples, [`DistanceError::ImpossibleSample`] if one is
-    /// not finite or beyond [`MAX_SAMPLE`]. So it is for each distance.
+    /// [`DistanceError::SampleRate`] if the rate of a sound differs from the panel's,
+    /// [`DistanceError::Empty`] if it has no samples, [`DistanceError::ImpossibleSample`] if one is not finite
+    /// or beyond [`MAX_SAMPLE`].
     pub fn score(&self, target: &Audio, estimate: &Audio) -> Result<Score, DistanceError> {
         let pair = Pair::new(self.sample_rate_hz, target, estimate)?;
         let mels = pair.map(|sound| self.cepstral.power(sound));
@@ -181,10 +183,9 @@ impl Panel {
     ///
     /// A metric up to gain: scaling a sound changes nothing. Silence is -80 dB everywhere.
     ///
-    /// Differs from the paper: its code raises powers to 1e-10 before it divides by the maximum. That
-    /// is the same unless the mel power of a sound never reaches 0.01 (a tone of -40 dB of full scale,
-    /// noise of -25 dB); there its floor rises with falling gain, until silence is 0 dB everywhere,
-    /// like a steady noise.
+    /// Differs from the paper: its code raises powers to 1e-10 before it divides by the maximum. That is
+    /// the same unless the mel power of a sound never reaches 0.01 (a tone of -40 dB of full scale, noise of
+    /// -25 dB). Below, its floor rises as the gain falls, until silence is 0 dB everywhere, like steady noise.
     ///
     /// # Errors
     /// As [`score`](Panel::score).
@@ -192,16 +193,16 @@ impl Panel {
         Ok(self.mss_of(&Pair::new(self.sample_rate_hz, target, estimate)?))
     }
 
-    /// Warped MFCC distance: dynamic time warping between sequences of 20 MFCCs, at 50 ms windows
-    /// each 10 ms, from 128 mel filters.
+    /// Warped MFCC distance: dynamic time warping between sequences of 20 MFCCs, of 50 ms windows every
+    /// 10 ms, from 128 mel filters.
     ///
     /// ```text
     /// wMFCC = min over paths Σ weight · mean_i |C_target[t, i] - C_estimate[u, i]| / (N + M)
     /// ```
     ///
-    /// MFCCs are those of `librosa.feature.mfcc` (levels in dB relative to a power of 1, no less than
-    /// -100 dB and 80 dB below the loudest; orthonormal DCT-II); paths and weights those of [`dtw`].
-    /// `C_0` is among them, so level counts. Symmetric; the triangle inequality does not hold.
+    /// MFCCs are those of `librosa.feature.mfcc` (levels in dB relative to a power of 1, at least -100 dB and at
+    /// most 80 dB below the loudest; orthonormal DCT-II); paths and weights are those of [`dtw`]. `C_0` is
+    /// included, so level matters. Symmetric; the triangle inequality does not hold.
     ///
     /// # Errors
     /// As [`score`](Panel::score).
@@ -211,17 +212,17 @@ impl Panel {
         Ok(self.wmfcc_of(&pair, &mels))
     }
 
-    /// Spectral optimal transport: the mean over frames (50 ms each 20 ms) of the 1-Wasserstein
-    /// distance between magnitude spectra scaled to sum to 1.
+    /// Spectral optimal transport: the mean over frames (50 ms every 20 ms) of the 1-Wasserstein distance
+    /// between magnitude spectra scaled to a sum of 1.
     ///
     /// ```text
     /// SOT = mean_t  1/K Σ_k | Σ_{j <= k} (p[j, t] - q[j, t]) |,     p[k, t] = |X[k, t]| / max(Σ_k |X[k, t]|, 1e-6)
     /// ```
     ///
-    /// In shares of half the sample rate: a partial that is 1 % of 22.05 kHz too high costs 0.01. Times
-    /// half the rate it is in Hz. A metric, and blind to gain in each frame. Two silent frames are 0
-    /// apart; a silent frame beside a sounding one counts as if its mass lay just above the highest
-    /// bin, as in the published code: far from low sounds, near to high ones.
+    /// The unit is half the sample rate: a partial that is 1 % of 22.05 kHz too high costs 0.01. Multiply by
+    /// half the rate for Hz. A metric that is independent of gain in each frame. Two silent frames have a
+    /// distance of 0. If only one is silent, it counts as if its mass were just above the highest bin, as in the
+    /// published code: far from low sounds, near high ones.
     ///
     /// # Errors
     /// As [`score`](Panel::score).
@@ -229,14 +230,14 @@ impl Panel {
         Ok(self.sot_of(&Pair::new(self.sample_rate_hz, target, estimate)?))
     }
 
-    /// Similarity of amplitude envelopes: the cosine between root mean squares of 50 ms each 25 ms.
+    /// Similarity of amplitude envelopes: the cosine between root mean squares of 50 ms windows every 25 ms.
     ///
     /// ```text
     /// RMS = Σ_t r_target[t] r_estimate[t] / sqrt(Σ_t r_target[t]² · Σ_t r_estimate[t]²)
     /// ```
     ///
-    /// 1 for the same envelope at any gain, 0 for sounds that never sound together. Two silent sounds
-    /// have 1, silence and a sound 0 (the published code divides by zero there). Symmetric.
+    /// 1 for the same envelope at any gain, 0 for sounds that never overlap in time. Two silent sounds have 1,
+    /// silence and a sound have 0 (the published code divides by zero). Symmetric.
     ///
     /// # Errors
     /// As [`score`](Panel::score).
@@ -249,16 +250,16 @@ impl Panel {
         ))
     }
 
-    /// Log-mel distance: the mean absolute difference in dB of 128 mel filters, 50 ms windows each
-    /// 10 ms, relative to a power of 1, no less than -100 dB and 80 dB below the loudest of its sound.
+    /// Log-mel distance: the mean absolute difference in dB of 128 mel filters, of 50 ms windows every 10 ms,
+    /// relative to a power of 1, at least -100 dB and at most 80 dB below the loudest of the sound.
     ///
     /// ```text
     /// logmel_l1 = mean_{m,t} |L(target)[m, t] - L(estimate)[m, t]|,     L = librosa.power_to_db(P, ref=1.0)
     /// ```
     ///
-    /// It is not one of the panel of Hayes et al.: the plain distance beside it, of the spectrogram
-    /// whose cosine transform [`wmfcc`](Panel::wmfcc) warps. Level counts, and time is not warped. A
-    /// metric on spectrograms.
+    /// It is not part of the panel of Hayes et al.: it is the plain distance of the spectrograms whose cosine
+    /// transform [`wmfcc`](Panel::wmfcc) warps. Level matters, and time is not warped. A metric on
+    /// spectrograms.
     ///
     /// # Errors
     /// As [`score`](Panel::score).
@@ -277,8 +278,8 @@ impl Panel {
 
     fn wmfcc_of(&self, pair: &Pair, mels: &[Grid; 2]) -> f64 {
         let coefficients = |mels: &Grid, samples: usize| {
-            // Silence after the end leaves the frames before it as they are, so those of the sound
-            // as it was given are simply the first.
+            // Silence after the end doesn't change the frames before it, so the first ones are those of
+            // the unpadded sound.
             let own = first_frames(mels, self.cepstral.frames(samples));
             mfcc(&relative_to_one(own), N_MFCC)
         };
@@ -292,7 +293,7 @@ impl Panel {
     }
 }
 
-/// Two sounds of one length, the shorter with silence after its end.
+/// Two sounds of the same length, the shorter one padded with silence.
 struct Pair {
     target: Vec<f32>,
     estimate: Vec<f32>,
@@ -301,7 +302,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Both sounds, which have to have the rate.
+    /// Checks both sounds and pads the shorter one.
     fn new(sample_rate_hz: u32, target: &Audio, estimate: &Audio) -> Result<Self, DistanceError> {
         for (sound, audio) in [("target", target), ("estimate", estimate)] {
             check(sample_rate_hz, sound, audio)?;
@@ -369,7 +370,7 @@ mod tests {
     use crate::mel::MelFilterbank;
 
     #[test]
-    fn every_mel_filter_holds_a_bin_from_the_lowest_rate_on() {
+    fn every_mel_filter_contains_a_bin_from_the_lowest_rate_on() {
         let scales = MSS_SCALES.iter().chain([&CEPSTRAL_SCALE]);
         let mut checked = 0;
         for scale in scales {

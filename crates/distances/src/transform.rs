@@ -1,3 +1,5 @@
+//! Short-time Fourier transforms.
+
 use realfft::num_complex::Complex;
 use stft_data::{Stft, StftConfig};
 
@@ -16,12 +18,12 @@ impl Grid {
     }
 }
 
-/// The short-time Fourier transform with silence beyond both ends of the sound, as
-/// `librosa.stft(center=True, pad_mode="constant", window="hann")` has it.
+/// Short-time Fourier transform with silence beyond both ends of the sound, as in
+/// `librosa.stft(center=True, pad_mode="constant", window="hann")`.
 ///
-/// `stft_data::Stft` reflects the sound at its ends instead. It is given the sound between enough
-/// zeros that no frame taken from it touches the reflection, and so many of them in front that its
-/// frames stay in step: a whole number of hops.
+/// It uses `stft_data::Stft`, which reflects the sound at its ends. The sound is padded with enough zeros
+/// that no used frame touches the reflection; those in front are a whole number of hops, so that the frames
+/// stay aligned.
 #[derive(Debug)]
 pub(crate) struct ZeroPaddedStft {
     stft: Stft,
@@ -52,7 +54,7 @@ impl ZeroPaddedStft {
 
     /// `|X[k, t]|²`, `[n_fft / 2 + 1, frames]`.
     pub(crate) fn power(&self, signal: &[f32]) -> Grid {
-        // Squared in f64: the square of a sample of 1e-23 is no f32.
+        // Squared in f64: the square of a sample of 1e-23 underflows in f32.
         self.map(signal, |x| {
             f64::from(x.re) * f64::from(x.re) + f64::from(x.im) * f64::from(x.im)
         })
@@ -123,7 +125,7 @@ mod tests {
             let stft = ZeroPaddedStft::new(rate_hz, window_ms, hop_ms);
             let hop = stft.stft.config().hop_length;
             for samples in [1, 2, 7, 30, 95] {
-                // Nothing at the ends is small, so a reflection would show.
+                // Values at the ends are large, so a reflection would show.
                 let signal: Vec<f32> = (0..samples).map(|n| 1.0 + (n % 3) as f32).collect();
                 let grid = stft.magnitude(&signal);
                 assert_eq!(grid.frames, stft.frames(samples));

@@ -1,7 +1,8 @@
+//! Spectral optimal transport.
+
 use crate::transform::Grid;
 
-/// A frame whose magnitudes sum to less than this is quieter than a distribution: its mass is less
-/// than 1.
+/// Least divisor of a frame's magnitudes. A quieter frame has a mass below 1.
 const MIN_MASS: f64 = 1e-6;
 
 /// Mean over frames of the 1-Wasserstein distance between two magnitude spectra, each scaled to sum
@@ -17,14 +18,13 @@ const MIN_MASS: f64 = 1e-6;
 /// parameter estimation using differentiable DSP and spectral optimal transport", which gives the
 /// name; frames and magnitudes as in Hayes et al. 2025.
 ///
-/// Two silent frames are 0 apart. Where one is silent nothing can be transported and the formula
-/// compares with 0: silence then counts as if all its mass lay one bin above the highest, so it is
-/// far from low sounds and near to high ones. That is what the published figures hold, so it is
-/// kept. As an L1 distance of cumulative sums, the result is symmetric and obeys the triangle
-/// inequality for all frames, silent ones too.
+/// Two silent frames have a distance of 0. A silent frame has no mass to transport, and the formula compares
+/// with 0: the frame counts as if all its mass were one bin above the highest, far from low sounds and near
+/// high ones. The published figures include this, so it is kept. As an L1 distance of cumulative sums, the
+/// result is symmetric and satisfies the triangle inequality for all frames, including silent ones.
 ///
 /// # Shapes
-/// - magnitudes `[bins, frames]`, the same for both
+/// - a, b: magnitudes, `[bins, frames]`
 pub(crate) fn spectral_transport(a: &Grid, b: &Grid) -> f64 {
     assert_eq!(
         (a.values.len(), a.frames),

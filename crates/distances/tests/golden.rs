@@ -1,4 +1,4 @@
-//! The distances against librosa and dtw-python; values made by reference/distances.py.
+//! The distances against librosa and dtw-python; `reference/distances.py` makes the values.
 
 use std::f64::consts::TAU;
 
@@ -73,7 +73,7 @@ fn the_distances_are_those_of_librosa() {
             ("rms_cosine", got.rms_cosine, case.rms_cosine),
             ("logmel_l1", got.logmel_l1, case.logmel_l1),
         ] {
-            // The script gives the reasons.
+            // The script explains the tolerances.
             assert!(
                 (got - expected).abs() <= 1e-4 * expected + 1e-6,
                 "{}, {distance}: {got}, expected {expected}",

@@ -1,4 +1,4 @@
-//! What holds for all sounds, through the public face.
+//! Properties of the distances, through the public interface.
 
 use distances::{DistanceError, Panel, Score, rms_cosine, score, sot};
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ fn all(score: Score) -> [f64; 5] {
     ]
 }
 
-/// A decaying mixture of a tone and noise, silence at its end now and then.
+/// A decaying mixture of a tone and noise, sometimes with silence at its end.
 fn sounds() -> impl Strategy<Value = Audio> {
     (
         1_usize..2_500,
@@ -63,7 +63,7 @@ fn sounds() -> impl Strategy<Value = Audio> {
         })
 }
 
-/// Any sample there may be, zeros and the very large and small among them.
+/// Sounds of any valid samples, including zeros and very large and small ones.
 fn any_sounds() -> impl Strategy<Value = Audio> {
     let sample = prop_oneof![
         Just(0.0_f32),
@@ -80,14 +80,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn a_sound_is_nowhere_nearer_than_to_itself(sound in sounds()) {
+    fn a_sound_has_no_distance_from_itself(sound in sounds()) {
         let same = panel().score(&sound, &sound).unwrap();
         prop_assert_eq!([same.mss, same.wmfcc, same.sot, same.logmel_l1], [0.0; 4]);
         prop_assert!((same.rms_cosine - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn target_and_estimate_may_change_places(a in sounds(), b in sounds()) {
+    fn target_and_estimate_may_be_swapped(a in sounds(), b in sounds()) {
         let panel = panel();
         let (there, back) = (panel.score(&a, &b).unwrap(), panel.score(&b, &a).unwrap());
         for (there, back) in all(there).into_iter().zip(all(back)) {
@@ -106,8 +106,8 @@ proptest! {
     }
 
     #[test]
-    fn a_third_sound_is_no_shortcut(a in sounds(), b in sounds(), c in sounds()) {
-        // One length: padding would change what a sound is from pair to pair.
+    fn the_triangle_inequality_holds(a in sounds(), b in sounds(), c in sounds()) {
+        // One length, because padding would change a sound from pair to pair.
         let length = [&a, &b, &c].map(|sound| sound.samples.len()).into_iter().max().unwrap();
         let [a, b, c] = [a, b, c].map(|mut sound| {
             sound.samples.resize(length, 0.0);
@@ -122,8 +122,8 @@ proptest! {
     }
 
     #[test]
-    fn gain_changes_neither_mss_nor_the_envelopes_likeness(a in sounds(), b in sounds(), exponent in -75_i32..30) {
-        // A power of two changes no digit, so there is nothing to tolerate but the logarithm.
+    fn gain_changes_neither_mss_nor_the_similarity_of_envelopes(a in sounds(), b in sounds(), exponent in -75_i32..30) {
+        // A power of two is exact, so only the logarithm is rounded.
         let gain = 2_f32.powi(exponent);
         let louder = audio(b.samples.iter().map(|x| x * gain).collect());
         let panel = panel();
@@ -191,7 +191,7 @@ fn a_shift_costs_little_when_time_is_warped() {
 
 #[test]
 fn silence_is_far_from_steady_noise() {
-    // A level relative to a silent maximum of 0 would put it right beside noise.
+    // A level relative to a silent maximum of 0 would make it similar to noise.
     let panel = panel();
     let silence = audio(vec![0.0; 4_000]);
     let mut state = 1_u32;
@@ -288,7 +288,7 @@ fn a_score_is_written_by_name() {
 }
 
 #[test]
-fn what_needs_no_mel_filters_is_the_panels_own_and_goes_on_below_its_rates() {
+fn distances_without_mel_filters_equal_the_panels_and_support_lower_rates() {
     let [target, estimate] = [sine(440.0, 4_000), sine(990.0, 3_000)];
     let panel = panel().score(&target, &estimate).unwrap();
     assert_eq!(sot(&target, &estimate).unwrap(), panel.sot);

@@ -1,4 +1,4 @@
-//! A small network that reads a spectrogram band by band, with the same weights for every band.
+//! A small network on the bands of a spectrogram, with the same weights for every band.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv1d, Conv1dConfig};
@@ -13,23 +13,23 @@ use crate::pooling::FeatureMap;
 /// Groups of each layer's norm.
 const GROUPS: usize = 8;
 
-/// Frames that one frame of a layer's output is made of, and from one to the next.
+/// Kernel and stride of each layer, in frames.
 const KERNEL: usize = 3;
 const STRIDE: usize = 2;
 
-/// The shape of a [`BandNetwork`].
+/// Sizes of a [`BandNetwork`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BandConfig {
     /// Bins of a band; 0 for all bins in one band.
     pub bins: usize,
-    /// Bins from the beginning of a band to that of the next.
+    /// Bins from the start of a band to the start of the next.
     pub step: usize,
-    /// Channels of each layer, each of which halves the frames; multiples of 8.
+    /// Channels of each layer, multiples of 8. Each layer halves the frames.
     pub channels: Vec<usize>,
 }
 
-/// Convolutions over time, each of which halves the frames, for every band alike.
+/// Convolutions over time, each of which halves the frames, with the same weights for every band.
 ///
 /// ```text
 /// x_k    = bins step k to step k + bins                        silence above the highest bin
@@ -37,9 +37,9 @@ pub struct BandConfig {
 /// output = mean over the bands k of h_L
 /// ```
 ///
-/// What a partial does (how it fades, whether it trembles) looks alike wherever it lies, so that few sounds teach what
-/// all bands have in common. An encoder whose channels are bins has to learn it for each bin again. Where it lies
-/// is lost in the mean; a band of all bins tells it.
+/// The temporal behaviour of a partial (its decay, its vibrato) looks alike at every frequency, so weights shared
+/// by all bands can be learned from few sounds. An encoder whose channels are bins has to learn it for each bin.
+/// The mean loses the frequency of a partial; a network with a single band of all bins keeps it.
 ///
 /// Group norm (Wu & He 2018), since batches may be small.
 #[derive(Module, Debug)]
@@ -56,10 +56,10 @@ struct Layer {
 }
 
 impl BandConfig {
-    /// Checks its numbers.
+    /// Checks that a network can be built from this configuration.
     ///
     /// # Errors
-    /// No step, no layer, or channels that aren't a positive multiple of 8.
+    /// The step is 0 or larger than a band, there is no layer, or channels aren't a positive multiple of 8.
     pub fn validate(&self) -> Result<(), HeadsConfigError> {
         let refuse = |field, expected, got: usize| {
             let got = got as f64;
@@ -89,10 +89,11 @@ impl BandConfig {
         }
     }
 
-    /// A network for spectrograms of `bins` bins, on `device`. Burn draws each weight when it is first used.
+    /// Initialises a network for spectrograms of `bins` bins on `device`. Burn draws each parameter when it is
+    /// first used.
     ///
     /// # Panics
-    /// If [`validate`](Self::validate) refuses the configuration, or there are no bins.
+    /// If [`validate`](Self::validate) returns an error, or `bins` is 0.
     pub fn init(&self, bins: usize, device: &Device) -> BandNetwork {
         if let Err(error) = self.validate() {
             panic!("{error}");
@@ -116,7 +117,7 @@ impl BandConfig {
         }
     }
 
-    /// Bins of a band of a spectrogram with so many.
+    /// Bins of a band, for spectrograms of `bins` bins.
     fn band_of(&self, bins: usize) -> usize {
         match self.bins {
             0 => bins,
@@ -129,36 +130,36 @@ impl BandConfig {
         self.channels.last().copied().unwrap_or(0)
     }
 
-    /// f32 values that one training step keeps for its backward pass, by estimate: what each convolution and each norm
-    /// were given.
+    /// Estimates the number of f32 values that one training step keeps for its backward pass: the inputs of each
+    /// convolution and each norm.
     pub fn activation_elements(&self, batch: usize, [bins, frames]: [usize; 2]) -> usize {
         let band = self.band_of(bins);
         let mut frames = frames;
-        let (mut given, mut sum) = (band, 0);
+        let (mut c_in, mut sum) = (band, 0);
         for &channels in &self.channels {
-            sum += given * frames;
+            sum += c_in * frames;
             frames = frames.div_ceil(STRIDE);
             sum += 2 * channels * frames;
-            given = channels;
+            c_in = channels;
         }
         batch * n_bands(bins, band, self.step) * sum
     }
 }
 
-/// So many bands cover all bins.
+/// Number of bands that cover all bins.
 fn n_bands(bins: usize, band: usize, step: usize) -> usize {
     1 + (bins - band).div_ceil(step)
 }
 
 impl BandNetwork {
-    /// What all bands together say.
+    /// The mean of the bands' feature maps.
     ///
     /// # Shapes
-    /// - loudness: `[batch, bins, frames]`, 0 being silence
+    /// - loudness: `[batch, bins, frames]`, with silence at 0
     /// - output: `[batch, channels, frames / 2^layers]`, rounded up
     ///
     /// # Panics
-    /// If there are fewer bins than a band has, or the valid frames are not those of the items.
+    /// If there are fewer bins than a band has, or `valid_frames` doesn't fit the items.
     pub fn forward(&self, loudness: Tensor<3>, valid_frames: &[usize]) -> FeatureMap {
         let [batch, bins, frames] = loudness.dims();
         assert!(
@@ -230,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_mean_of_what_burns_modules_make_of_each_band() {
+    fn output_is_the_mean_of_burns_modules_on_each_band() {
         let network = config().init(9, &Device::flex());
         let x = random([2, 9, 11]);
         let map = network.forward(x.clone(), &[11, 5]);
-        // Bins 0 to 3, 3 to 6, and 6 to 9, of which the last is above the highest.
+        // Bins 0 to 3, 3 to 6, and 6 to 9. Bin 9 is silence above the highest bin.
         let silence = Tensor::zeros([2, 1, 11], &Device::flex());
         let x = Tensor::cat(vec![x, silence], 1);
         let of_band = |first: usize| {
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_that_can_not_work_are_refused_by_name() {
+    fn invalid_sizes_are_refused_by_name() {
         let with = |step, channels: &[usize]| BandConfig {
             bins: 4,
             step,

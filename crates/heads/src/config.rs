@@ -1,16 +1,16 @@
-//! The settings of the heads, and what can be wrong with them.
+//! The configuration of the heads and its errors.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What stands between pooled features and parameters.
+/// Sizes of [`ParameterHeads`](crate::ParameterHeads).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParameterHeadsConfig {
-    /// Width of the hidden layer; 0 for none: linear heads, whose accuracy tells how much of the parameters can be
-    /// read from the features as they are (a linear probe, Alain & Bengio 2017).
+    /// Width of the hidden layer; 0 for none. Without it the heads are linear: a linear probe of the encoder's
+    /// features (Alain & Bengio 2017).
     pub hidden: usize,
-    /// Share of the values in front of the last layer that is set to 0 in training, from 0 to below 1.
+    /// Dropout probability before the last layer, from 0 to below 1.
     pub dropout: f64,
 }
 
@@ -23,24 +23,24 @@ impl Default for ParameterHeadsConfig {
     }
 }
 
-/// A setting that can't work.
+/// An error in a configuration of this crate.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("`{field}` has to be {expected}, got {got}")]
 #[non_exhaustive]
 pub struct HeadsConfigError {
-    /// The setting.
+    /// The field that is wrong.
     pub field: &'static str,
-    /// What would work.
+    /// Its range, in words.
     pub expected: &'static str,
-    /// What was given.
+    /// Its value.
     pub got: f64,
 }
 
 impl ParameterHeadsConfig {
-    /// Checks its numbers.
+    /// Checks that heads can be built from this configuration.
     ///
     /// # Errors
-    /// A dropout that isn't from 0 to below 1.
+    /// The dropout isn't from 0 to below 1.
     pub fn validate(&self) -> Result<(), HeadsConfigError> {
         match (0.0..1.0).contains(&self.dropout) {
             true => Ok(()),

@@ -1,23 +1,23 @@
-//! What is said of the parameters of a batch.
+//! Predicted parameters of a batch.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
-/// What heads say of a batch.
+/// Predicted parameters of a batch.
 #[derive(Clone, Debug)]
 pub struct ParameterEstimate {
-    /// Positions of the continuous parameters, `[batch, continuous]`, in 0..1.
+    /// Continuous parameters, `[batch, continuous]`, as positions in 0..1.
     pub continuous: Tensor<2>,
     /// Logits of each categorical parameter, `[batch, classes]`.
     pub logits: Vec<Tensor<2>>,
 }
 
-/// Probabilities below this are taken as this, so that their logarithm is a number.
+/// Least probability, so that its logarithm is finite.
 const LEAST_PROBABILITY: f64 = 1e-12;
 
 impl ParameterEstimate {
-    /// Outputs beside each other, `[batch, outputs]`: continuous parameters first, then the classes of each categorical one.
-    /// `position` brings the former into 0..1.
+    /// Splits outputs, `[batch, outputs]`, into continuous parameters and the logits of each categorical one, in this
+    /// order. `position` maps the former to 0..1.
     pub(crate) fn of_outputs(
         outputs: Tensor<2>,
         n_continuous: usize,
@@ -32,17 +32,18 @@ impl ParameterEstimate {
         });
         let logits = logits.collect();
         let continuous = match n_continuous {
-            // Nothing can't be narrowed to.
+            // `narrow` refuses a width of 0.
             0 => Tensor::zeros([batch, 0], &outputs.device()),
             count => position(outputs.narrow(1, 0, count)),
         };
         Self { continuous, logits }
     }
 
-    /// The mean of both, of which `other` has the weight `share`: of positions, and of the classes' probabilities.
+    /// The weighted mean of two estimates, with weight `share` of `other`: of positions, and of the probabilities of
+    /// classes.
     ///
     /// # Panics
-    /// If they are not of the same parameters and items.
+    /// If they don't have the same parameters and items.
     pub fn mean_with(self, other: Self, share: f64) -> Self {
         assert_eq!(
             self.logits.len(),
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_thinks_possible_has_a_finite_logarithm() {
+    fn a_probability_of_zero_has_a_finite_logarithm() {
         let sure = || estimate([0.0, 1.0], [1.0, 0.0, 0.0]);
         let logits = sure().mean_with(sure(), 0.5).logits[0].clone();
         let values = logits.into_data().try_to_vec::<f32>().unwrap();

@@ -1,4 +1,4 @@
-//! Pooled features to parameters.
+//! Heads: pooled features to parameters.
 
 use burn::module::{Initializer, Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear};
@@ -16,24 +16,24 @@ use crate::estimate::ParameterEstimate;
 /// z_q  = W_q h + b_q                            logits of categorical parameter q
 /// ```
 ///
-/// The norm (Ba et al. 2016) brings features of every encoder to one scale. Before training all heads say 0.5 and
-/// equal logits: their weights begin at 0.
+/// The layer norm (Ba et al. 2016) brings the features of every encoder to one scale. The output weights start at 0,
+/// so untrained heads predict 0.5 and equal logits.
 #[derive(Module, Debug)]
 pub struct ParameterHeads {
     norm: LayerNorm,
     hidden: Option<Linear>,
     dropout: Dropout,
-    /// All heads beside each other: continuous parameters first, then the classes.
+    /// All heads in one layer: continuous parameters first, then the classes.
     output: Linear,
     n_continuous: usize,
     class_counts: Vec<usize>,
 }
 
 impl ParameterHeadsConfig {
-    /// Heads on `features` pooled features, on `device`. Burn draws each weight when it is first used.
+    /// Initialises heads for `features` pooled features on `device`. Burn draws each parameter when it is first used.
     ///
     /// # Panics
-    /// If [`validate`](Self::validate) refuses the configuration, or there are no features or no parameters.
+    /// If [`validate`](Self::validate) returns an error, or there are no features or no parameters.
     pub fn init(
         &self,
         features: usize,
@@ -65,14 +65,14 @@ impl ParameterHeadsConfig {
 }
 
 impl ParameterHeads {
-    /// The parameters that these features speak of.
+    /// Predicts parameters.
     ///
     /// # Shapes
     /// - pooled: `[batch, features]`
     /// - output: [`ParameterEstimate`]
     ///
     /// # Panics
-    /// If the features are not as many as the heads were made for.
+    /// If the number of features differs from that of [`init`](ParameterHeadsConfig::init).
     pub fn forward(&self, pooled: Tensor<2>) -> ParameterEstimate {
         let [_, features] = pooled.dims();
         let [expected] = self.norm.gamma.dims();
@@ -88,34 +88,36 @@ impl ParameterHeads {
         ParameterEstimate::of_outputs(outputs, self.n_continuous, &self.class_counts, sigmoid)
     }
 
-    /// Whether these heads can go on from those of `giver`: whether they read as many features by layers of the same widths.
-    fn reads_like(&self, giver: &Self) -> bool {
+    /// Whether both heads have the same number of features and layers of the same widths.
+    fn has_widths_of(&self, other: &Self) -> bool {
         let widths = |heads: &Self| {
             let [inner, _] = heads.output.weight.dims();
             (heads.norm.gamma.dims(), heads.hidden.is_some(), inner)
         };
-        widths(self) == widths(giver)
+        widths(self) == widths(other)
     }
 
-    /// The same heads, going on from those of `giver`: with its norm and hidden layer, and with its outputs where `sources` names one.
-    /// Outputs are positions of continuous parameters first, then classes; those without a source stay as they are.
+    /// Initialises these heads from trained ones: copies the norm and hidden layer of `source`, and its output
+    /// `outputs[i]` as output i. Outputs are positions of continuous parameters first, then classes; those with `None`
+    /// keep their weights.
     ///
-    /// Heads that read another number of features, or by layers of other widths, can't be gone on from, and are not; nor are those that no source names.
+    /// Nothing is copied if all `outputs` are `None`, or if `source` has another number of features or layers of other
+    /// widths.
     ///
     /// # Panics
-    /// If there isn't a place in `sources` for each output, or one names an output that `giver` doesn't have.
+    /// If `outputs` doesn't have one entry for each output, or names an output that `source` doesn't have.
     #[must_use]
-    pub fn inherit(self, giver: &Self, sources: &[Option<usize>]) -> Self {
-        let [_, outputs] = self.output.weight.dims();
-        assert_eq!(sources.len(), outputs, "one source for each output");
-        if !self.reads_like(giver) || sources.iter().all(Option::is_none) {
+    pub fn inherit(self, source: &Self, outputs: &[Option<usize>]) -> Self {
+        let [_, n_outputs] = self.output.weight.dims();
+        assert_eq!(outputs.len(), n_outputs, "one source for each output");
+        if !self.has_widths_of(source) || outputs.iter().all(Option::is_none) {
             return self;
         }
-        // The giver's outputs stand behind the own ones.
-        let columns = sources.iter().enumerate();
+        // The columns of `source` follow the own ones.
+        let columns = outputs.iter().enumerate();
         let columns =
-            columns.map(|(own, source)| source.map_or(own, |given| outputs + given) as i64);
-        let columns = TensorData::new(columns.collect::<Vec<_>>(), [outputs]);
+            columns.map(|(own, output)| output.map_or(own, |given| n_outputs + given) as i64);
+        let columns = TensorData::new(columns.collect::<Vec<_>>(), [n_outputs]);
         let columns = Tensor::<1, Int>::from_data(columns, &self.output.weight.device());
         let merged = |own: Tensor<2>, given: Tensor<2>| {
             let both = Tensor::cat(vec![own, given], 1);
@@ -126,22 +128,22 @@ impl ParameterHeads {
             bias.val().unsqueeze::<2>()
         };
         Self {
-            norm: giver.norm.clone(),
-            hidden: giver.hidden.clone(),
+            norm: source.norm.clone(),
+            hidden: source.hidden.clone(),
             output: Linear {
                 weight: Param::from_tensor(merged(
                     self.output.weight.val(),
-                    giver.output.weight.val(),
+                    source.output.weight.val(),
                 )),
                 bias: Some(Param::from_tensor(
-                    merged(bias(&self), bias(giver)).squeeze_dim(0),
+                    merged(bias(&self), bias(source)).squeeze_dim(0),
                 )),
             },
             ..self
         }
     }
 
-    /// Parameters of each part, in the order in which features meet them.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub fn parameters_per_part(&self) -> Vec<(String, usize)> {
         let input = self.norm.num_params() + self.hidden.as_ref().map_or(0, Module::num_params);
         vec![

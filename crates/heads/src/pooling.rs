@@ -1,52 +1,52 @@
-//! Feature maps of any length to one vector for each item.
+//! Pooling: feature maps of any length to one vector for each item.
 
 use burn::tensor::{Tensor, TensorData};
 
-/// What an encoder makes of a batch, at one resolution of time.
+/// Output of an encoder at one time resolution.
 #[derive(Clone, Debug)]
 pub struct FeatureMap {
-    /// `[batch, channels, frames]`; what stands in padded frames is never read.
+    /// `[batch, channels, frames]`; padded frames may hold anything.
     pub values: Tensor<3>,
-    /// Frames of each item that are no padding, from the left; at least one.
+    /// Number of frames of each item before the padding; at least one.
     pub valid_frames: Vec<usize>,
 }
 
 /// Pools feature maps over time.
 ///
 /// ```text
-/// mean_s   mean over the valid frames t of segment s, 0 where it has none        s = 1..S
+/// mean_s   mean over the valid frames t of segment s, 0 if it has none           s = 1..S
 /// std      sqrt(mean over all valid frames of (x_t - mean)^2 + 1e-5)
 /// output   [mean_1, ..., mean_S, std]
 ///
 /// x_t      a channel of the map at frame t
-/// segment  one of S equal pieces of the map's frames, padding included: a sound is placed in time from its start
+/// segment  one of S equal parts of the map's frames, including padding: segments are aligned to a sound's start
 /// ```
 ///
-/// With one segment this is the statistics pooling of Snyder et al., "X-vectors", ICASSP 2018. More segments tell
-/// what comes first, as attack and decay ask.
+/// With one segment this is the statistics pooling of Snyder et al., "X-vectors", ICASSP 2018. More segments keep
+/// the order in time, which attack and decay need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pooling {
-    /// Pieces of the clip with a mean each; at least one.
+    /// Segments of the clip with a mean each; at least one.
     pub segments: usize,
 }
 
-/// Added to the variance: its root has a finite slope where a channel is constant.
+/// Added to the variance, so that its root has a finite gradient for a constant channel.
 const EPSILON: f64 = 1e-5;
 
 impl Pooling {
-    /// How many features come out, for maps with so many channels.
+    /// Number of pooled features, for maps with these numbers of channels.
     pub fn features(&self, channels: &[usize]) -> usize {
         channels.iter().sum::<usize>() * (self.segments + 1)
     }
 
-    /// The pooled maps, one after the other.
+    /// Pools and concatenates feature maps.
     ///
     /// # Shapes
-    /// - maps: of one batch, channels and frames as they like
+    /// - maps: of one batch, with any numbers of channels and frames
     /// - output: `[batch, features(channels)]`
     ///
     /// # Panics
-    /// If there is no map, no segment, or the valid frames are not those of the map's items.
+    /// If there is no map or no segment, or `valid_frames` doesn't fit a map's items.
     pub fn forward(&self, maps: &[FeatureMap]) -> Tensor<2> {
         assert!(self.segments > 0, "pooling needs at least one segment");
         let pooled = maps.iter().flat_map(|map| self.pool(map)).collect();
@@ -63,7 +63,7 @@ impl Pooling {
         if let Some(valid) = map.valid_frames.iter().find(|&&n| n == 0 || n > frames) {
             panic!("expected 1 to {frames} valid frames, got {valid}");
         }
-        // What stands in padding may be anything, also no number.
+        // Padding may hold anything, including NaN.
         let values = match map.valid_frames.iter().all(|&valid| valid == frames) {
             true => map.values.clone(),
             false => {
@@ -98,7 +98,7 @@ impl Pooling {
         ]
     }
 
-    /// `[batch, frames, columns]` of what `value` says of (valid frames, frame, column).
+    /// `[batch, frames, columns]` with the values `value(valid frames, frame, column)`.
     fn table(
         &self,
         map: &FeatureMap,

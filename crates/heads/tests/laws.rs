@@ -1,4 +1,4 @@
-//! What holds for pooling and heads, whatever the numbers are.
+//! Properties of pooling and heads.
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData, Tolerance};
 use heads::{FeatureMap, ParameterHeadsConfig, Pooling};
@@ -23,7 +23,7 @@ fn values(tensor: Tensor<2>) -> Vec<f32> {
 }
 
 #[test]
-fn what_stands_in_padding_never_counts() {
+fn padding_may_hold_anything() {
     let valid = [FRAMES, 4, 1];
     let plain = noise(3);
     let padded: Vec<f32> = valid
@@ -63,7 +63,7 @@ fn means_and_deviation_are_those_of_a_hand_computed_example() {
 }
 
 #[test]
-fn maps_of_different_lengths_stand_one_after_the_other() {
+fn maps_of_different_lengths_are_concatenated() {
     let device = Device::flex();
     let pooling = Pooling { segments: 2 };
     let long = map(noise(2), &[11, 8]);
@@ -75,7 +75,7 @@ fn maps_of_different_lengths_stand_one_after_the_other() {
 }
 
 #[test]
-fn an_item_has_one_result_whatever_it_is_batched_with_and_classes_are_probabilities() {
+fn an_item_has_one_result_whatever_it_is_batched_with() {
     let device = Device::flex();
     for hidden in [0, 6] {
         let config = ParameterHeadsConfig {
@@ -83,8 +83,8 @@ fn an_item_has_one_result_whatever_it_is_batched_with_and_classes_are_probabilit
             dropout: 0.5,
         };
         let heads = config.init(9, 4, &[2, 3], &device);
-        // Heads begin at zero, so that they are moved before they can tell items apart.
-        let heads = shaken(heads);
+        // New heads predict the same for all items.
+        let heads = randomised(heads);
         let x = Tensor::<2>::random([3, 9], Distribution::Default, &device);
         let all = heads.forward(x.clone());
         assert_eq!(all.continuous.dims(), [3, 4]);
@@ -112,7 +112,7 @@ fn an_item_has_one_result_whatever_it_is_batched_with_and_classes_are_probabilit
 }
 
 #[test]
-fn new_heads_say_the_middle_and_know_no_class() {
+fn new_heads_predict_the_middle_and_equal_classes() {
     let device = Device::flex();
     let heads = ParameterHeadsConfig::default().init(7, 2, &[4], &device);
     let estimate = heads.forward(Tensor::random([3, 7], Distribution::Default, &device));
@@ -121,7 +121,7 @@ fn new_heads_say_the_middle_and_know_no_class() {
 }
 
 #[test]
-fn heads_go_on_from_others_where_they_are_told_to() {
+fn heads_inherit_the_outputs_that_are_named() {
     let device = Device::flex();
     let x = Tensor::<2>::random([5, 7], Distribution::Default, &device);
     for hidden in [0, 6] {
@@ -129,12 +129,12 @@ fn heads_go_on_from_others_where_they_are_told_to() {
             hidden,
             ..ParameterHeadsConfig::default()
         };
-        // Two positions and four classes of the giver; three positions and three classes of the heir.
-        let giver = shaken(config.init(7, 2, &[4], &device));
-        let heir = || config.init(7, 3, &[3], &device);
-        let sources = [None, Some(1), Some(0), Some(5), None, Some(2)];
-        let taken = heir().inherit(&giver, &sources);
-        let (given, got) = (giver.forward(x.clone()), taken.forward(x.clone()));
+        // The source has two positions and four classes, the new heads three of each.
+        let source = randomised(config.init(7, 2, &[4], &device));
+        let new = || config.init(7, 3, &[3], &device);
+        let outputs = [None, Some(1), Some(0), Some(5), None, Some(2)];
+        let heads = new().inherit(&source, &outputs);
+        let (given, got) = (source.forward(x.clone()), heads.forward(x.clone()));
         let column = |x: &Tensor<2>, place| values(x.clone().narrow(1, place, 1));
         assert_eq!(column(&got.continuous, 0), [0.5; 5]);
         assert_eq!(column(&got.continuous, 1), column(&given.continuous, 1));
@@ -143,17 +143,17 @@ fn heads_go_on_from_others_where_they_are_told_to() {
         assert_eq!(column(&got.logits[0], 1), [0.0; 5]);
         assert_eq!(column(&got.logits[0], 2), column(&given.logits[0], 0));
 
-        // Heads of another width, or with a hidden layer where there was none, begin anew.
+        // Nothing is copied from heads of another width, or with a hidden layer that the new ones don't have.
         let other = ParameterHeadsConfig {
             hidden: hidden + 3,
             ..config
         };
-        let others = shaken(other.init(7, 2, &[4], &device));
-        let begun = heir().inherit(&others, &sources).forward(x.clone());
-        assert_eq!(values(begun.continuous), [0.5; 15]);
-        let wider = shaken(config.init(8, 2, &[4], &device));
-        let begun = heir().inherit(&wider, &sources).forward(x.clone());
-        assert_eq!(values(begun.continuous), [0.5; 15]);
+        let others = randomised(other.init(7, 2, &[4], &device));
+        let unchanged = new().inherit(&others, &outputs).forward(x.clone());
+        assert_eq!(values(unchanged.continuous), [0.5; 15]);
+        let wider = randomised(config.init(8, 2, &[4], &device));
+        let unchanged = new().inherit(&wider, &outputs).forward(x.clone());
+        assert_eq!(values(unchanged.continuous), [0.5; 15]);
     }
 }
 
@@ -171,13 +171,13 @@ fn one_kind_of_parameter_is_enough() {
 }
 
 /// The same heads with random weights.
-fn shaken(heads: heads::ParameterHeads) -> heads::ParameterHeads {
+fn randomised(heads: heads::ParameterHeads) -> heads::ParameterHeads {
     use burn::module::{Module, ModuleMapper, Param};
-    struct Shake;
-    impl ModuleMapper for Shake {
+    struct Randomise;
+    impl ModuleMapper for Randomise {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             param.map(|x| x.random_like(Distribution::Uniform(-1.0, 1.0)))
         }
     }
-    heads.map(&mut Shake)
+    heads.map(&mut Randomise)
 }

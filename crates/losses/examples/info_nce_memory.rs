@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The arguments are the tokens of each of 8 items, how many of them are hidden, and the features. The
-//! matrix of all similarities would take 5.2 GiB, and its gradient as much again. Fails, with exit code 1,
-//! where a run takes 2 GiB or more above its inputs.
+//! matrix of all similarities would take 5.2 GiB, and its gradient as much again. Fails with exit code 1 if
+//! a run takes 2 GiB or more above its inputs.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use losses::{ContrastiveScores, ContrastiveTokens, InfoNce, mean_over_batch};
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 
 type Way = fn(&InfoNce, ContrastiveTokens) -> ContrastiveScores;
 
-/// Whether the memory stays below the limit, as far as it is known.
+/// Returns whether the memory stays below the limit, as far as it is known.
 fn run([tokens, hidden, features]: [usize; 3], way: Way, keys_on_graph: bool) -> bool {
     let device = Device::flex().autodiff();
     device.seed(0);
@@ -72,13 +72,13 @@ fn run([tokens, hidden, features]: [usize; 3], way: Way, keys_on_graph: bool) ->
             keys
         },
         content: random(VALUES),
-        // Every second token, and so many of them.
+        // Every second token, `hidden` of them.
         hidden: mask(&|token| token % 2 == 0 && token / 2 < hidden),
         valid: mask(&|_| true),
         scored: mask(&|_| true),
         draw_keys: vec![],
     };
-    // The peak starts anew; where it can't, it is that of all runs so far.
+    // Resets the peak; where that fails, the peak is that of all runs so far.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let before = memory_mib("VmRSS");
 
@@ -91,9 +91,11 @@ fn run([tokens, hidden, features]: [usize; 3], way: Way, keys_on_graph: bool) ->
     let slope = gradient.abs().sum().into_scalar::<f32>();
     let total_s = start.elapsed().as_secs_f64();
 
-    let asked = scores.queries.sum().into_scalar::<f32>();
+    let queries = scores.queries.sum().into_scalar::<f32>();
     let candidates = mean_over_batch(scores.candidates).into_scalar::<f32>();
-    println!("  queries {asked}, candidates {candidates}, loss {value:.4}, |gradient| {slope:.4}");
+    println!(
+        "  queries {queries}, candidates {candidates}, loss {value:.4}, |gradient| {slope:.4}"
+    );
     println!("  forward {forward_s:.1} s, forward and backward {total_s:.1} s");
     let (Some(before), Some(peak)) = (before, memory_mib("VmHWM")) else {
         println!("  peak memory is only known on Linux");
@@ -104,7 +106,7 @@ fn run([tokens, hidden, features]: [usize; 3], way: Way, keys_on_graph: bool) ->
     above < LIMIT_MIB
 }
 
-/// A line of `/proc/self/status`, where there is one.
+/// A line of `/proc/self/status`, on Linux.
 fn memory_mib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with(name))?;

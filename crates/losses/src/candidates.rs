@@ -1,13 +1,12 @@
-//! Who is asked what in a contrastive batch: which tokens are queries, and among which keys each has
-//! to find its own.
+//! Queries and candidate keys of a contrastive batch.
 
 use kernels::ContrastGroup;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// Where the wrong answers come from; `{ from = "batch" }` or `{ from = "clip" }` in a configuration
-/// file, the latter with `sampled = N` where not all shall take part.
+/// Source of the negatives; `{ from = "batch" }`, `{ from = "clip" }` or `{ from = "clip", sampled = N }`
+/// in a configuration file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "from", from = "Written")]
 pub enum Negatives {
@@ -16,16 +15,16 @@ pub enum Negatives {
     Batch,
     /// Hidden tokens of the query's own clip.
     Clip {
-        /// How many, drawn anew for each query without repetition; all of them if `None`, or if there
-        /// are fewer. Tokens with the content of the query's own are drawn like others and don't count then, so
-        /// that a query may have fewer.
+        /// How many, drawn for each query without replacement; all of them if `None`, or if there are fewer.
+        /// Tokens with the query's content are drawn like others and then excluded, so a query may have
+        /// fewer.
         #[serde(skip_serializing_if = "Option::is_none")]
         sampled: Option<usize>,
     },
 }
 
-/// [`Negatives`] as a file says it. Serde passes over what stands beside the tag of a variant without fields, so
-/// here each variant has some.
+/// [`Negatives`] as in a file. Serde ignores unknown keys of a variant without fields, so each variant is a
+/// struct here.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase", tag = "from")]
 enum Written {
@@ -45,7 +44,7 @@ impl From<Written> for Negatives {
     }
 }
 
-/// Masks of a batch of token sequences, row by row.
+/// Masks over the tokens of a batch, item by item.
 pub(crate) struct Masks<'a> {
     pub tokens: usize,
     pub hidden: &'a [bool],
@@ -56,18 +55,18 @@ pub(crate) struct Masks<'a> {
 /// Queries that share their keys. Tokens are numbered through the batch: `item * tokens + token`.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Group {
-    /// Tokens whose keys are the possible answers.
+    /// Tokens whose keys are candidates.
     pub keys: Vec<i64>,
-    /// Tokens that are asked.
+    /// Tokens whose context vectors are queries.
     pub queries: Vec<i64>,
-    /// Where each query's own key stands in `keys`.
+    /// Index in `keys` of each query's own key.
     pub own: Vec<i64>,
     /// How many negatives each query draws; all keys if `None`.
     pub sampled: Option<usize>,
 }
 
 impl Negatives {
-    /// Divides a batch into groups; together they ask each hidden, valid and scored token once.
+    /// Divides a batch into groups. Each hidden, valid and scored token is a query of one group.
     pub(crate) fn groups(&self, masks: &Masks) -> Vec<Group> {
         let all = masks.hidden.len();
         let groups = match *self {
@@ -80,13 +79,13 @@ impl Negatives {
                     .collect()
             }
         };
-        let asks = |group: &Group| !group.queries.is_empty();
-        groups.into_iter().filter(asks).collect()
+        let has_queries = |group: &Group| !group.queries.is_empty();
+        groups.into_iter().filter(has_queries).collect()
     }
 }
 
 impl Group {
-    /// How many queries and keys it has.
+    /// Its numbers of queries and keys.
     pub(crate) fn sizes(&self) -> ContrastGroup {
         ContrastGroup {
             queries: self.queries.len(),
@@ -117,10 +116,10 @@ fn group(
     group
 }
 
-/// `n` different positions out of `0..keys` without `own`, or all of them if there are no more.
+/// Draws `n` different positions of `0..keys` without `own`, or takes all if there are no more.
 ///
-/// Which, is a function of `key` alone. Floyd's algorithm (Bentley and Floyd, "A Sample of
-/// Brilliance", Communications of the ACM 30(9), 1987).
+/// The draw depends on `key` alone. Floyd's algorithm (Bentley and Floyd, "A Sample of Brilliance",
+/// Communications of the ACM 30(9), 1987).
 pub(crate) fn draw(n: usize, keys: usize, own: usize, key: [u64; 2]) -> Vec<usize> {
     let others = keys - 1;
     // Positions after `own` move up by one, so that `own` itself is never drawn.
@@ -146,7 +145,7 @@ fn generator(key: [u64; 2]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(bytes)
 }
 
-/// A number below `bound`; the bias, `bound / 2^64`, is far below what a run could show.
+/// A number below `bound`. Its bias, `bound / 2^64`, is negligible.
 fn below(bound: u64, rng: &mut ChaCha8Rng) -> u64 {
     ((u128::from(rng.next_u64()) * u128::from(bound)) >> 64) as u64
 }
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_that_no_kind_of_negatives_has_is_refused() {
+    fn unknown_keys_of_negatives_are_refused() {
         for negatives in [
             Negatives::Batch,
             Negatives::Clip { sampled: None },
@@ -175,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_has_the_asked_number_of_different_others() {
+    fn a_draw_has_the_requested_number_of_different_others() {
         for (n, keys, own) in [
             (3, 10, 0),
             (3, 10, 9),

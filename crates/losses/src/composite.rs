@@ -1,4 +1,4 @@
-//! The weighted sum of spectral losses that the reconstruction stages train on.
+//! A weighted sum of spectral losses.
 
 use crate::convergence::SpectralConvergence;
 use crate::domain::Domain;
@@ -24,8 +24,7 @@ pub struct CompositeConfig {
     pub spec_sc: f64,
     /// Weight of the distance of log magnitudes.
     pub spec_log: f64,
-    /// Share of these four in the total, 0 to 1; the rest is the low-magnitude loss. At 1 there is
-    /// none.
+    /// Share of these four in the total, 0 to 1; the rest is the low-magnitude loss.
     pub beta: f64,
     /// Settings of the spectral convergence.
     pub convergence: SpectralConvergence,
@@ -51,12 +50,12 @@ impl Default for CompositeConfig {
 }
 
 impl CompositeConfig {
-    /// The composite, for spectrograms of `domain`.
+    /// Creates the composite for spectrograms of `domain`.
     ///
     /// # Errors
-    /// [`LossError::WrongDomain`] if a term that has a weight isn't defined on `domain`,
-    /// [`LossError::OutOfRange`] if a number lies outside its range, [`LossError::NothingToLearn`] if
-    /// no term has a weight.
+    /// [`LossError::WrongDomain`] if a term with a weight isn't defined on `domain`,
+    /// [`LossError::OutOfRange`] if a number is out of range, [`LossError::NothingToLearn`] if no term has
+    /// a weight.
     pub fn init(&self, domain: Domain) -> Result<Composite, LossError> {
         let shares = (0.0..=1.0).contains(&self.beta);
         in_range("beta", self.beta, shares, "from 0 to 1")?;
@@ -95,7 +94,7 @@ impl CompositeConfig {
         })
     }
 
-    /// Checks the settings of the terms that have a weight.
+    /// Checks the settings of the terms with a weight.
     fn validate_tables(&self) -> Result<(), LossError> {
         let tables: [(f64, &str, &dyn Loss); 3] = [
             (self.spec_sc * self.beta, "convergence", &self.convergence),
@@ -124,14 +123,13 @@ impl CompositeConfig {
 /// a_i  the configured weights,  b  item
 /// ```
 ///
-/// The objective of the stages that reconstruct whole spectrograms. Spectral convergence plus the L1 of
-/// log magnitudes is the sum of Yamamoto, Song and Kim, "Parallel WaveGAN", ICASSP 2020, section 2.2; each
-/// term cites its own source.
+/// Spectral convergence plus the L1 of log magnitudes is the sum of Yamamoto, Song and Kim, "Parallel
+/// WaveGAN", ICASSP 2020, section 2.2; each term cites its own source.
 ///
-/// Domain: the one it was made for, on which all its terms are defined.
+/// Domain: the one given to [`CompositeConfig::init`].
 ///
-/// Differs from the paper: the spectrogram is the network's own, at one resolution, and no sound is
-/// transformed ([`MultiResolutionStft`](crate::MultiResolutionStft) does that); L1, L2, the weights and the
+/// Differs from the paper: it compares spectrograms of one resolution and transforms no sound
+/// ([`MultiResolutionStft`](crate::MultiResolutionStft) does that); L1, L2, the weights and the
 /// low-magnitude loss with its share are this project's additions.
 pub struct Composite {
     domain: Domain,
@@ -140,21 +138,21 @@ pub struct Composite {
     low_magnitude: Option<LowMagnitudeLoss>,
 }
 
-/// The total of each item, and its terms by name. All are `[batch]`.
+/// Total and terms of each item. All are `[batch]`.
 #[derive(Clone, Debug)]
 pub struct CompositeScores {
-    /// What is minimised.
+    /// The loss.
     pub total: Tensor<1>,
-    /// The terms before they are weighted: `spec_l1`, `spec_l2`, `spec_sc`, `spec_log`, `lowmag`,
-    /// those that have a weight. Off the graph: they are only read.
+    /// The unweighted terms by name, without those of weight 0: `spec_l1`, `spec_l2`, `spec_sc`,
+    /// `spec_log`, `lowmag`. Detached from the graph, for reports.
     pub terms: Vec<(&'static str, Tensor<1>)>,
 }
 
 impl Composite {
-    /// The total of each item with its terms.
+    /// Computes the total and the terms of each item.
     ///
     /// # Shapes
-    /// - prediction, target: `[batch, bins, frames]`, in the domain the composite was made for
+    /// - prediction, target: `[batch, bins, frames]`, in the composite's domain
     /// - weights: `[batch, bins, frames]`, 1 where a bin counts, 0 elsewhere
     ///
     /// # Panics
@@ -310,7 +308,7 @@ mod tests {
             "low_magnitude.cap"
         );
         assert_eq!(field(|config| config.spec_sc = -1.0), "spec_sc");
-        // What has no weight isn't computed, so its numbers don't matter.
+        // A term without a weight isn't computed, so its numbers don't matter.
         let unused = only(|config| {
             config.spec_l1 = 1.0;
             config.low_magnitude.cap = 0.5;

@@ -1,118 +1,34 @@
-//! InfoNCE over hidden tokens, in chunks.
+//! Computation of InfoNCE over hidden tokens.
 
 use crate::candidates::{Masks, Negatives};
-use crate::error::{LossError, in_range};
+use crate::info_nce::InfoNce;
 use crate::reduction::{at_least_f32, mean_per_item, sum_per_item};
-use crate::similarity::{Answers, KeyGradients, Table, indices, normalised, places};
+use crate::similarity::{KeyGradients, QueryScores, Similarities, indices, normalised, places};
 use burn::tensor::{Bool, IndexingUpdateOp, Int, Tensor};
-use serde::{Deserialize, Serialize};
 
-/// InfoNCE of hidden tokens: each context vector has to find its own content among others'.
-///
-/// ```text
-/// l_i = - ln [ exp(s_ii) / (exp(s_ii) + sum_{j in N_i} exp(s_ij)) ]
-/// s_ij = cos(q_i, k_j) / tau
-///
-/// q_i  context vector of hidden token i,  k_j  content vector of token j
-/// N_i  negatives of i: its candidates without i itself and without those of the same content
-/// tau  temperature
-/// ```
-///
-/// van den Oord, Li and Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018,
-/// section 2.3; with cosines and negatives from the same clip as in Baevski et al., "wav2vec 2.0",
-/// NeurIPS 2020, section 3.2.
-///
-/// Domain: token vectors, no sound. An item's loss is the mean over its queries. With
-/// [`Negatives::Clip`] it depends on that item alone; with [`Negatives::Batch`] the other items are
-/// what it is told from.
-///
-/// # What counts as the same content
-///
-/// Two patches of silence can't be told apart, so one must not be a wrong answer for the other. Tokens
-/// `i` and `j` are the same if their contents differ by at most `same_content` of their size:
-///
-/// ```text
-/// ||c_i - c_j||^2 <= same_content^2 (||c_i||^2 + ||c_j||^2) / 2
-/// ```
-///
-/// `c` is the raw content that a key is made of, not the key. While a network is young, or has
-/// collapsed, all keys are nearly equal; by them, nothing would be left to tell apart, and collapse
-/// would be the best answer to the loss. A distance is taken rather than a cosine, since a cosine calls
-/// a loud and a soft patch, or two constant ones, the same.
-///
-/// # Memory and gradient
-///
-/// Similarities are computed for some queries at a time and never kept. In f32 on the CPU backend with
-/// all candidates as negatives that is [`kernels::info_nce`], a tile at a time; keys on the graph cost it two
-/// more products, and no memory beyond their own gradient. Everywhere else it is chunks of `chunk_bytes`,
-/// as follows. Value and gradient of a chunk come out of the same softmax:
-///
-/// ```text
-/// dl_i / dq_i = (sum_j p_ij k_j - k_i) / tau      (q, k of length 1, p the softmax of s)
-/// ```
-///
-/// They are tied to the graph as `sum(q g) - sum(q g) + l`, where `g` is that gradient and the second
-/// sum is off the graph: the value is `l`, the derivative is `g`. A second derivative would be wrong;
-/// Burn has none. Queries and their gradients are `[queries, features]`, however many keys there are.
-///
-/// Keys that are on a graph get their gradient in the same way, item by item, at the price of a third
-/// product and of `[keys, features]` values for each item with queries, which stay until the backward
-/// pass; not for each chunk. With [`Negatives::Batch`] the keys are those of the whole batch: 8 items with
-/// 56,000 keys of 256 features hold 440 MiB. Keys that are handed over detached, as the objective's
-/// stop-gradient wants it, cost none of this.
-///
-/// Differs from the paper: queries are averaged per item first; candidates of the same content are left
-/// out; a query without any negative is not counted at all.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct InfoNce {
-    /// What the cosines are divided by.
-    pub temperature: f64,
-    /// Where negatives come from.
-    pub negatives: Negatives,
-    /// Relative distance up to which two contents are the same, from 0.005 to below 1.
-    ///
-    /// Less is lost in the rounding of f32, in which a content would differ from its own copy. How much less
-    /// depends on the number of values: of constant patches, whose sums are all rounded to one side, copies
-    /// were told apart below 0.0008 with 25 values, 0.0017 with 128, 0.0036 with 512 and 0.0062 with 2048.
-    pub same_content: f64,
-    /// Memory for a chunk of similarities, where they are not fused; the results don't depend on it.
-    pub chunk_bytes: usize,
-}
-
-impl Default for InfoNce {
-    fn default() -> Self {
-        Self {
-            temperature: 0.07,
-            negatives: Negatives::Batch,
-            same_content: 0.01,
-            chunk_bytes: 256 << 20,
-        }
-    }
-}
-
-/// A batch of tokens as [`InfoNce`] needs them.
+/// Input of [`InfoNce`]: the tokens of a batch.
 #[derive(Clone, Debug)]
 pub struct ContrastiveTokens {
-    /// Context vectors, `[batch, tokens, features]`. Only those of hidden tokens are read.
+    /// Context vectors, `[batch, tokens, features]`. Only those of hidden tokens are used.
     pub queries: Tensor<3>,
-    /// Content vectors, `[batch, tokens, features]`. Detached, they stay as they are.
+    /// Content vectors, `[batch, tokens, features]`. Detached keys get no gradient.
     pub keys: Tensor<3>,
-    /// What the keys were made of, `[batch, tokens, values]`: decides which tokens are the same.
+    /// The content that the keys were computed from, `[batch, tokens, values]`: it decides which tokens
+    /// count as the same.
     pub content: Tensor<3>,
     /// True where a token is hidden from the context, `[batch, tokens]`.
     pub hidden: Tensor<2, Bool>,
-    /// True where a token is no padding, `[batch, tokens]`.
+    /// True where a token is not padding, `[batch, tokens]`.
     pub valid: Tensor<2, Bool>,
-    /// True where a hidden token is worth asking for, `[batch, tokens]`: all true, or false where a
-    /// patch is silent. What isn't scored can still be a negative.
+    /// True where a hidden token is a query, `[batch, tokens]`: all true, or false where a patch is
+    /// silent. A token that is not scored can still be a negative.
     pub scored: Tensor<2, Bool>,
-    /// One number for each item, by which its negatives are drawn; a function of (seed, epoch, example)
-    /// makes them independent of the batch. Only read where negatives are sampled.
+    /// Random key of each item's negatives. A function of (seed, epoch, example) makes them independent
+    /// of the batch. Only used if negatives are sampled.
     pub draw_keys: Vec<u64>,
 }
 
-/// What came of it, for each item: all are `[batch]`.
+/// Results for each item: all are `[batch]`.
 #[derive(Clone, Debug)]
 pub struct ContrastiveScores {
     /// The loss; 0 for an item without queries.
@@ -120,52 +36,24 @@ pub struct ContrastiveScores {
     /// Share of the queries whose own key is strictly nearer than every negative. Chance is about
     /// `1 / candidates`.
     pub accuracy: Tensor<1>,
-    /// Mean number of keys that a query had to choose from, its own among them.
+    /// Mean number of keys that a query chooses from, including its own.
     pub candidates: Tensor<1>,
     /// Number of queries that count.
     pub queries: Tensor<1>,
 }
 
 impl InfoNce {
-    /// Checks its own numbers.
-    ///
-    /// # Errors
-    /// [`LossError::OutOfRange`] for the first number that lies outside its range.
-    pub fn validate(&self) -> Result<(), LossError> {
-        // Logits reach the reciprocal, and their exponentials have to stay apart in f32.
-        let holds = self.temperature >= 1e-3 && self.temperature.is_finite();
-        in_range(
-            "temperature",
-            self.temperature,
-            holds,
-            "finite, and 0.001 at least",
-        )?;
-        let holds = (0.005..1.0).contains(&self.same_content);
-        in_range(
-            "same_content",
-            self.same_content,
-            holds,
-            "from 0.005 to below 1",
-        )?;
-        let holds = self.chunk_bytes > 0;
-        in_range("chunk_bytes", self.chunk_bytes as f64, holds, "positive")?;
-        if let Negatives::Clip { sampled: Some(n) } = self.negatives {
-            in_range("sampled", n as f64, n > 0, "at least 1")?;
-        }
-        Ok(())
-    }
-
-    /// The loss of each item, and how often the right key was found.
+    /// Computes loss and accuracy of each item.
     ///
     /// # Panics
-    /// If shapes don't fit together, or negatives are sampled and there isn't one draw key for each
+    /// If the shapes don't fit together, or negatives are sampled and there isn't one draw key for each
     /// item.
     pub fn per_item(&self, tokens: ContrastiveTokens) -> ContrastiveScores {
         self.evaluate(tokens, true)
     }
 
-    /// As [`per_item`](Self::per_item), but always in chunks: what a device without the fused operation
-    /// computes. By this, one can be held against the other on one machine.
+    /// As [`per_item`](Self::per_item), but always in chunks, as on a device without the fused operation.
+    /// It serves to compare both on one machine.
     ///
     /// # Panics
     /// As [`per_item`](Self::per_item).
@@ -187,7 +75,7 @@ impl InfoNce {
         let flat = batch * n_tokens;
         let queries = at_least_f32(tokens.queries).reshape([flat, features]);
         let keys = at_least_f32(tokens.keys).reshape([flat, features]);
-        let table = Table {
+        let similarities = Similarities {
             loss: self,
             n_tokens,
             with_gradient: queries.is_tracked(),
@@ -196,48 +84,48 @@ impl InfoNce {
             content: at_least_f32(tokens.content.inner()).flatten(0, 1),
             draw_keys: tokens.draw_keys,
         };
-        let mut board = Board::new(queries.clone(), [batch, n_tokens]);
+        let mut token_scores = TokenScores::new(queries.clone(), [batch, n_tokens]);
         if groups.is_empty() {
-            return board.scores();
+            return token_scores.per_item();
         }
         let device = queries.device().inner();
         let index = places(&groups, |group| &group.queries, &device);
-        let asked = normalised(queries.select(0, index.clone()));
-        let answers = fused.then(|| table.ask_fused(&groups, &index, &asked, &keys));
-        if let Some(answers) = answers.flatten() {
-            board.enter(index, asked, answers);
-            return board.scores();
+        let queries = normalised(queries.select(0, index.clone()));
+        let scores = fused.then(|| similarities.score_fused(&groups, &index, &queries, &keys));
+        if let Some(scores) = scores.flatten() {
+            token_scores.insert(index, queries, scores);
+            return token_scores.per_item();
         }
         let mut first = 0;
         for group in groups {
-            let asked = asked.clone().narrow(0, first, group.queries.len());
+            let queries = queries.clone().narrow(0, first, group.queries.len());
             first += group.queries.len();
-            let (answers, slopes) = table.ask(&group, asked.clone().inner());
-            board.enter(indices(&group.queries, &device), asked, answers);
-            if !slopes.is_empty() {
+            let (scores, gradients) = similarities.score(&group, queries.clone().inner());
+            token_scores.insert(indices(&group.queries, &device), queries, scores);
+            if !gradients.is_empty() {
                 let index = indices(&group.keys, &device);
-                board.tie_keys(&normalised(keys.clone().select(0, index)), slopes);
+                let keys = normalised(keys.clone().select(0, index));
+                token_scores.add_key_gradients(&keys, gradients);
             }
         }
-        board.scores()
+        token_scores.per_item()
     }
 }
 
-/// The answers at their tokens' places, `[batch * tokens, 1]` each, so that they can be averaged by the
-/// rule that all losses share.
-struct Board {
+/// The scores of queries at the places of their tokens, `[batch * tokens, 1]` each, so that they can be
+/// averaged like those of all losses.
+struct TokenScores {
     shape: [usize; 2],
     loss: Tensor<2>,
-    right: Tensor<2>,
+    correct: Tensor<2>,
     candidates: Tensor<2>,
     counted: Tensor<2>,
-    /// For each item, what has the slopes of its summed losses by the keys, `[1]`.
+    /// For each item, a number with the gradient of its summed losses with respect to the keys, `[1]`.
     key_sums: Vec<(usize, Tensor<1>)>,
 }
 
-impl Board {
-    /// An empty board. Its losses hang on the queries' graph, so that a batch without any query has a
-    /// gradient too: 0.
+impl TokenScores {
+    /// Zeros. The losses are on the queries' graph, so that a batch without queries has a gradient of 0.
     fn new(queries: Tensor<2>, shape: [usize; 2]) -> Self {
         let first = queries.narrow(1, 0, 1);
         let everything = first.clone().inner().zeros_like().equal_elem(0.0);
@@ -246,37 +134,37 @@ impl Board {
         Self {
             shape,
             loss,
-            right: zeros.clone(),
+            correct: zeros.clone(),
             candidates: zeros.clone(),
             counted: zeros,
             key_sums: Vec::new(),
         }
     }
 
-    /// Takes note of slopes by `keys`, which are of length 1 and on the graph.
-    fn tie_keys(&mut self, keys: &Tensor<2>, slopes: KeyGradients) {
-        for (item, slope) in slopes {
-            self.key_sums.push((item, (keys.clone() * slope).sum()));
+    /// Adds gradients with respect to `keys`, which have length 1 and are on the graph.
+    fn add_key_gradients(&mut self, keys: &Tensor<2>, gradients: KeyGradients) {
+        for (item, gradient) in gradients {
+            self.key_sums.push((item, (keys.clone() * gradient).sum()));
         }
     }
 
-    fn enter(&mut self, index: Tensor<1, Int>, asked: Tensor<2>, answers: Answers) {
-        let counted = answers.candidates.clone().greater_elem(1.0).float();
-        let loss = match answers.gradient {
+    fn insert(&mut self, index: Tensor<1, Int>, queries: Tensor<2>, scores: QueryScores) {
+        let counted = scores.candidates.clone().greater_elem(1.0).float();
+        let loss = match scores.gradient {
             Some(gradient) => {
-                let slope = (asked * gradient).sum_dim(1);
-                slope.clone() - slope.detach() + answers.loss
+                let slope = (queries * gradient).sum_dim(1);
+                slope.clone() - slope.detach() + scores.loss
             }
-            None => answers.loss,
+            None => scores.loss,
         };
-        enter(&mut self.loss, &index, loss);
-        enter(&mut self.right, &index, answers.right);
-        enter(&mut self.candidates, &index, answers.candidates);
+        insert(&mut self.loss, &index, loss);
+        insert(&mut self.correct, &index, scores.correct);
+        insert(&mut self.candidates, &index, scores.candidates);
         let counted = counted.cast(self.counted.dtype());
-        enter(&mut self.counted, &index, counted);
+        insert(&mut self.counted, &index, counted);
     }
 
-    fn scores(self) -> ContrastiveScores {
+    fn per_item(self) -> ContrastiveScores {
         let grid = |column: Tensor<2>| column.reshape(self.shape);
         let counted = grid(self.counted);
         let mean = |column| mean_per_item(grid(column), counted.clone());
@@ -285,20 +173,20 @@ impl Board {
         for (item, sum) in self.key_sums {
             let slope = sum / queries.clone().narrow(0, item, 1).clamp_min(1.0);
             let place = indices(&[item as i64], &loss.device().inner());
-            // Its value is 0; only its slope counts.
+            // Its value is 0; only its gradient matters.
             let slope = slope.clone() - slope.detach();
             loss = loss.select_assign(0, place, slope, IndexingUpdateOp::Add);
         }
         ContrastiveScores {
             loss,
-            accuracy: mean(self.right),
+            accuracy: mean(self.correct),
             candidates: mean(self.candidates),
             queries,
         }
     }
 }
 
-fn enter(column: &mut Tensor<2>, index: &Tensor<1, Int>, values: Tensor<2>) {
+fn insert(column: &mut Tensor<2>, index: &Tensor<1, Int>, values: Tensor<2>) {
     column.inplace(|column| column.select_assign(0, index.clone(), values, IndexingUpdateOp::Add));
 }
 

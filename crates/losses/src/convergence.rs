@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// S^  prediction,  S  target,  b  item
 /// w   1 where a bin counts, 0 elsewhere
-/// eps what silence is compared with: the norm of a target that is nearly nothing
+/// eps norm that a silent target counts as
 /// ```
 ///
 /// Arik, Jun and Diamos, "Fast Spectrogram Inversion Using Multi-Head Convolutional Neural
@@ -23,16 +23,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// Domain: magnitude. 0 for an exact prediction, 1 for a prediction of silence, whatever the level.
 ///
-/// Differs from the paper: the norms are those of one item, never of a whole batch, where a loud
-/// item would hide the quiet ones; `eps` makes a silent target finite; at an exact prediction, the
-/// tip of the norm, the gradient is 0.
+/// Differs from the paper: the norms are those of one item, not of a whole batch, in which a loud item
+/// would hide the quiet ones; `eps` makes a silent target finite; at an exact prediction, where the norm
+/// has no derivative, the gradient is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpectralConvergence {
     /// Norm that is added to the target's in quadrature, `sqrt(||S||_F^2 + epsilon^2)`. It has the unit of
-    /// `||S||_F`, the spectrogram's own, and stands for a whole item: a target whose counted bins together
-    /// have this norm counts as `sqrt(2)` times as large as it is, and one that is ten times larger as 0.5 %
-    /// larger.
+    /// the spectrogram and refers to a whole item: a target whose counted bins have this norm counts as
+    /// `sqrt(2)` times as large, one with ten times this norm as 0.5 % larger.
     pub epsilon: f64,
 }
 

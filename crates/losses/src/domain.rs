@@ -1,12 +1,12 @@
-//! What the numbers handed to a loss stand for.
+//! Domains of the values that a loss compares.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a tensor's values are; a loss is defined on some of them only.
+/// Domain of a tensor's values; each loss is defined on some of them.
 ///
-/// The four follow from each other in this order: a waveform's STFT has magnitudes, their `log1p`
-/// is what the data set stores, and that is normalised for the network.
+/// Each one is computed from the one before: a waveform's STFT has magnitudes, their `log1p` is what a
+/// data set stores, and a network's input is normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Domain {
@@ -16,7 +16,7 @@ pub enum Domain {
     Magnitude,
     /// `ln(1 + magnitude)`, not negative.
     Log1p,
-    /// `log1p` magnitudes minus the training data's mean, over its deviation: of both signs.
+    /// `log1p` magnitudes minus the training data's mean, divided by its deviation: of both signs.
     Normalised,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Domain {
 }
 
 impl Domain {
-    /// What has to be done with values of this domain to get values of another.
+    /// The conversion of values of this domain to another one.
     pub(crate) fn conversion_to(self, wanted: Domain) -> &'static str {
         use Domain::{Log1p, Magnitude, Normalised, Waveform};
         match (self, wanted) {

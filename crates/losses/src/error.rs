@@ -1,28 +1,28 @@
-//! What a configuration can get wrong.
+//! Errors of a loss's configuration.
 
 use crate::domain::Domain;
 use thiserror::Error;
 
-/// Why a loss can't be used as it is configured.
+/// An error in the configuration of a loss.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum LossError {
-    /// A loss was put on values that it is not defined on.
+    /// A loss is not defined on the given domain.
     #[error("{loss} is defined on {}, not on {got}: {}", listed(expected), missing(*got, expected))]
     WrongDomain {
-        /// The loss, by its name in reports.
+        /// The name of the loss.
         loss: &'static str,
-        /// The domains it is defined on.
+        /// The domains that it is defined on.
         expected: Vec<Domain>,
-        /// The domain it was put on.
+        /// The given domain.
         got: Domain,
     },
-    /// A number lies outside its range.
+    /// A number is out of range.
     #[error(
         "`{field}` has to be {expected}, got {got}: change it in the configuration of the loss"
     )]
     OutOfRange {
-        /// The field, as in the configuration; after a dot, that of a sub-table.
+        /// The field of the configuration; the field of a sub-table follows a dot.
         field: String,
         /// The range, in words.
         expected: &'static str,
@@ -32,7 +32,7 @@ pub enum LossError {
     /// Every weight of a composite is 0.
     #[error("every term of the composite has weight 0: give at least one of {expected} a weight")]
     NothingToLearn {
-        /// The weights that there are.
+        /// The names of the weights.
         expected: &'static str,
     },
     /// A multi-resolution STFT loss has no resolution.
@@ -44,7 +44,7 @@ pub enum LossError {
 }
 
 impl LossError {
-    /// The same complaint, seen from a configuration that holds the loss as `table`.
+    /// The same error, with the field prefixed by the sub-table `table`.
     pub(crate) fn within(self, table: &str) -> Self {
         match self {
             LossError::OutOfRange {
@@ -79,17 +79,17 @@ pub(crate) fn in_range(
     }
 }
 
-/// As [`in_range`], for a number that has to be positive and finite.
+/// As [`in_range`], for a number that must be positive and finite.
 pub(crate) fn positive(field: &'static str, got: f64) -> Result<(), LossError> {
     let holds = got > 0.0 && got.is_finite();
     in_range(field, got, holds, "positive and finite")
 }
 
-/// The least that is added to magnitudes, or to energies: its square is still a number in f32, and so is what a
-/// loud sound makes of its reciprocal.
+/// Least value that may be added to magnitudes or energies: its square, and a loud sound divided by it, are
+/// finite in f32.
 pub(crate) const LEAST_EPSILON: f64 = 1e-18;
 
-/// As [`in_range`], for what keeps a division or a logarithm finite in f32.
+/// As [`in_range`], for a number that keeps a division or a logarithm finite in f32.
 pub(crate) fn epsilon_in_range(field: &'static str, got: f64) -> Result<(), LossError> {
     let holds = got >= LEAST_EPSILON && got.is_finite();
     in_range(field, got, holds, "finite, and 1e-18 at least")

@@ -2,16 +2,16 @@
 
 use burn::tensor::Tensor;
 
-/// Samples that [`frames`] needs for `count` frames: whole hops, so a little more than the frames
-/// themselves cover.
+/// Samples that [`frames`] needs for `count` frames: whole hops, which is slightly more than the frames
+/// cover.
 pub(crate) fn samples_needed(length: usize, hop: usize, count: usize) -> usize {
     (count - 1 + length.div_ceil(hop)) * hop
 }
 
 /// Frame `t` of each item is `signal[t * hop .. t * hop + length]`.
 ///
-/// `ceil(length / hop)` shifted copies of the signal, each cut into hops, are laid side by side. The
-/// gradient is then as many additions of a signal-sized tensor; Burn's `unfold` adds frame by frame.
+/// Concatenates `ceil(length / hop)` shifted copies of the signal, each cut into hops. The gradient is then
+/// as many additions of a signal-sized tensor, while that of Burn's `unfold` adds frame by frame.
 ///
 /// # Shapes
 /// - signal: `[batch, samples_needed(length, hop, count)]`

@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 /// Févotte, Bertin and Durrieu, "Nonnegative Matrix Factorization with the Itakura-Saito Divergence:
 /// With Application to Music Analysis", Neural Computation 21(3), 2009, section 2.
 ///
-/// Domain: magnitude, which is squared here. Above the floor it is scale invariant: x and x^ may be
-/// multiplied together by any factor. It isn't symmetric: power that is missing costs as its
-/// ratio, power that is too much as its logarithm.
+/// Domain: magnitude, which is squared here. Above the floor it is scale invariant: multiplying x and x^
+/// by the same factor changes nothing. It isn't symmetric: missing power costs in proportion to the ratio,
+/// excess power in proportion to its logarithm.
 ///
-/// Differs from the paper: both powers are floored, where the paper leaves 0 undefined. A prediction
-/// below the floor costs what the floor costs and has no gradient, so this loss should not stand
+/// Differs from the paper: both powers are floored, while the paper leaves 0 undefined. A prediction
+/// below the floor costs as much as the floor and has no gradient, so this loss should not be used
 /// alone; the gradient right above the floor grows as p / floor^1.5.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,7 +49,7 @@ impl Loss for ItakuraSaito {
     }
 
     fn validate(&self) -> Result<(), LossError> {
-        // A power of a thousand million over the floor's square is still a number in f32.
+        // A power of 1e9 over the floor's square is finite in f32.
         let holds = self.floor >= 1e-12 && self.floor.is_finite();
         in_range("floor", self.floor, holds, "finite, and 1e-12 at least")
     }

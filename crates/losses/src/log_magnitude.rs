@@ -7,23 +7,23 @@ use crate::magnitude::{MagnitudeLoss, Norm};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// L1 or L2 distance between log magnitudes, where a factor counts the same at every level.
+/// L1 or L2 distance between log magnitudes: a factor costs the same at every level.
 ///
 /// ```text
 /// l_b = mean over the counted bins of |d|  (L1)  or  d^2  (L2)
 /// d   = ln(max(x^, 0) + eps) - ln(x + eps)
 ///
 /// x^  prediction,  x  target,  b  item
-/// eps magnitude below which differences stop to matter
+/// eps magnitude below which differences no longer matter
 /// ```
 ///
 /// Yamamoto, Song and Kim, "Parallel WaveGAN", ICASSP 2020, section 2.2.
 ///
-/// Domain: magnitude. A prediction and target that are both far above `eps` may be scaled together
-/// without any change; a prediction alone that is too loud by a factor `c` costs `ln c`.
+/// Domain: magnitude. Far above `eps`, scaling prediction and target by the same factor changes nothing;
+/// a prediction that is too loud by a factor `c` costs `ln c`.
 ///
-/// Differs from the paper: the magnitudes are `ln(x + eps)`, where the paper leaves 0 undefined; a
-/// network's prediction below 0 counts as 0, with no gradient there; each item is averaged first.
+/// Differs from the paper: the logarithm is `ln(x + eps)`, while the paper leaves 0 undefined; a prediction
+/// below 0 counts as 0 and has no gradient; each item is averaged first.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogMagnitudeLoss {

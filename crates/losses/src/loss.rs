@@ -1,4 +1,4 @@
-//! The face that losses share.
+//! The traits of losses.
 
 use crate::domain::Domain;
 use crate::error::LossError;
@@ -13,19 +13,18 @@ pub trait Loss {
     /// The domains it is defined on.
     fn domains(&self) -> &[Domain];
 
-    /// Checks its own numbers. There are none to check in what a configuration's `init` has made and
-    /// checked.
+    /// Checks the settings. A loss made by a configuration's `init` is already checked.
     ///
     /// # Errors
-    /// [`LossError::OutOfRange`] for the first number that lies outside its range.
+    /// [`LossError::OutOfRange`] for the first number out of range.
     fn validate(&self) -> Result<(), LossError> {
         Ok(())
     }
 
-    /// Checks that it may be put on values of `domain`.
+    /// Checks that the loss is defined on `domain`.
     ///
     /// # Errors
-    /// [`LossError::WrongDomain`], which says what conversion is missing.
+    /// [`LossError::WrongDomain`], which names the missing conversion.
     fn check_domain(&self, domain: Domain) -> Result<(), LossError> {
         if self.domains().contains(&domain) {
             return Ok(());
@@ -40,11 +39,13 @@ pub trait Loss {
 
 /// A loss between spectrograms.
 ///
-/// Every one of them keeps the same laws, which `tests/laws.rs` checks for all: an item's loss
-/// depends on that item alone and on its selected bins alone, and the others may hold anything, NaN
-/// and infinity included; an item with nothing selected gives
-/// 0 and a gradient of 0; exact reconstruction gives 0 and a gradient of 0; values and gradients are
-/// finite at silence.
+/// All of them have these properties, which `tests/laws.rs` checks:
+///
+/// - An item's loss depends only on the selected bins of that item. The others may hold anything,
+///   including NaN and infinity.
+/// - An item without selected bins has a loss of 0 and a gradient of 0.
+/// - An exact prediction has a loss of 0 and a gradient of 0.
+/// - Values and gradients are finite at silence.
 pub trait SpectrogramLoss: Loss {
     /// The loss of each item.
     ///
@@ -72,8 +73,8 @@ pub trait SpectrogramLoss: Loss {
 
 /// A loss between sounds.
 pub trait WaveformLoss: Loss {
-    /// The loss of each item. What comes after the valid samples of an item never matters, not even if
-    /// it is NaN or infinite.
+    /// The loss of each item. The samples after an item's valid ones never matter, even if they are NaN or
+    /// infinite.
     ///
     /// # Shapes
     /// - prediction, target: `[batch, samples]`
@@ -81,8 +82,7 @@ pub trait WaveformLoss: Loss {
     /// - output: `[batch]`
     ///
     /// # Panics
-    /// If the shapes differ, there are no samples, or an entry of `valid_samples` exceeds the samples there
-    /// are.
+    /// If the shapes differ, there are no samples, or an entry of `valid_samples` exceeds their number.
     fn per_item(
         &self,
         prediction: Tensor<2>,
@@ -108,8 +108,8 @@ pub trait WaveformLoss: Loss {
     }
 }
 
-/// Prediction and target as a loss computes with them: at least f32, and 0 where nothing counts. There a
-/// NaN would outlive a multiplication by 0, in the value and in the gradient.
+/// Prediction and target in at least f32, and set to 0 where `weights` is 0: a NaN there would survive a
+/// multiplication by 0, in the value and in the gradient.
 pub(crate) fn counted(
     prediction: Tensor<3>,
     target: Tensor<3>,

@@ -1,4 +1,4 @@
-//! Squared error that looks at quiet bins more than at loud ones.
+//! Squared error that weighs quiet bins more than loud ones.
 
 use crate::domain::Domain;
 use crate::error::{LossError, in_range, positive};
@@ -19,20 +19,20 @@ use serde::{Deserialize, Serialize};
 /// cap largest weight of a bin
 /// ```
 ///
-/// The weights come from the target alone, so a network can't lower them by what it predicts. Their
-/// mean over an item is 1 before the cap, so that an item's loudness doesn't change how much it
-/// counts.
+/// The weights depend on the target alone, so a network can't lower them by its prediction. Their mean
+/// over an item is 1 before the cap, so that an item's loudness doesn't change its weight.
 ///
-/// A squared error over what was expected is the statistic of Pearson, "On the Criterion that a Given
-/// System of Deviations ... Can Be Reasonably Supposed to Have Arisen from Random Sampling",
-/// Philosophical Magazine 50(302), 1900. [`Composite`](crate::Composite) mixes it with the spectral
+/// A squared error divided by the expected value is the statistic of Pearson, "On the Criterion that a
+/// Given System of Deviations ... Can Be Reasonably Supposed to Have Arisen from Random Sampling",
+/// Philosophical Magazine 50(302), 1900. [`Composite`](crate::Composite) mixes this loss with the spectral
 /// losses.
 ///
 /// Domain: magnitude or log1p (not negative; on normalised data 1 / (x + eps) changes sign).
 ///
 /// Differs from the paper: `eps` makes a silent bin finite; the weights are scaled to a mean of 1 and
-/// capped, so that this is a loss in squared units of the spectrogram and no statistic with a
-/// distribution; each item is averaged first. As a term beside spectral losses it is this project's own.
+/// capped, so this is a loss in squared units of the spectrogram, not a statistic with a known
+/// distribution; each item is averaged first. Using it as a loss next to spectral losses is this project's
+/// own idea.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LowMagnitudeLoss {
@@ -73,9 +73,9 @@ impl SpectrogramLoss for LowMagnitudeLoss {
         let [prediction, target] = counted(prediction, target.detach(), &weights);
         let [batch, _, _] = target.dims();
         let quietness = (target.clone().clamp_min(0.0) + self.epsilon).recip();
-        // An item with nothing counted has a mean of 0; the cap takes the infinity away.
+        // An item without counted bins has a mean of 0; the cap replaces the infinite quotient.
         let mean = mean_per_item(quietness.clone(), weights.clone());
-        let attention = (quietness / mean.reshape([batch, 1, 1])).clamp_max(self.cap);
-        mean_per_item(attention * (prediction - target).square(), weights)
+        let emphasis = (quietness / mean.reshape([batch, 1, 1])).clamp_max(self.cap);
+        mean_per_item(emphasis * (prediction - target).square(), weights)
     }
 }

@@ -6,7 +6,7 @@ use crate::reduction::mean_per_item;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// How an error is measured; `"l1"` or `"l2"` in a configuration file.
+/// Measure of an error; `"l1"` or `"l2"` in a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
@@ -30,17 +30,17 @@ pub enum Norm {
 /// padding; with [`hidden_weights`](crate::hidden_weights) it is the loss of a masked autoencoder
 /// (He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022, section 3).
 ///
-/// Domain: any in which differences mean something (magnitude, log1p, normalised); the unit of L1 is
-/// that of the spectrogram, the unit of L2 its square.
+/// Domain: magnitude, log1p or normalised; the unit of L1 is that of the spectrogram, the unit of L2 its
+/// square.
 ///
-/// Differs from the paper: He et al. average over all hidden elements of the batch; here each
-/// example is averaged first, so that an example weighs the same with many hidden bins as with few.
+/// Differs from the paper: He et al. average over all hidden elements of the batch; here each example is
+/// averaged first, so that its weight doesn't depend on the number of its hidden bins.
 ///
-/// In a configuration file the norm has to be written: which one is meant is what the table is for.
+/// In a configuration file the norm is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MagnitudeLoss {
-    /// How an error is measured.
+    /// Measure of the error.
     pub norm: Norm,
 }
 

@@ -10,15 +10,15 @@ use crate::stft::{Resolution, Stft};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Which resolutions a [`MultiResolutionStft`] looks through.
+/// Resolutions and settings of a [`MultiResolutionStft`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiResolutionStftConfig {
     /// The transforms; the loss is the mean over them.
     pub resolutions: Vec<Resolution>,
-    /// The relative error of each.
+    /// Settings of the spectral convergence.
     pub convergence: SpectralConvergence,
-    /// The distance of log magnitudes of each.
+    /// Settings of the distance of log magnitudes.
     pub log_magnitude: LogMagnitudeLoss,
 }
 
@@ -39,11 +39,10 @@ impl Default for MultiResolutionStftConfig {
 }
 
 impl MultiResolutionStftConfig {
-    /// Computes the windows and bases on `device`.
+    /// Plans the transforms on `device`.
     ///
     /// # Errors
-    /// [`LossError::NoResolutions`] if there is none, [`LossError::OutOfRange`] if a number lies outside
-    /// its range.
+    /// [`LossError::NoResolutions`] if there is none, [`LossError::OutOfRange`] if a number is out of range.
     pub fn init(&self, device: &Device) -> Result<MultiResolutionStft, LossError> {
         let tables: [(&str, &dyn Loss); 2] = [
             ("convergence", &self.convergence),
@@ -67,7 +66,7 @@ impl MultiResolutionStftConfig {
     }
 }
 
-/// Distance of two sounds, seen through several short-time Fourier transforms.
+/// Distance of two sounds by several short-time Fourier transforms.
 ///
 /// ```text
 /// l_b = mean_r [ SC_r(S_b, S^_b) + LOG_r(S_b, S^_b) ]
@@ -81,8 +80,8 @@ impl MultiResolutionStftConfig {
 ///
 /// Domain: waveform.
 ///
-/// Differs from the paper: the terms are those of [`SpectralConvergence`] and [`LogMagnitudeLoss`],
-/// per item and with their `eps` in sight; an item is transformed as it is alone, without its padding.
+/// Differs from the paper: the terms are those of [`SpectralConvergence`] and [`LogMagnitudeLoss`], per
+/// item and with configurable `eps`; an item is transformed without its padding.
 #[derive(Clone, Debug)]
 pub struct MultiResolutionStft {
     stfts: Vec<Stft>,
@@ -123,7 +122,7 @@ impl WaveformLoss for MultiResolutionStft {
     }
 }
 
-/// The frames that each item has alone; an item without samples has none.
+/// Weights that select the frames of each item without its padding; an item without samples has none.
 fn frame_weights(
     resolution: Resolution,
     shape: [usize; 3],
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_named_with_its_table_and_no_resolution_is_its_own_complaint() {
+    fn a_number_is_named_with_its_table_and_no_resolution_has_its_own_error() {
         let refusal = |change: fn(&mut MultiResolutionStftConfig)| {
             let mut config = MultiResolutionStftConfig::default();
             change(&mut config);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Squared error of continuous parameters and cross-entropy of categorical ones.
 ///
 /// ```text
-/// l_b    = (cont_b + cat_b) / 2   where both kinds exist, else the one that does
+/// l_b    = (cont_b + cat_b) / 2   if both kinds exist, else the existing one
 /// cont_b = mean_p (c^_bp - c_bp)^2
 /// cat_b  = mean_q H_bq
 /// H_bq   = - sum_k t_bqk ln softmax(z_bq)_k
@@ -26,19 +26,19 @@ use serde::{Deserialize, Serialize};
 ///
 /// Domain: parameter vectors, no sound.
 ///
-/// Differs from the paper: there is one classifier for each categorical parameter, and all of them weigh
-/// the same; each item is averaged first.
+/// Differs from the paper: there is one classifier for each categorical parameter, all with the same
+/// weight; each item is averaged first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ParameterLoss {
-    /// Share of the true class's probability that is spread over all classes, 0 to below 1.
+    /// Share of the probability that is spread over all classes, 0 to below 1.
     pub label_smoothing: f64,
 }
 
-/// What a network says about the parameters of a batch.
+/// Predicted parameters of a batch.
 #[derive(Clone, Debug)]
 pub struct ParameterPrediction {
-    /// Continuous parameters, `[batch, continuous]`; none, or of width 0, if the synthesizer has none.
+    /// Continuous parameters, `[batch, continuous]`; `None` or width 0 if the synthesizer has none.
     pub continuous: Option<Tensor<2>>,
     /// Logits of each categorical parameter, `[batch, classes]`.
     pub logits: Vec<Tensor<2>>,
@@ -53,7 +53,7 @@ pub struct ParameterTarget {
     pub classes: Option<Tensor<2, Int>>,
 }
 
-/// The loss of each item, and what it is made of. All but `correct` are `[batch]`.
+/// Loss and parts of each item. All except `correct` are `[batch]`.
 #[derive(Clone, Debug)]
 pub struct ParameterScores {
     /// The loss.
@@ -62,12 +62,12 @@ pub struct ParameterScores {
     pub cont_mse: Option<Tensor<1>>,
     /// Mean cross-entropy of the categorical parameters.
     pub cross_entropy: Option<Tensor<1>>,
-    /// 1 where the likeliest class is the true one, else 0: `[batch, categorical]`.
+    /// 1 where the most probable class is the true one, else 0: `[batch, categorical]`.
     pub correct: Option<Tensor<2>>,
 }
 
 impl ParameterLoss {
-    /// Checks its own number.
+    /// Checks the settings.
     ///
     /// # Errors
     /// [`LossError::OutOfRange`] if the label smoothing isn't in 0 to below 1.
@@ -77,19 +77,18 @@ impl ParameterLoss {
         in_range("label_smoothing", self.label_smoothing, holds, expected)
     }
 
-    /// The loss of each item with its parts.
+    /// Computes loss and parts of each item.
     ///
     /// # Panics
-    /// If prediction and target don't have the same parameters, or none at all, or a class isn't among
-    /// those that have a logit.
+    /// If prediction and target don't have the same parameters or have none, or a class has no logit.
     pub fn per_item(
         &self,
         prediction: ParameterPrediction,
         target: ParameterTarget,
     ) -> ParameterScores {
-        let there = |values: &Tensor<2>| values.dims()[1] > 0;
+        let not_empty = |values: &Tensor<2>| values.dims()[1] > 0;
         let continuous = [prediction.continuous, target.continuous];
-        let cont_mse = match <(_, _)>::from(continuous.map(|values| values.filter(there))) {
+        let cont_mse = match <(_, _)>::from(continuous.map(|values| values.filter(not_empty))) {
             (Some(prediction), Some(target)) => Some(squared_error(prediction, target)),
             (None, None) => None,
             (prediction, _) => panic!(
@@ -130,7 +129,7 @@ impl ParameterLoss {
         }
     }
 
-    /// Mean cross-entropy of each item, `[batch]`, and what was right, `[batch, categorical]`.
+    /// Mean cross-entropy of each item, `[batch]`, and which classes are correct, `[batch, categorical]`.
     fn categorical(
         &self,
         logits: Vec<Tensor<2>>,
@@ -156,7 +155,7 @@ impl ParameterLoss {
     }
 }
 
-/// A class without a logit would be read from beyond the row.
+/// Panics if a class has no logit: `gather` would read beyond the row.
 fn assert_classes(parameter: usize, classes: Tensor<2, Int>, count: usize) {
     for class in classes.into_data().iter::<i64>() {
         assert!(

@@ -1,4 +1,4 @@
-//! Filters that make an error heard as an ear would hear it.
+//! Perceptual filters for prediction and target.
 
 use crate::framing::{frames, samples_needed};
 use burn::tensor::{Tensor, TensorData};
@@ -7,55 +7,55 @@ use std::collections::BTreeMap;
 use std::f64::consts::PI;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A filter that is put on prediction and target before they are compared.
+/// A filter that is applied to prediction and target before they are compared.
 ///
 /// ```text
 /// y[n] = sum_k h[k] x[n - k]
 ///
-/// x  sound, silent outside its samples n,  y  what is compared
+/// x  sound, silent outside its samples n,  y  filtered sound
 /// h  taps of the filter, whose transform H(z) is given for each kind below
 /// ```
 ///
 /// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
 /// 2020, on pre-emphasis in the loss function.
 ///
-/// Differs from the paper: A-weighting is a linear-phase FIR filter, centred so that it delays
-/// nothing. It is the least-squares fit of the analogue curve of IEC 61672-1 at the given rate, so it
-/// isn't warped near half the rate as a bilinear transform of that curve is.
+/// Differs from the paper: A-weighting is a linear-phase FIR filter, centred so that it has no delay. It
+/// is the least-squares fit of the analogue curve of IEC 61672-1 at the given rate, so it isn't warped near
+/// half the rate, unlike a bilinear transform of that curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "filter")]
 pub enum PreEmphasis {
-    /// `H(z) = 1`: nothing is filtered.
+    /// `H(z) = 1`: no filter.
     None,
-    /// `H(z) = 1 - 0.85 z^-1`: the lows are taken down.
+    /// `H(z) = 1 - 0.85 z^-1`: attenuates low frequencies.
     HighPass,
-    /// `H(z) = 1 - 0.85 z^-2`: lows and the highest highs are taken down.
+    /// `H(z) = 1 - 0.85 z^-2`: attenuates the lowest and the highest frequencies.
     FoldedDifferentiator,
     /// The sensitivity of the ear to quiet tones, 0 dB at 1 kHz.
     AWeighting {
-        /// Rate of the sounds.
+        /// Sample rate of the sounds.
         sample_rate_hz: f64,
     },
 }
 
-/// Filter coefficients, and which of them belongs to the present sample.
+/// Filter coefficients.
 struct Taps {
     values: Vec<f64>,
-    /// Taps before this one look ahead.
+    /// Index of the tap of the current sample; those before it look ahead.
     present: usize,
 }
 
-/// Taps to either side of the middle one, for each 48 kHz of the rate, or part of it: as many milliseconds at
-/// every rate. From 20 Hz to 0.49 of the rate, the fit is then within 0.005 of the curve (whose peak is 1.16); with
-/// half as many it is within 0.035 at 48 kHz.
+/// Taps on either side of the middle one, for each started 48 kHz of the rate, so that the filter's duration
+/// hardly depends on the rate. From 20 Hz to 0.49 of the rate, the fit is then within 0.005 of the curve
+/// (whose peak is 1.16); with half as many it is within 0.035 at 48 kHz.
 const A_WEIGHTING_REACH: usize = 200;
 
-/// The A-weightings designed so far, by the bits of their rates: a design takes longer than the filtering
-/// of a batch, and every batch asks for the same one.
+/// Cache of A-weightings by the bits of their rates: a design takes longer than filtering a batch, and every
+/// batch needs the same one.
 static A_WEIGHTINGS: Mutex<BTreeMap<u64, Arc<Taps>>> = Mutex::new(BTreeMap::new());
 
 impl PreEmphasis {
-    /// The filter coefficients, first the one for the latest sample.
+    /// The filter coefficients, starting with that of the latest sample.
     pub fn taps(&self) -> Vec<f64> {
         self.design().values.clone()
     }
@@ -84,7 +84,7 @@ impl PreEmphasis {
             PreEmphasis::FoldedDifferentiator => causal(&[1.0, 0.0, -0.85]),
             PreEmphasis::AWeighting { sample_rate_hz } => {
                 let designs = A_WEIGHTINGS.lock();
-                // Designs are entered whole, so a panic elsewhere leaves nothing half done.
+                // Designs are inserted complete, so a panic elsewhere leaves none half done.
                 let mut designs = designs.unwrap_or_else(PoisonError::into_inner);
                 let design = designs.entry(sample_rate_hz.to_bits());
                 Arc::clone(design.or_insert_with(|| Arc::new(a_weighting(sample_rate_hz))))
@@ -93,8 +93,8 @@ impl PreEmphasis {
     }
 }
 
-/// The first Fourier coefficients of the curve, which among all symmetric filters of that length have
-/// the least squared error over the frequencies from 0 to half the rate.
+/// The first Fourier coefficients of the curve. Among all symmetric filters of that length they have the
+/// least squared error over the frequencies from 0 to half the rate.
 fn a_weighting(sample_rate_hz: f64) -> Taps {
     let scale = (sample_rate_hz / 48_000.0).ceil().max(1.0) as usize;
     let points = 8192 * scale;
@@ -125,9 +125,9 @@ fn a_weighting_gain(frequency_hz: f64) -> f64 {
     raw(frequency_hz) / raw(1000.0)
 }
 
-/// Convolution as a product: the signal is cut into blocks that overlap by the filter's memory, and a
-/// banded matrix turns a block's input into its output. No more than about three signals in memory, on
-/// every backend, where an unrolled convolution holds one signal for each tap.
+/// Convolution as a matrix product: the signal is cut into blocks that overlap by the filter's memory, and
+/// a banded matrix maps a block's input to its output. This needs the memory of about three signals on
+/// every backend, while an unrolled convolution needs one signal for each tap.
 fn convolve(signal: Tensor<2>, taps: &Taps) -> Tensor<2> {
     let [batch, samples] = signal.dims();
     let memory = taps.values.len() - 1;

@@ -1,4 +1,4 @@
-//! The one rule by which every loss becomes a number: per example first, then over the batch.
+//! The reduction that all losses share: first a mean per example, then over the batch.
 
 use burn::tensor::{DType, Tensor};
 
@@ -11,10 +11,10 @@ use burn::tensor::{DType, Tensor};
 /// w_bi  1 where the value counts, 0 where it does not
 /// ```
 ///
-/// An example with nothing selected (a clip that is all padding, a mask that hides nothing) gives 0
-/// and a gradient of 0, never 0/0. A value that doesn't count may be anything, NaN and infinity
-/// included: it is left out, not multiplied by 0, and its gradient is 0. Half-precision values are
-/// summed in f32: in bf16 a count stalls at 256.
+/// An example with nothing selected (a clip of padding only, a mask that hides nothing) has a loss of 0 and
+/// a gradient of 0, not 0/0. A value that doesn't count may be anything, including NaN and infinity: it is
+/// left out, not multiplied by 0, and its gradient is 0. Half-precision values are summed in f32, because
+/// a count in bf16 stalls at 256.
 ///
 /// # Shapes
 /// - values, weights: `[batch, ...]`, equal; weights 0 or 1
@@ -48,7 +48,7 @@ pub(crate) fn sum_per_item<const D: usize>(values: Tensor<D>) -> Tensor<1> {
     values.flatten::<2>(1, D - 1).sum_dim(1).squeeze_dim(1)
 }
 
-/// Half precision as f32, anything wider as it is.
+/// Converts half precision to f32 and leaves wider types unchanged.
 pub(crate) fn at_least_f32<const D: usize>(values: Tensor<D>) -> Tensor<D> {
     match values.dtype() {
         DType::F16 | DType::BF16 => values.cast(DType::F32),

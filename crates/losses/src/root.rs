@@ -1,13 +1,12 @@
-//! The square root whose gradient stays finite.
+//! A square root with a finite gradient.
 
 use burn::tensor::Tensor;
 
 /// `sqrt(x)`, with a gradient of 0 instead of infinity where `x` is 0.
 ///
-/// The usual guards change the value: `sqrt(x + eps)` lifts silence to `sqrt(eps)`, and
-/// `sqrt(max(x, eps))` hides everything below it. Here 0 is replaced by 1 before the root and taken
-/// out again after it, so no value changes at all, and no gradient anywhere else. As the subgradient
-/// of a norm at its tip, 0 is the one of least size.
+/// The usual guards change the value: `sqrt(x + eps)` raises silence to `sqrt(eps)`, and
+/// `sqrt(max(x, eps))` hides everything below it. Here 0 is replaced by 1 before the root and restored
+/// after it, so no value and no other gradient changes. At 0, 0 is the smallest subgradient of a norm.
 ///
 /// # Shapes
 /// - squared: any shape, not negative

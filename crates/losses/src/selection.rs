@@ -1,4 +1,4 @@
-//! Which elements of a spectrogram batch a loss looks at, as a tensor of 0 and 1.
+//! Weights of 0 and 1 that select the elements of a spectrogram batch that a loss compares.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
@@ -10,7 +10,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 /// - output: `[batch, bins, frames]`
 ///
 /// # Panics
-/// If `valid_frames` does not have one entry per item, or an entry exceeds the frames there are.
+/// If `valid_frames` doesn't have one entry per item, or an entry exceeds the number of frames.
 pub fn valid_weights(
     [batch, bins, frames]: [usize; 3],
     valid_frames: &[usize],
@@ -19,7 +19,7 @@ pub fn valid_weights(
     valid_in_frames([batch, bins, frames], valid_frames, device).float()
 }
 
-/// Weights that select the hidden bins of the valid frames: what a masked autoencoder has to guess.
+/// Weights that select the hidden bins of the valid frames, which a masked autoencoder has to predict.
 ///
 /// He et al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022, section 3
 /// ("Reconstruction target"): the loss is computed on masked patches only.

@@ -1,61 +1,80 @@
-//! Similarities of queries and keys, a chunk at a time: what InfoNCE is computed from.
+//! Similarities of queries and keys, computed in chunks: the input of InfoNCE.
 
 use crate::candidates::{Group, draw};
-use crate::contrastive::InfoNce;
+use crate::info_nce::InfoNce;
 use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use kernels::{Contrast, has_info_nce, info_nce};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// Everything that the queries of a batch are compared with. Nothing here is on the graph.
-pub(crate) struct Table<'a> {
+/// The batch that similarities are computed from. None of its tensors is on the graph.
+pub(crate) struct Similarities<'a> {
     pub loss: &'a InfoNce,
     /// Tokens of an item.
     pub n_tokens: usize,
-    /// Whether anybody asks for the slope of the queries, and of the keys.
+    /// Whether gradients with respect to the queries are needed.
     pub with_gradient: bool,
+    /// Whether gradients with respect to the keys are needed.
     pub with_key_gradient: bool,
     /// `[batch * tokens, features]`.
     pub keys: Tensor<2>,
-    /// What the keys were made of, `[batch * tokens, values]`.
+    /// The content that the keys were computed from, `[batch * tokens, values]`.
     pub content: Tensor<2>,
     pub draw_keys: Vec<u64>,
 }
 
-/// What is known of some queries; each is `[queries, 1]` but for the gradient.
-pub(crate) struct Answers {
+/// Some queries of a group, to be compared with all keys of the group.
+struct SimilarityChunk<'a> {
+    batch: &'a Similarities<'a>,
+    group: &'a Group,
+    /// The queries' places in the group.
+    range: Range<usize>,
+    /// `[queries, features]`, of length 1.
+    queries: Tensor<2>,
+    /// `[keys, features]`, of length 1.
+    keys: &'a Tensor<2>,
+    /// [`Similarities::key_factor`] of the keys.
+    key_factor: &'a Tensor<2>,
+}
+
+/// Scores of some queries; each tensor is `[queries, 1]` except the gradient.
+pub(crate) struct QueryScores {
     pub loss: Tensor<2>,
-    /// `[queries, features]`, none if nobody asks for it, or the loss is on the graph.
+    /// With respect to the queries, `[queries, features]`. `None` if it is not needed, or if `loss` is on
+    /// the graph.
     pub gradient: Option<Tensor<2>>,
-    pub right: Tensor<2>,
+    /// 1 where the query's own key is the nearest, else 0.
+    pub correct: Tensor<2>,
+    /// Number of keys to choose from.
     pub candidates: Tensor<2>,
 }
 
-/// For each item with queries in a group, the slope of the sum of its losses by the group's keys of
-/// length 1, `[keys, features]`; empty if nobody asks for it.
+/// For each item with queries in a group, the gradient of the sum of its losses with respect to the
+/// group's keys of length 1, `[keys, features]`; empty if it is not needed.
 pub(crate) type KeyGradients = BTreeMap<usize, Tensor<2>>;
 
-/// The logit of a key that is no candidate: its exponential is 0 in every precision.
+/// The logit of a key that is not a candidate: its exponential is 0 in every precision.
 const EXCLUDED: f64 = -1e30;
 
-/// Bytes in flight for each pair of a query and a key: logits, their masked copy and exponentials,
+/// Bytes in use for each pair of a query and a key: logits, their masked copy and exponentials,
 /// products of contents, all at most 4 wide, and three masks.
 const BYTES_PER_PAIR: usize = 20;
 
-/// The same for the slopes of a pair, which only keys on the graph need, and their transpose.
+/// Additional bytes per pair for the gradients of keys on the graph, and their transpose.
 const BYTES_PER_SLOPE: usize = 8;
 
 /// Rows shorter than this have no direction.
 const SHORTEST: f64 = 1e-6;
 
-impl Table<'_> {
-    /// The first factor of the test for equal content, of some tokens: row `i` of it times row `j` of the other is not
-    /// negative exactly if the contents are the same.
+impl Similarities<'_> {
+    /// The queries' factor in the test for equal content: row `i` of it times row `j` of
+    /// [`key_factor`](Self::key_factor) is not negative exactly if the contents are the same.
     ///
     /// ```text
     /// [c_i, -h |c_i|^2, -h] . [c_j, 1, |c_j|^2] = c_i . c_j - h (|c_i|^2 + |c_j|^2)
     /// h = (1 - same^2 / 2) / 2
     /// ```
-    fn asking_side(&self, index: Tensor<1, Int>) -> Tensor<2> {
+    fn query_factor(&self, index: Tensor<1, Int>) -> Tensor<2> {
         let same = self.loss.same_content;
         let half = (1.0 - same * same / 2.0) / 2.0;
         let content = self.content.clone().select(0, index);
@@ -64,26 +83,30 @@ impl Table<'_> {
         Tensor::cat(vec![content, size * -half, halves], 1)
     }
 
-    /// The second factor, of [`asking_side`](Self::asking_side).
-    fn asked_side(&self, index: Tensor<1, Int>) -> Tensor<2> {
+    /// The keys' factor, see [`query_factor`](Self::query_factor).
+    fn key_factor(&self, index: Tensor<1, Int>) -> Tensor<2> {
         let content = self.content.clone().select(0, index);
         let size = content.clone().square().sum_dim(1);
         let ones = size.ones_like();
         Tensor::cat(vec![content, ones, size], 1)
     }
 
-    /// Asks the queries of all groups through the fused operation, if there is one for them. The losses are on
-    /// the graph then. `asked` and `keys` are, too; the former are all queries, `[queries, features]`, of length 1, which stand
-    /// at `index`.
-    pub(crate) fn ask_fused(
+    /// Scores the queries of all groups with the fused operation, or returns `None` if it doesn't support
+    /// them. The losses are on the graph, like `queries` and `keys`.
+    ///
+    /// # Shapes
+    /// - index: the tokens of all queries
+    /// - queries: `[queries, features]`, of length 1
+    /// - keys: `[batch * tokens, features]`
+    pub(crate) fn score_fused(
         &self,
         groups: &[Group],
         index: &Tensor<1, Int>,
-        asked: &Tensor<2>,
+        queries: &Tensor<2>,
         keys: &Tensor<2>,
-    ) -> Option<Answers> {
+    ) -> Option<QueryScores> {
         let sampled = groups.iter().any(|group| group.sampled.is_some());
-        let tensors = [asked, keys, &self.content];
+        let tensors = [queries, keys, &self.content];
         if sampled || !tensors.into_iter().all(has_info_nce) {
             return None;
         }
@@ -96,65 +119,72 @@ impl Table<'_> {
         let own = firsts
             .flat_map(|(first, group)| group.own.iter().map(move |&own| first + own as usize));
         let scores = info_nce(Contrast {
-            queries: asked.clone(),
+            queries: queries.clone(),
             keys: normalised(keys.clone().select(0, candidates.clone())),
             groups: groups.iter().map(Group::sizes).collect(),
             own: own.collect(),
-            exclusion: [self.asking_side(index.clone()), self.asked_side(candidates)],
+            exclusion: [
+                self.query_factor(index.clone()),
+                self.key_factor(candidates),
+            ],
             temperature: self.loss.temperature,
         });
-        Some(Answers {
+        Some(QueryScores {
             loss: scores.loss,
             gradient: None,
-            right: scores.right,
+            correct: scores.right,
             candidates: scores.candidates,
         })
     }
 
-    /// Asks the queries of a group, some at a time. `asked` is `[queries, features]`, of length 1.
+    /// Scores the queries of a group in chunks.
     ///
-    /// Chunks add to one table of key gradients as they come: a table of each would take as much memory
-    /// as the keys, times the number of chunks.
-    pub(crate) fn ask(&self, group: &Group, asked: Tensor<2>) -> (Answers, KeyGradients) {
-        let index = indices(&group.keys, &asked.device());
+    /// All chunks add to the same key gradients: gradients of each chunk would take as much memory as the
+    /// keys, times the number of chunks.
+    ///
+    /// # Shapes
+    /// - queries: `[queries, features]`, of length 1
+    pub(crate) fn score(&self, group: &Group, queries: Tensor<2>) -> (QueryScores, KeyGradients) {
+        let index = indices(&group.keys, &queries.device());
         let keys = normalised(self.keys.clone().select(0, index.clone()));
-        let content = self.asked_side(index);
-        let wide = asked.dtype().size() / 4;
+        let key_factor = self.key_factor(index);
+        let wide = queries.dtype().size() / 4;
         let slope_bytes = usize::from(self.with_key_gradient) * BYTES_PER_SLOPE;
         let bytes = group.keys.len() * (BYTES_PER_PAIR + slope_bytes) * wide;
-        let chunk = (self.loss.chunk_bytes / bytes).max(1);
+        let size = (self.loss.chunk_bytes / bytes).max(1);
         let mut key_gradients = KeyGradients::new();
-        let chunks = (0..group.queries.len()).step_by(chunk).map(|start| {
-            let end = (start + chunk).min(group.queries.len());
-            let asked = asked.clone().narrow(0, start, end - start);
-            let tables = [&keys, &content];
-            self.ask_chunk(group, start..end, asked, tables, &mut key_gradients)
+        let chunks = (0..group.queries.len()).step_by(size).map(|start| {
+            let end = (start + size).min(group.queries.len());
+            let chunk = SimilarityChunk {
+                batch: self,
+                group,
+                range: start..end,
+                queries: queries.clone().narrow(0, start, end - start),
+                keys: &keys,
+                key_factor: &key_factor,
+            };
+            chunk.score(&mut key_gradients)
         });
-        let answers = Answers::cat(chunks.collect());
-        (answers, key_gradients)
+        let scores = QueryScores::cat(chunks.collect());
+        (scores, key_gradients)
     }
+}
 
-    fn ask_chunk(
-        &self,
-        group: &Group,
-        range: std::ops::Range<usize>,
-        asked: Tensor<2>,
-        [keys, content]: [&Tensor<2>; 2],
-        key_gradients: &mut KeyGradients,
-    ) -> Answers {
-        let device = asked.device();
-        let temperature = self.loss.temperature;
-        let own = indices(&group.own[range.clone()], &device);
+impl SimilarityChunk<'_> {
+    fn score(&self, key_gradients: &mut KeyGradients) -> QueryScores {
+        let (queries, keys) = (&self.queries, self.keys);
+        let temperature = self.batch.loss.temperature;
+        let own = indices(&self.group.own[self.range.clone()], &queries.device());
         let own_keys = keys.clone().select(0, own.clone());
-        let own = own.reshape([range.len(), 1]);
+        let own = own.reshape([self.range.len(), 1]);
 
-        let excluded = self.excluded(group, range.clone(), content);
+        let excluded = self.excluded();
         let own_excluded = excluded.clone().gather(1, own.clone());
-        let n_excluded = excluded.clone().float().sum_dim(1).cast(asked.dtype());
-        let others = n_excluded.neg() + (group.keys.len() as f64 - 1.0);
-        let negatives = others + own_excluded.float().cast(asked.dtype());
+        let n_excluded = excluded.clone().float().sum_dim(1).cast(queries.dtype());
+        let others = n_excluded.neg() + (self.group.keys.len() as f64 - 1.0);
+        let negatives = others + own_excluded.float().cast(queries.dtype());
 
-        let logits = (asked.clone() / temperature).matmul(keys.clone().transpose());
+        let logits = (queries.clone() / temperature).matmul(keys.clone().transpose());
         let positive = logits.clone().gather(1, own.clone());
         let away = positive.full_like(EXCLUDED);
         let logits = logits.mask_fill(excluded, EXCLUDED).scatter(
@@ -164,51 +194,45 @@ impl Table<'_> {
             IndexingUpdateOp::Add,
         );
         let nearest = logits.clone().max_dim(1);
-        let right = positive.clone().greater(nearest.clone());
+        let correct = positive.clone().greater(nearest.clone());
 
-        // Shifted by the largest, so that no exponential overflows and one of them is 1.
+        // Shifted by the largest logit: no exponential overflows, and one of them is 1.
         let largest = positive.clone().max_pair(nearest);
         let terms = (logits - largest.clone()).exp();
         let positive_term = (positive.clone() - largest.clone()).exp();
         let sum = terms.clone().sum_dim(1) + positive_term.clone();
         let own_slope = positive_term / sum.clone() - 1.0;
-        if self.with_key_gradient {
+        if self.batch.with_key_gradient {
             let slopes = (terms.clone() / sum.clone()).scatter(
                 1,
                 own,
                 own_slope.clone(),
                 IndexingUpdateOp::Add,
             );
-            let queries = &group.queries[range];
-            self.add_by_item(queries, slopes / temperature, &asked, key_gradients);
+            self.add_key_gradients(slopes / temperature, key_gradients);
         }
-        let gradient = self.with_gradient.then(|| {
+        let gradient = self.batch.with_gradient.then(|| {
             let expected = terms.matmul(keys.clone()) / sum.clone();
             (expected + own_keys * own_slope) / temperature
         });
-        Answers {
+        QueryScores {
             loss: largest + sum.log() - positive.clone(),
             gradient,
-            right: right.float().cast(positive.dtype()),
+            correct: correct.float().cast(positive.dtype()),
             candidates: negatives + 1.0,
         }
     }
 
-    /// Adds the products of slopes `[queries, keys]` and queries `[queries, features]`, item by item.
-    fn add_by_item(
-        &self,
-        queries: &[i64],
-        slopes: Tensor<2>,
-        asked: &Tensor<2>,
-        key_gradients: &mut KeyGradients,
-    ) {
-        let item = |query: &i64| *query as usize / self.n_tokens;
+    /// Adds the products of `slopes`, `[queries, keys]`, with the queries, item by item.
+    fn add_key_gradients(&self, slopes: Tensor<2>, key_gradients: &mut KeyGradients) {
+        let item = |query: &i64| *query as usize / self.batch.n_tokens;
         let mut start = 0;
-        for run in queries.chunk_by(|a, b| item(a) == item(b)) {
-            let [slopes, asked] =
-                [&slopes, asked].map(|rows| rows.clone().narrow(0, start, run.len()));
+        let tokens = &self.group.queries[self.range.clone()];
+        for run in tokens.chunk_by(|a, b| item(a) == item(b)) {
+            let [slopes, queries] =
+                [&slopes, &self.queries].map(|rows| rows.clone().narrow(0, start, run.len()));
             start += run.len();
-            let slope = slopes.transpose().matmul(asked);
+            let slope = slopes.transpose().matmul(queries);
             let sum = match key_gradients.remove(&item(&run[0])) {
                 Some(sum) => sum + slope,
                 None => slope,
@@ -217,58 +241,54 @@ impl Table<'_> {
         }
     }
 
-    /// True where a key has the query's content, or wasn't drawn: `[queries, keys]`.
-    fn excluded(
-        &self,
-        group: &Group,
-        range: std::ops::Range<usize>,
-        content: &Tensor<2>,
-    ) -> Tensor<2, Bool> {
-        let device = content.device();
-        let queries = indices(&group.queries[range.clone()], &device);
+    /// True where a key has the query's content or was not drawn: `[queries, keys]`.
+    fn excluded(&self) -> Tensor<2, Bool> {
+        let device = self.key_factor.device();
+        let tokens = &self.group.queries[self.range.clone()];
         let same = self
-            .asking_side(queries)
-            .matmul(content.clone().transpose())
+            .batch
+            .query_factor(indices(tokens, &device))
+            .matmul(self.key_factor.clone().transpose())
             .greater_equal_elem(0.0);
-        let Some(n) = group.sampled else {
+        let Some(n) = self.group.sampled else {
             return same;
         };
-        let n_keys = group.keys.len();
-        let mut left_out = vec![true; range.len() * n_keys];
-        for (row, query) in left_out.chunks_exact_mut(n_keys).zip(range.clone()) {
-            let token = group.queries[query] as usize;
-            let draw_key = self.draw_keys[token / self.n_tokens];
-            let key = [draw_key, (token % self.n_tokens) as u64];
-            for place in draw(n, n_keys, group.own[query] as usize, key) {
+        let n_keys = self.group.keys.len();
+        let mut left_out = vec![true; self.range.len() * n_keys];
+        for (row, query) in left_out.chunks_exact_mut(n_keys).zip(self.range.clone()) {
+            let token = self.group.queries[query] as usize;
+            let draw_key = self.batch.draw_keys[token / self.batch.n_tokens];
+            let key = [draw_key, (token % self.batch.n_tokens) as u64];
+            for place in draw(n, n_keys, self.group.own[query] as usize, key) {
                 row[place] = false;
             }
         }
-        let left_out = TensorData::new(left_out, [range.len(), n_keys]);
+        let left_out = TensorData::new(left_out, [self.range.len(), n_keys]);
         same.bool_or(Tensor::from_data(left_out, &device))
     }
 }
 
-impl Answers {
-    fn cat(chunks: Vec<Answers>) -> Answers {
-        let column = |of: fn(&Answers) -> &Tensor<2>| {
+impl QueryScores {
+    fn cat(chunks: Vec<QueryScores>) -> QueryScores {
+        let column = |of: fn(&QueryScores) -> &Tensor<2>| {
             Tensor::cat(chunks.iter().map(|chunk| of(chunk).clone()).collect(), 0)
         };
         let gradients: Option<Vec<_>> = chunks.iter().map(|chunk| chunk.gradient.clone()).collect();
-        Answers {
+        QueryScores {
             loss: column(|chunk| &chunk.loss),
-            right: column(|chunk| &chunk.right),
+            correct: column(|chunk| &chunk.correct),
             candidates: column(|chunk| &chunk.candidates),
             gradient: gradients.map(|gradients| Tensor::cat(gradients, 0)),
         }
     }
 }
 
-/// Each row with length 1; one shorter than [`SHORTEST`] becomes 0, with a gradient of 0.
+/// Scales each row to length 1. A row shorter than [`SHORTEST`] becomes 0, with a gradient of 0.
 pub(crate) fn normalised(rows: Tensor<2>) -> Tensor<2> {
     kernels::unit_rows(rows, SHORTEST)
 }
 
-/// The tokens of all groups, one group after the other.
+/// The tokens of all groups, one group after another.
 pub(crate) fn places(
     groups: &[Group],
     of: fn(&Group) -> &Vec<i64>,

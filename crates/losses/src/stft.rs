@@ -1,4 +1,4 @@
-//! Magnitudes of the short-time Fourier transform, differentiable, on every backend.
+//! Differentiable magnitudes of the short-time Fourier transform, on every backend.
 
 use crate::error::{LossError, in_range};
 use crate::framing::{frames, samples_needed};
@@ -29,10 +29,10 @@ impl Resolution {
         self.n_fft / 2 + 1
     }
 
-    /// Frames of a sound: `1 + samples / hop_length`, as `torch.stft(center=True)` has it.
+    /// Frames of a sound: `1 + samples / hop_length`, as in `torch.stft(center=True)`.
     ///
-    /// The padding of an odd `n_fft`, `n_fft / 2` on each side, is one sample less than the transform, and
-    /// the count is `1 + (samples - 1) / hop_length`.
+    /// With an odd `n_fft`, the padding of `n_fft / 2` on each side is one sample less than the transform,
+    /// and the count is `1 + (samples - 1) / hop_length`.
     pub fn frames(&self, samples: usize) -> usize {
         1 + samples.saturating_sub(self.n_fft % 2) / self.hop_length
     }
@@ -73,8 +73,8 @@ impl Resolution {
 
     /// `w[n] wave(2 pi k n / n_fft)`, `[win_length, bins]`.
     ///
-    /// The window stands in the middle of the transform, so its first sample has another phase there;
-    /// a magnitude does not know the difference.
+    /// The window is centred in the transform, so the phase of its first sample differs; magnitudes don't
+    /// depend on it.
     fn basis(&self, wave: fn(f64) -> f64, dtype: DType, device: &Device) -> Tensor<2> {
         let circle: Vec<f64> = (0..self.n_fft)
             .map(|i| wave(TAU * i as f64 / self.n_fft as f64))
@@ -101,15 +101,16 @@ const WAVES: [fn(f64) -> f64; 2] = [f64::cos, f64::sin];
 ///
 /// Equals the magnitudes of `torch.stft(center=True, pad_mode="reflect")` of each item alone.
 ///
-/// In f32 on the CPU backend that is [`kernels::stft_magnitude`]. Everywhere else it is a product of the frames with the
-/// windowed basis, which reaches every backend and every `n_fft`; Burn's own `rfft` takes powers of two alone. Only the
-/// samples under the window take part, so frames are `win_length` long even if `n_fft` is longer.
+/// In f32 on the CPU backend it uses [`kernels::stft_magnitude`]. In all other cases it is a product of the
+/// frames with the windowed basis, which works on every backend and for every `n_fft` (Burn's own `rfft`
+/// supports powers of two only). Only the samples under the window are used, so frames are `win_length`
+/// long even if `n_fft` is longer.
 #[derive(Clone, Debug)]
 pub struct Stft {
     resolution: Resolution,
     plan: StftPlan,
     device: Device,
-    /// Computed in f64 and rounded to f32, which every device has, when it is first asked for.
+    /// Computed in f64 and rounded to f32, which every device has, at the first use.
     bases: OnceLock<[Tensor<2>; 2]>,
 }
 
@@ -121,14 +122,13 @@ impl Stft {
 
     /// Magnitudes of a batch of sounds.
     ///
-    /// Each item is reflected at its own ends, so the `resolution.frames(valid_samples[b])` frames
-    /// of an item are those that it has alone, however far the batch pads it. What the frames after
-    /// them hold is finite and unspecified. An item that is shorter than half a transform is reflected
-    /// as often as it takes.
+    /// Each item is reflected at its own ends, so its `resolution.frames(valid_samples[b])` frames don't
+    /// depend on the padding of the batch. The frames after them are finite and unspecified. An item
+    /// shorter than half a transform is reflected repeatedly.
     ///
-    /// What stands after an item's valid samples may be anything, NaN and infinity included. The gradient is
-    /// finite everywhere, and 0 where a magnitude is 0. Half precision is computed in f32, and comes out as
-    /// f32. Sounds in f64 are transformed with a basis of f64, which is made anew in each call.
+    /// The samples after an item's valid ones may be anything, including NaN and infinity. The gradient is
+    /// finite everywhere, and 0 where a magnitude is 0. Half precision is computed and returned in f32.
+    /// Sounds in f64 use a basis in f64, which is computed in each call.
     ///
     /// # Shapes
     /// - waveform: `[batch, samples]`
@@ -137,7 +137,7 @@ impl Stft {
     ///
     /// # Panics
     /// If there are no samples, `valid_samples` doesn't have one entry for each item, or one exceeds the
-    /// samples there are.
+    /// number of samples.
     pub fn magnitude(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Tensor<3> {
         let waveform = silenced(at_least_f32(waveform), valid_samples);
         let [batch, samples] = waveform.dims();
@@ -161,7 +161,7 @@ impl Stft {
             .swap_dims(1, 2)
     }
 
-    /// The basis in the precision of what it is multiplied with.
+    /// The basis in the precision of the frames.
     fn bases_of(&self, frames: &Tensor<2>) -> [Tensor<2>; 2] {
         match frames.dtype() {
             DType::F32 => {
@@ -195,7 +195,7 @@ impl Stft {
     }
 }
 
-/// The sample that stands at `place` when `0..valid` is mirrored at its first and last sample.
+/// Index of the sample at `place` if `0..valid` is mirrored at its first and last sample.
 fn reflected(place: i64, valid: usize) -> i64 {
     let last = valid as i64 - 1;
     if last < 1 {
@@ -205,9 +205,9 @@ fn reflected(place: i64, valid: usize) -> i64 {
     place.min(2 * last - place)
 }
 
-/// Sounds with nothing but silence after their valid samples.
+/// Sets the samples after the valid ones to 0.
 ///
-/// A product with 0 would keep a NaN that stands there, in the value and in the gradient.
+/// A product with 0 would keep a NaN there, in the value and in the gradient.
 ///
 /// # Shapes
 /// - sounds, output: `[batch, samples]`

@@ -1,4 +1,4 @@
-//! Error-to-signal ratio of sounds, heard through a pre-emphasis filter, with a term for offsets.
+//! Error-to-signal ratio of filtered sounds, with a term for offsets.
 
 use crate::domain::Domain;
 use crate::error::{LossError, epsilon_in_range, in_range};
@@ -19,21 +19,22 @@ use serde::{Deserialize, Serialize};
 ///
 /// y^  prediction,  y  target,  n  the valid samples of item b
 /// h * pre-emphasis filter
-/// eps energy that silence is compared with
+/// eps energy that is added to the target's
 /// ```
 ///
 /// Wright and Välimäki, "Perceptual Loss Function for Neural Modelling of Audio Systems", ICASSP
-/// 2020, on pre-emphasis in the loss function. The DC term is there because the filters take the lows down: of an offset's energy, the
-/// high-pass and the folded differentiator let 2 % through, A-weighting next to nothing.
+/// 2020, on pre-emphasis in the loss function. The DC term is needed because the filters attenuate low
+/// frequencies: the high-pass and the folded differentiator pass 2 % of an offset's energy, A-weighting
+/// almost nothing.
 ///
-/// Domain: waveform. A prediction of silence costs 1 plus the target's own share of offset.
+/// Domain: waveform. A prediction of silence costs 1 plus the offset's share of the target's energy.
 ///
 /// Differs from the paper: `eps` makes a silent target finite; the ratio is one of means, so that
-/// `eps` doesn't depend on how long a sound is.
+/// `eps` doesn't depend on the length of a sound.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EsrDcLoss {
-    /// What prediction and target are filtered by in the first term.
+    /// Filter of prediction and target in the first term.
     pub pre_emphasis: PreEmphasis,
     /// Mean squared sample that is added to the target's. For 1e-6 that is 60 dB below full scale.
     pub epsilon: f64,
@@ -60,7 +61,7 @@ impl Loss for EsrDcLoss {
     fn validate(&self) -> Result<(), LossError> {
         epsilon_in_range("epsilon", self.epsilon)?;
         if let PreEmphasis::AWeighting { sample_rate_hz } = self.pre_emphasis {
-            // The curve is anchored at 1 kHz, which has to exist.
+            // The curve is normalised at 1 kHz, which must be below half the rate.
             let holds = sample_rate_hz > 2000.0 && sample_rate_hz <= 1e6;
             let expected = "above 2000 Hz, and 1 MHz at most";
             in_range("sample_rate_hz", sample_rate_hz, holds, expected)?;
@@ -115,8 +116,8 @@ impl EsrDcLoss {
     }
 
     fn esr(&self, pair: &Pair) -> Tensor<1> {
-        let heard = |signal: &Tensor<2>| pair.energy(self.pre_emphasis.apply(signal.clone()));
-        heard(&pair.error) / (heard(&pair.target) + self.epsilon)
+        let filtered = |signal: &Tensor<2>| pair.energy(self.pre_emphasis.apply(signal.clone()));
+        filtered(&pair.error) / (filtered(&pair.target) + self.epsilon)
     }
 
     fn dc(&self, pair: &Pair) -> Tensor<1> {
@@ -125,8 +126,8 @@ impl EsrDcLoss {
     }
 }
 
-/// Sounds, each `[batch, samples]`, and 0 in their padding: filters are linear and look to both sides, so it is
-/// silenced before them.
+/// Target and error, each `[batch, samples]` and 0 in the padding. The padding is set to 0 before the
+/// filters, which look to both sides.
 struct Pair {
     target: Tensor<2>,
     error: Tensor<2>,

@@ -13,7 +13,7 @@ const CLIP: Negatives = Negatives::Clip { sampled: None };
 /// How the similarities are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
-    /// In f32 by the fused operation, but for sampled negatives, which have none.
+    /// In f32 by the fused operation, except with sampled negatives, which have none.
     Fused,
     /// In f32 in chunks, as on a GPU.
     Chunks,
@@ -257,7 +257,7 @@ struct Outcome {
     candidates: Vec<f64>,
     queries: Vec<f64>,
     gradient: Vec<f64>,
-    /// All 0 where nothing was asked, and no key is on the graph.
+    /// All 0 if there are no queries, so that no key is on the graph.
     key_gradient: Vec<f64>,
 }
 
@@ -284,10 +284,10 @@ impl Outcome {
         self.differs_by(other, tolerance, tolerance)
     }
 
-    /// As [`differs`](Self::differs), with another tolerance for the gradients. Losses below 1 and slopes
-    /// below 0.1 count as these: what is left of a difference of logits is rounded as the logits are.
+    /// As [`differs`](Self::differs), with another tolerance for the gradients. Losses below 1 count as 1 and
+    /// slopes below 0.1 as 0.1, because a difference of logits has their rounding error.
     fn differs_by(&self, other: &Outcome, of_values: f64, of_gradients: f64) -> bool {
-        // A NaN is near to nothing.
+        // A NaN is near nothing.
         let near = |a: &[f64], b: &[f64], least: f64, tolerance: f64| {
             assert_eq!(a.len(), b.len());
             let largest = b.iter().fold(least, |m, x| m.max(x.abs()));
@@ -504,20 +504,20 @@ fn anything() -> impl Strategy<Value = f64> {
 /// Queries or keys.
 type Side = fn(&mut Tokens) -> &mut Vec<f64>;
 
-/// `n` vectors of length 1 with cosine `-1 / (n - 1)` between any two: as far apart as can be.
+/// `n` vectors of length 1 with cosine `-1 / (n - 1)` between any two, the largest possible distance.
 fn simplex(n: usize) -> Vec<f64> {
     let vector = |i: usize| (0..n).map(move |j| f64::from(i == j) - 1.0 / n as f64);
     (0..n).flat_map(vector).collect()
 }
 
 #[test]
-fn perfect_alignment_has_the_least_loss_there_is() {
+fn perfect_alignment_has_the_least_possible_loss() {
     let n = 6;
     let tokens = Tokens::new([1, n, n], simplex(n), simplex(n));
     let others = (n - 1) as f64;
     for negatives in [Negatives::Batch, CLIP] {
         // In f32 the least loss at a temperature of 0.07 is 2e-7, less than the rounding of a logit; at 0.5
-        // it is 0.37, and every digit can be seen.
+        // it is 0.37, so that every digit counts.
         for temperature in [0.07, 0.5] {
             let loss = InfoNce {
                 negatives,
@@ -548,7 +548,7 @@ fn perfect_alignment_has_the_least_loss_there_is() {
     }
 }
 
-/// Every kind of negatives there is.
+/// Every kind of negatives.
 const KINDS: [Negatives; 3] = [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(7) }];
 
 #[test]
@@ -590,7 +590,7 @@ fn tokens_of_one_content_give_no_signal_and_no_nan() {
 
 #[test]
 fn collapsed_keys_of_different_content_cost_the_logarithm_of_their_number() {
-    // Contents of 1 to n are told apart as long as neighbours differ by more than 1 %; so these grow.
+    // Contents are different if neighbours differ by more than 1 %, so they grow by 5 %.
     let n = 203;
     let mut tokens = Tokens::new([1, n, 3], vec![0.3; 3 * n], vec![0.7; 3 * n]);
     tokens.content = (0..n as i32).map(|i| 1.05_f64.powi(i)).collect();
@@ -605,7 +605,7 @@ fn collapsed_keys_of_different_content_cost_the_logarithm_of_their_number() {
             assert!(off < way.tolerance(1e-12, 1e-5), "{way:?}: {off}");
             assert_eq!(outcome.accuracy, [0.0], "a tie is no hit");
             assert_eq!(outcome.candidates, [n as f64]);
-            // All keys are where the query's own is: there is nowhere to go.
+            // All keys equal the query's own, so the gradient is 0.
             assert!(outcome.gradient.iter().all(|slope| slope.abs() < 1e-6));
         }
     }
@@ -686,7 +686,7 @@ fn a_loud_and_a_soft_patch_differ_and_two_nearly_equal_ones_do_not() {
         let mut tokens = Tokens::new([1, 4, 2], vec![0.5; 8], vec![0.5; 8]);
         tokens.content = vec![1.0, 0.5, 1.004, 0.0];
         let outcome = tokens.evaluate(&InfoNce::default(), way);
-        // 1 and 1.004 see each other as the same: 3 candidates each; the others have 4.
+        // 1 and 1.004 count as the same and have 3 candidates each; the others have 4.
         assert_eq!(outcome.candidates, [3.5], "{way:?}");
         tokens.scored = vec![true, false, true, false];
         let outcome = tokens.evaluate(&InfoNce::default(), way);
@@ -705,7 +705,7 @@ fn every_way_is_the_same_beyond_one_tile_and_one_chunk() {
             .collect()
     };
     let mut tokens = Tokens::new([batch, n, features], noise(1.37), noise(2.71));
-    // Some contents are equal, all others well apart; and some tokens are visible, silent or padding.
+    // Some contents are equal, all others far apart; some tokens are visible, silent or padding.
     tokens.content = (0..batch * n).map(|i| 1.0 + (i * i % 61) as f64).collect();
     tokens.hidden = (0..batch * n).map(|i| i % 7 < 4).collect();
     tokens.scored = (0..batch * n).map(|i| i % 11 != 5).collect();
@@ -789,7 +789,7 @@ fn numbers_out_of_range_are_refused() {
 }
 
 #[test]
-fn keys_that_are_handed_over_detached_get_no_gradient() {
+fn detached_keys_get_no_gradient() {
     let queries: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64).sin()).collect();
     let keys: Vec<f64> = (0..2 * 5 * 3).map(|i| (i as f64 * 1.7).cos()).collect();
     for way in WAYS {
@@ -805,7 +805,7 @@ fn keys_that_are_handed_over_detached_get_no_gradient() {
     }
 }
 
-/// Contents whose squares and products are rounded in different ways: to both sides, and all to one.
+/// Contents whose squares and products are rounded in both directions, or all in one.
 fn patches(width: usize) -> Vec<Vec<f64>> {
     let patch = |of: &dyn Fn(usize) -> f64| (0..width).map(of).collect();
     let mut patches: Vec<Vec<f64>> = vec![

@@ -1,9 +1,9 @@
-//! What InfoNCE holds while keys are on the graph. A process of its own, since memory is the process's.
+//! Memory of InfoNCE with keys on the graph. In a process of its own, because memory is measured per process.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor};
 use losses::{ContrastiveTokens, InfoNce, Negatives, mean_over_batch};
 
-/// A line of `/proc/self/status`, where there is one.
+/// A line of `/proc/self/status`, on Linux.
 fn memory_mib(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with(name))?;
@@ -12,7 +12,7 @@ fn memory_mib(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn chunks_share_one_table_of_key_gradients() {
+fn chunks_share_their_key_gradients() {
     let device = Device::flex().autodiff();
     let random = |width: usize| {
         let shape = [1, 1000, width];
@@ -29,8 +29,8 @@ fn chunks_share_one_table_of_key_gradients() {
         scored: everywhere,
         draw_keys: vec![0],
     };
-    // Two queries at a time: 500 chunks, and each table would take 1 MiB. Sampled negatives, even if they are
-    // all there are, are never fused.
+    // Two queries at a time: 500 chunks, and gradients of each would take 1 MiB. Sampled negatives are never
+    // fused, even if the sample is complete.
     let loss = InfoNce {
         negatives: Negatives::Clip { sampled: Some(999) },
         chunk_bytes: 60_000,

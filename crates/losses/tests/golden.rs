@@ -170,9 +170,9 @@ fn waveform_losses_equal_torch() {
         };
         let (items, in_f32) = evaluate(DType::F32);
         compared += close(items, &case.per_item, 1e-5, &case.loss);
-        // Relative to the largest slope. A bin that is nearly silent has hardly a phase, and the slope of its
-        // logarithm is steep: in f32 its share of the gradient is rounding. PyTorch's own gradients in f32 are off by
-        // 1e-4 and 9e-3 of it.
+        // Relative to the largest slope. The phase of a nearly silent bin is hardly defined and its logarithm is
+        // steep, so that its share of the gradient is rounding error in f32. PyTorch's own gradients in f32 are off
+        // by 1e-4 and 9e-3 of the largest slope.
         let tolerances = match case.loss.as_str() {
             "multi_resolution" => [1e-3, 1e-6],
             "any_resolution" => [1.5e-2, 1e-6],
@@ -313,7 +313,7 @@ fn waveform_losses_equal_auraloss_where_it_is_right() {
         let items = loss.per_item(prediction, target, &valid);
         compared += close(items, expected, 1e-5, loss.name());
     }
-    // auraloss's filters run backwards and ring on, which makes no difference to the energy of a sound that
+    // auraloss's filters run backwards and extend the sound, which doesn't change the energy of a sound that
     // ends in silence.
     let ended = |seed| {
         let sounds = tensor(&sounds(seed, 0.0, shape), shape, &device);
@@ -501,7 +501,7 @@ fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-/// Compares relative to the largest value, and says how many values that were.
+/// Compares relative to the largest value and returns the number of values.
 fn close<const D: usize>(got: Tensor<D>, expected: &[f32], tolerance: f32, what: &str) -> usize {
     let got = got.into_data().try_to_vec::<f32>().unwrap();
     assert_eq!(got.len(), expected.len(), "{what}");

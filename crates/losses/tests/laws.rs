@@ -1,4 +1,4 @@
-//! Laws that every loss between spectrograms keeps, in one place, and those that are one loss's own.
+//! Properties of all losses between spectrograms, and of single ones.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use losses::{
@@ -43,7 +43,7 @@ fn all_in_every_dtype() -> impl Iterator<Item = (Box<dyn SpectrogramLoss>, DType
         .flat_map(|dtype| all().into_iter().map(move |loss| (loss, dtype)))
 }
 
-/// A batch as plain numbers, so that laws can cut, swap and alter it.
+/// A batch as plain numbers, so that tests can cut, permute and alter it.
 #[derive(Clone, Debug)]
 struct Batch {
     shape: [usize; 3],
@@ -67,7 +67,7 @@ impl Batch {
         }
     }
 
-    /// With frames appended that don't count, and hold `fillings` in prediction and target.
+    /// The batch with padding frames that hold `fillings` in prediction and target.
     fn padded(&self, by: usize, fillings: [f64; 2]) -> Batch {
         let [batch, bins, frames] = self.shape;
         let pad = |values: &[f64], filling: f64| {
@@ -96,7 +96,7 @@ impl Batch {
         self.evaluate(loss, DType::F32).0
     }
 
-    /// Loss of each item, and gradient of the batch's loss.
+    /// Loss of each item and gradient of the batch's loss.
     fn evaluate(&self, loss: &dyn SpectrogramLoss, dtype: DType) -> (Vec<f64>, Vec<f64>) {
         let device = Device::flex().autodiff();
         let [prediction, target, weights] =
@@ -115,7 +115,7 @@ impl Batch {
     }
 }
 
-/// What losses are computed in and returned as, for inputs of a type.
+/// The type that losses are computed in and returned as, for inputs of a type.
 fn computed_in(dtype: DType) -> DType {
     match dtype {
         DType::BF16 => DType::F32,
@@ -123,7 +123,7 @@ fn computed_in(dtype: DType) -> DType {
     }
 }
 
-/// Relative errors that sums in another order may have: of a loss, and of a gradient, which has the type of the
+/// Relative rounding errors of sums in another order: of a loss and of a gradient, which has the type of the
 /// prediction.
 fn rounding(dtype: DType) -> [f64; 2] {
     match dtype {
@@ -184,7 +184,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn exact_reconstruction_costs_nothing_and_pulls_nowhere(batch in batches()) {
+    fn exact_reconstruction_has_no_loss_and_no_gradient(batch in batches()) {
         let exact = Batch { prediction: batch.target.clone(), ..batch };
         for (loss, dtype) in all_in_every_dtype() {
             let (items, gradient) = exact.evaluate(loss.as_ref(), dtype);
@@ -331,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn logarithms_do_not_know_a_level_far_above_epsilon(
+    fn logarithms_do_not_depend_on_the_level_far_above_epsilon(
         batch in audible_batches(), scale in 0.5_f64..50.0
     ) {
         for norm in [Norm::L1, Norm::L2] {
@@ -370,7 +370,7 @@ proptest! {
             let expected = if counted { 0.25 } else { 0.0 };
             prop_assert!((loss - expected).abs() < 1e-5);
         }
-        // Twice the error costs four times as much: the weights stay.
+        // Twice the error costs four times as much: the weights don't change.
         let mut twice = batch.clone();
         for (x, y) in twice.prediction.iter_mut().zip(&batch.target) {
             *x += *x - y;
@@ -414,7 +414,7 @@ fn everything_is_finite_at_silence_and_for_a_single_bin() {
                     target: vec![*target; n],
                     weights: vec![1.0; n],
                 };
-                // The smallest settings that are accepted, too.
+                // The smallest accepted settings.
                 let smallest: [Box<dyn SpectrogramLoss>; 3] = [
                     Box::new(SpectralConvergence { epsilon: 1e-18 }),
                     Box::new(LogMagnitudeLoss {
@@ -463,7 +463,7 @@ fn an_item_that_is_all_padding_is_zero_and_harmless() {
 
 #[test]
 fn half_precision_is_computed_in_f32() {
-    // Multiples of 1/128 from 0.125 to below 2, which bf16 holds exactly, and hardly any sum of which it holds.
+    // Multiples of 1/128 from 0.125 to below 2, which are exact in bf16, while hardly any of their sums is.
     let shape = [2, 13, 47];
     let n: usize = shape.iter().product();
     let values = |step: usize| {
@@ -484,7 +484,7 @@ fn half_precision_is_computed_in_f32() {
         for (rounded, got) in rounded.into_data().iter::<f64>().zip(&got) {
             assert_ne!(rounded, *got, "{}: bf16 would do as well", loss.name());
         }
-        // A composite adds up a slope of each term in bf16.
+        // A composite sums the gradients of its terms in bf16.
         let largest = slopes.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
         assert!(largest > 0.0, "{}", loss.name());
         for (got, slope) in gradient.iter().zip(&slopes) {

@@ -1,4 +1,4 @@
-//! Laws of the parameter loss.
+//! Properties of the parameter loss.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use losses::{ParameterLoss, ParameterPrediction, ParameterTarget, mean_over_batch};
@@ -62,7 +62,7 @@ impl Batch {
         (items, [&continuous, a, b, c].map(slopes))
     }
 
-    /// The numbers that gradients are asked of, in the order of an [`Outcome`].
+    /// The numbers with gradients, in the order of an [`Outcome`].
     fn inputs(&mut self) -> [&mut Vec<f64>; 4] {
         let [a, b, c] = &mut self.logits;
         [&mut self.continuous, a, b, c]
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn exact_positions_cost_nothing_and_pull_nowhere(batch in batches()) {
+    fn exact_positions_have_no_loss_and_no_gradient(batch in batches()) {
         let exact = Batch { continuous: batch.target.clone(), ..batch };
         let (_, [gradient, ..]) = exact.evaluate();
         prop_assert!(gradient.iter().all(|&slope| slope == 0.0), "{gradient:?}");

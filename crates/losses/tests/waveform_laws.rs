@@ -1,4 +1,4 @@
-//! Laws of the losses between sounds, and of the transform they stand on.
+//! Properties of the losses between sounds, and of their transform.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use losses::{
@@ -75,7 +75,7 @@ impl Sounds {
     }
 }
 
-/// Between 1 and 90 valid samples each; what stands after them is anything.
+/// Between 1 and 90 valid samples each, followed by arbitrary ones.
 fn sounds() -> impl Strategy<Value = Sounds> {
     (2_usize..4, 60_usize..90).prop_flat_map(|(batch, samples)| {
         let values = || {
@@ -109,7 +109,7 @@ proptest! {
 
     #[test]
     fn an_item_costs_what_it_costs_alone_without_its_padding(sounds in sounds()) {
-        // In f64: where a bin holds nothing but rounding, its slope has any direction.
+        // In f64: a bin that contains only rounding errors has a slope of arbitrary direction.
         for loss in all() {
             let (items, gradient) = sounds.evaluate(loss.as_ref(), DType::F64);
             for (item, got) in items.iter().enumerate() {
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn exact_reconstruction_costs_nothing_and_pulls_nowhere(sounds in sounds()) {
+    fn exact_reconstruction_has_no_loss_and_no_gradient(sounds in sounds()) {
         let exact = Sounds { prediction: sounds.target.clone(), ..sounds };
         for loss in all() {
             for dtype in [DType::BF16, DType::F32, DType::F64] {
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn an_error_ratio_does_not_know_the_level(
+    fn an_error_ratio_does_not_depend_on_the_level(
         sounds in sounds(), scale in 0.25_f64..4.0
     ) {
         let mut louder = sounds.clone();
@@ -176,7 +176,7 @@ proptest! {
         let loss = EsrDcLoss { epsilon: 1e-12, ..EsrDcLoss::default() };
         let (once, _) = sounds.evaluate(&loss, DType::F64);
         let (got, _) = louder.evaluate(&loss, DType::F64);
-        // Where the target is far above epsilon: beside silence the ratio is all epsilon's.
+        // With the target far above epsilon, which decides the ratio at silence.
         for (got, once) in got.iter().zip(&once).filter(|(_, once)| **once < 1e6) {
             prop_assert!((got - once).abs() <= 1e-5 * once.max(1.0), "{got} {once}");
         }
@@ -252,7 +252,7 @@ fn silence_short_sounds_and_padding_are_finite() {
 
 #[test]
 fn half_precision_is_computed_in_f32() {
-    // Multiples of 1/128 below 1, which bf16 holds exactly.
+    // Multiples of 1/128 below 1, which are exact in bf16.
     let values = |step: usize| {
         (0..120)
             .map(|i| (i * step % 255) as f64 / 128.0 - 1.0)
@@ -287,7 +287,7 @@ fn a_prediction_of_silence_costs_about_one() {
 }
 
 #[test]
-fn an_offset_costs_where_a_filter_would_not_hear_it() {
+fn an_offset_costs_even_if_the_filter_removes_it() {
     let target: Vec<f64> = (0..600).map(|i| (i as f64 * 0.9).sin()).collect();
     let sounds = Sounds {
         shape: [1, 600],
@@ -295,7 +295,7 @@ fn an_offset_costs_where_a_filter_would_not_hear_it() {
         target,
         valid: vec![600],
     };
-    // Half the energy is the offset's: 0.01 of 0.5, in the DC term alone where nothing filters.
+    // The offset has an energy of 0.01, the target of 0.5: without a filter, each term is 0.02.
     let plain = EsrDcLoss {
         pre_emphasis: PreEmphasis::None,
         ..EsrDcLoss::default()

@@ -1,12 +1,12 @@
-//! The description of a synthesizer and of how it was played: `params.json`.
+//! `params.json`: a synthesizer, its note and its parameters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ParamSpec;
 
-/// The contents of a `params.json`: which synthesizer, how it was played, and its parameters.
+/// The contents of a `params.json`: the synthesizer, the note that was played, and the parameters.
 ///
-/// Every key is required. Further keys are ignored, so that a data set may carry notes of its own.
+/// Every key is required. Other keys are ignored, so that a data set may contain comments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SynthDescription {
     /// The synthesizer's name and version.
@@ -15,7 +15,7 @@ pub struct SynthDescription {
     pub sample_rate: u32,
     /// The MIDI note that was played.
     pub note: u8,
-    /// The MIDI velocity it was played with.
+    /// The MIDI velocity of the note.
     pub velocity: u8,
     /// How long the note was held, in s.
     pub note_s: f32,

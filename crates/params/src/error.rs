@@ -1,8 +1,8 @@
-//! What can be wrong with a specification, a patch, a vector or a manifest row.
+//! Errors in specifications, patches, vectors and manifest rows.
 
 use thiserror::Error;
 
-/// A fault in parameter data; every message names the parameter and what was expected.
+/// An error in parameter data; every message names the parameter and the expected value.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ParamError {
@@ -20,7 +20,7 @@ pub enum ParamError {
     /// A parameter whose name is the empty string.
     #[error("parameter number {index} has no name: give it one")]
     NoName {
-        /// Its place in the specification, from 0.
+        /// Its index in the specification, from 0.
         index: usize,
     },
     /// A continuous range that is empty or not finite.
@@ -43,7 +43,7 @@ pub enum ParamError {
         /// The lower end.
         min: f32,
     },
-    /// A categorical parameter without a choice.
+    /// A categorical parameter with fewer than two classes.
     #[error("parameter `{name}` has {got} class(es): a categorical parameter needs at least 2")]
     TooFewClasses {
         /// The parameter.
@@ -59,7 +59,7 @@ pub enum ParamError {
         /// `continuous` or `categorical`.
         kind: &'static str,
     },
-    /// A value for something the specification does not know under this kind.
+    /// A value of a parameter that the specification doesn't have, or not with this kind.
     #[error("the specification has no {kind} parameter `{name}`: remove or rename it")]
     Unknown {
         /// The name of the value.

@@ -1,13 +1,13 @@
-//! Random numbers by key: what is drawn is a function of what it is drawn for.
+//! Random generators by key.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// The generator that belongs to a key, by convention `(seed, stream label, a, b)`.
+/// The random generator of a key, by convention `(seed, stream label, a, b)`.
 ///
-/// The four words are laid little-endian into the 32-byte key of ChaCha with 8 rounds
-/// (Bernstein 2008), so that any two keys give unrelated streams and nothing depends on
-/// what was drawn before. The stream is the same on every platform.
+/// The four words, in little-endian order, are the 32-byte key of ChaCha with 8 rounds (Bernstein 2008).
+/// Streams of different keys are unrelated, and no stream depends on earlier draws. A stream is the same on
+/// every platform.
 ///
 /// ```
 /// use rand_chacha::rand_core::Rng;

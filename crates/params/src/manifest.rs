@@ -1,4 +1,4 @@
-//! One line of a `manifest.jsonl`: a sound file and the parameters that made it.
+//! One line of a `manifest.jsonl`: a sound file and its parameters.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use sha2::{Digest, Sha256};
 
 use crate::{ParamError, ParamSpec, ParamVector, SynthDescription};
 
-/// A sound file with its ground truth.
+/// A sound file with its true parameters.
 ///
-/// A key that is not listed here is an error: a misspelt one would otherwise be a label that nobody reads.
-/// What is optional tells where the sound came from; nobody compares it with the file.
+/// Unknown keys are errors, because a misspelt key would otherwise be a label that is silently ignored. The
+/// optional keys describe how the sound was rendered; they are not compared with the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestRow {
     /// The sound file, relative to the manifest's folder.
     pub path: String,
-    /// [`sha256_pcm`] of the sound as it was rendered.
+    /// [`sha256_pcm`] of the rendered sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256_pcm: Option<String>,
-    /// Samples per second as it was rendered, in Hz.
+    /// Sample rate of the rendered sound, in Hz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sr: Option<u32>,
-    /// How many samples the sound had as it was rendered.
+    /// Number of samples of the rendered sound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<usize>,
     /// The MIDI note that was played.
     pub note: u8,
-    /// The MIDI velocity it was played with.
+    /// The MIDI velocity of the note.
     pub velocity: u8,
     /// Positions in 0..1 of the continuous parameters, by name.
     pub cont: BTreeMap<String, f32>,
@@ -36,10 +36,10 @@ pub struct ManifestRow {
 }
 
 impl ManifestRow {
-    /// The row of the sound `pcm` (mono, 16 bits) that `vector` made, to be stored at `path`.
+    /// The row of the sound `pcm` (mono, 16 bits), stored at `path` and rendered from `vector`.
     ///
     /// # Errors
-    /// If the vector does not fit the description's parameters.
+    /// If the vector doesn't fit the parameters of the description.
     pub fn new(
         path: impl Into<String>,
         pcm: &[i16],
@@ -69,18 +69,18 @@ impl ManifestRow {
         })
     }
 
-    /// The ground truth in the order of the specification.
+    /// The true parameters, in the order of the specification.
     ///
     /// # Errors
-    /// If a parameter has no value, a value no parameter, a position lies outside 0..1, or a
-    /// class index is too large; the error names the key.
+    /// If a parameter has no value, a value has no parameter, a position is outside 0..1, or a class index is
+    /// too large; the error names the key.
     pub fn vector(&self, spec: &ParamSpec) -> Result<ParamVector, ParamError> {
         spec.order(&self.cont, &self.cat)
     }
 }
 
-/// The SHA-256, in lower-case hexadecimal, of mono samples of 16 bits in little-endian order:
-/// of the data chunk of the WAV file that would hold them.
+/// SHA-256, in lower-case hexadecimal, of mono samples of 16 bits in little-endian order: the bytes of a WAV
+/// file's data chunk.
 pub fn sha256_pcm(pcm: &[i16]) -> String {
     let mut hasher = Sha256::new();
     for block in pcm.chunks(2048) {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_sound_came_from_may_be_left_out_and_nothing_may_be_added() {
+    fn optional_keys_may_be_left_out_and_unknown_ones_are_refused() {
         let bare = r#"{"path":"7.wav","note":60,"velocity":1,"cont":{"zeta":0.5},"cat":{}}"#;
         let row: ManifestRow = serde_json::from_str(bare).unwrap();
         assert_eq!(
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_a_row_is_told_by_its_key() {
+    fn an_error_in_a_row_names_its_key() {
         let spec = description().params;
         let fault = |change: fn(&mut ManifestRow)| {
             let mut row = row();

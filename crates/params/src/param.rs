@@ -1,4 +1,4 @@
-//! One parameter: its name, and either a range with a curve or a list of classes.
+//! Parameters: a name, and either a range with a curve or a list of classes.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,12 @@ use crate::ParamError;
 pub struct Param {
     /// The name, unique within its specification.
     pub name: String,
-    /// What values it takes.
+    /// Its values.
     pub kind: ParamKind,
 }
 
 impl Param {
-    /// Whether its range or its classes are possible at all.
+    /// Checks range or classes.
     pub(crate) fn check(&self) -> Result<(), ParamError> {
         let name = || self.name.clone();
         match &self.kind {
@@ -56,21 +56,21 @@ impl Param {
     }
 }
 
-/// What values a parameter takes.
+/// The values of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ParamKind {
-    /// Any value of a range.
+    /// All values of a range.
     Continuous {
         /// The value at position 0, in `unit`.
         min: f32,
         /// The value at position 1, in `unit`.
         max: f32,
-        /// The unit, for people: `Hz`, `s`, `semitones`, `unit` for a bare number.
+        /// The unit, for display: `Hz`, `s`, `semitones`, `unit` for a plain number.
         unit: String,
-        /// How positions map to values.
+        /// The map from positions to values.
         curve: Curve,
     },
-    /// One of several classes, known by its index.
+    /// One of several classes, given by its index.
     Categorical {
         /// The class names, in index order.
         classes: Vec<String>,
@@ -78,7 +78,7 @@ pub enum ParamKind {
 }
 
 impl Param {
-    /// The same parameter, of which the unit isn't told.
+    /// The same parameter with an empty unit.
     pub(crate) fn without_unit(&self) -> Self {
         let mut plain = self.clone();
         if let ParamKind::Continuous { unit, .. } = &mut plain.kind {
@@ -88,7 +88,7 @@ impl Param {
     }
 }
 
-/// How the position `u` in 0..1 of a continuous parameter maps to its value `v` in `min..max`.
+/// Map from the position `u` in 0..1 of a continuous parameter to its value `v` in `min..max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Curve {
@@ -106,7 +106,7 @@ impl Curve {
     /// The value at position `u` in 0..1; exactly `min` at 0 and `max` at 1.
     pub(crate) fn value(self, u: f32, min: f32, max: f32) -> f32 {
         let (u, low, high) = (f64::from(u), f64::from(min), f64::from(max));
-        // `libm` is the same code on every platform, where the system's `exp` is not.
+        // `libm` is the same code on every platform, unlike the system's `exp`.
         let value = match self {
             Curve::Linear => low + (high - low) * u,
             Curve::Quadratic => low + (high - low) * u * u,
@@ -127,8 +127,8 @@ impl Curve {
     }
 }
 
-/// A parameter as `params.json` writes it, flat and with its kind as a tag. Unknown keys are
-/// refused, because a misspelt `curve` would silently be linear.
+/// A parameter in `params.json`: flat, with its kind as a tag. Unknown keys are errors, because a misspelt
+/// `curve` would silently be linear.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Entry {

@@ -1,13 +1,12 @@
-//! A patch: every parameter by its name, in musical units.
+//! Patches: parameters by name, in musical units.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The settings of a synthesizer as a musician reads them.
+/// The settings of a synthesizer in musical units.
 ///
-/// A patch alone is just named numbers; whether they fit a synthesizer is decided by
-/// [`ParamSpec::encode`](crate::ParamSpec::encode).
+/// A patch is unchecked; [`ParamSpec::encode`](crate::ParamSpec::encode) checks it against a synthesizer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Patch {

@@ -1,12 +1,12 @@
-//! When a preset is the same as another, and a list of parameters as good as another.
+//! Equality of presets and of specifications.
 
 use sha2::{Digest, Sha256};
 
 use crate::{Param, ParamError, ParamKind, ParamSpec, ParamVector};
 
 impl ParamSpec {
-    /// Whether a vector means the same here and in `other`: equal names, ranges, curves and classes in the same order. Units are
-    /// for people.
+    /// Whether a vector has the same meaning in both specifications: equal names, ranges, curves and classes in the same
+    /// order. Units are not compared.
     pub fn means_the_same(&self, other: &Self) -> bool {
         let plain = |spec: &Self| {
             spec.params()
@@ -17,11 +17,11 @@ impl ParamSpec {
         plain(self) == plain(other)
     }
 
-    /// What stands for a preset wherever it is met: SHA-256 of the name, the range and the position of each continuous parameter, and
-    /// of the name and the class of each categorical one, whatever their order and units.
+    /// Identifies a preset: SHA-256 of the name, range, curve and position of each continuous parameter, and of the name
+    /// and class of each categorical one. It doesn't depend on their order and units.
     ///
     /// # Errors
-    /// If the vector doesn't fit.
+    /// If the vector doesn't fit the specification.
     pub fn preset_sha256(&self, vector: &ParamVector) -> Result<[u8; 32], ParamError> {
         self.check(vector)?;
         let (mut positions, mut classes) = (vector.cont.iter(), vector.cat.iter());
@@ -63,7 +63,7 @@ mod tests {
     use crate::spec::tests::continuous;
 
     #[test]
-    fn a_preset_is_the_same_in_any_order_and_with_any_unit_and_nothing_else() {
+    fn a_preset_does_not_depend_on_order_and_units() {
         let wave = |classes: &[&str]| Param {
             name: "wave".into(),
             kind: ParamKind::Categorical {

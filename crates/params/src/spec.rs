@@ -1,4 +1,4 @@
-//! The specification of a synthesizer's parameters, and the way between patches and vectors.
+//! Specifications of a synthesizer's parameters: patches to vectors and back.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,9 +9,9 @@ use crate::{Curve, Param, ParamError, ParamKind, ParamVector, Patch};
 const CONTINUOUS: &str = "continuous";
 const CATEGORICAL: &str = "categorical";
 
-/// The parameters of a synthesizer: the only owner of their order, ranges and class counts.
+/// The parameters of a synthesizer, with their order, ranges and classes.
 ///
-/// In JSON it is the list under `params` of a `params.json`.
+/// In JSON, the list `params` of a `params.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Param>", into = "Vec<Param>")]
 pub struct ParamSpec {
@@ -19,12 +19,11 @@ pub struct ParamSpec {
 }
 
 impl ParamSpec {
-    /// A specification of these parameters in this order.
+    /// A specification of these parameters, in this order.
     ///
     /// # Errors
-    /// If there is none, a name is empty or repeated, a range is empty or not finite, an
-    /// exponential range reaches zero, or a categorical parameter has fewer than two classes or
-    /// repeats one.
+    /// If there are none, a name is empty or repeated, a range is empty or not finite, an exponential range
+    /// includes zero, or a categorical parameter has fewer than two classes or repeats one.
     pub fn new(params: Vec<Param>) -> Result<Self, ParamError> {
         if params.is_empty() {
             return Err(ParamError::Empty);
@@ -64,27 +63,27 @@ impl ParamSpec {
             .filter(|p| matches!(p.kind, ParamKind::Categorical { .. }))
     }
 
-    /// How many continuous parameters there are.
+    /// Number of continuous parameters.
     pub fn n_continuous(&self) -> usize {
         self.ranges().count()
     }
 
-    /// How many classes each categorical parameter has, in order.
+    /// Number of classes of each categorical parameter, in order.
     pub fn class_counts(&self) -> Vec<usize> {
         self.choices().map(|(_, classes)| classes).collect()
     }
 
-    /// For each output of an estimate (positions of continuous parameters, then the classes of each categorical one), the output
-    /// of an estimate of `other`'s parameters that is called the same: by the parameter's name, and by the class'.
+    /// For each output of a network (positions of continuous parameters, then the classes of each categorical one), the
+    /// index of the output with the same name, of parameter and class, in a network for `other`.
     ///
-    /// Ranges are not compared: a position that is called the same may mean another value.
+    /// Ranges are not compared: positions of the same name may stand for different values.
     pub fn outputs_alike(&self, other: &Self) -> Vec<Option<usize>> {
         let theirs: Vec<_> = other.output_names().collect();
         let find = |name| theirs.iter().position(|theirs| *theirs == name);
         self.output_names().map(find).collect()
     }
 
-    /// What each output of an estimate is called: a parameter's name for a position, a parameter's and a class' for a class.
+    /// Names of a network's outputs: the parameter for a position, parameter and class for a class.
     pub fn output_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let positions = self.continuous().map(|param| (param.name.as_str(), None));
         let classes = self.params.iter().flat_map(|param| match &param.kind {
@@ -100,10 +99,10 @@ impl ParamSpec {
         positions.chain(classes)
     }
 
-    /// A patch as positions and class indices: the inverse of [`ParamSpec::decode`].
+    /// Converts a patch to positions and class indices, the inverse of [`ParamSpec::decode`].
     ///
     /// # Errors
-    /// If a parameter has no value, a value no parameter, or a value lies outside its range.
+    /// If a parameter has no value, a value has no parameter, or a value is out of range.
     pub fn encode(&self, patch: &Patch) -> Result<ParamVector, ParamError> {
         self.gather(&patch.cont, &patch.cat, |name, range, value| {
             range.check(name, value)?;
@@ -111,11 +110,11 @@ impl ParamSpec {
         })
     }
 
-    /// Positions and class indices as a patch in musical units.
+    /// Converts positions and class indices to a patch in musical units.
     ///
     /// # Errors
-    /// If a length is not that of the specification, a position lies outside 0..1 (or is not a
-    /// number), or a class index is too large.
+    /// If a length differs from that of the specification, a position is outside 0..1 (or NaN), or a class
+    /// index is too large.
     pub fn decode(&self, vector: &ParamVector) -> Result<Patch, ParamError> {
         self.check(vector)?;
         let cont = self
@@ -131,7 +130,7 @@ impl ParamSpec {
         Ok(Patch { cont, cat })
     }
 
-    /// Whether a vector is one of this specification.
+    /// Checks that a vector fits this specification.
     pub(crate) fn check(&self, vector: &ParamVector) -> Result<(), ParamError> {
         check_length(CONTINUOUS, self.n_continuous(), vector.cont.len())?;
         check_length(CATEGORICAL, self.choices().count(), vector.cat.len())?;
@@ -144,7 +143,7 @@ impl ParamSpec {
         Ok(())
     }
 
-    /// The vector of positions and classes that are given by name.
+    /// The vector of named positions and classes.
     pub(crate) fn order(
         &self,
         cont: &BTreeMap<String, f32>,
@@ -155,7 +154,7 @@ impl ParamSpec {
         })
     }
 
-    /// Named numbers in the specification's order, each continuous one through `position`.
+    /// Named values in the specification's order; `position` converts each continuous one.
     fn gather(
         &self,
         cont: &BTreeMap<String, f32>,
@@ -255,7 +254,7 @@ struct Range<'a> {
 }
 
 impl Range<'static> {
-    /// The range that every position has, whatever the parameter.
+    /// The range of positions.
     const POSITION: Self = Self {
         min: 0.0,
         max: 1.0,
@@ -356,7 +355,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn outputs_are_alike_by_the_names_of_parameter_and_class() {
+    fn outputs_are_matched_by_the_names_of_parameter_and_class() {
         let continuous = |name| continuous(name, 0.0, 1.0, Curve::Linear);
         let ours = [
             continuous("level"),

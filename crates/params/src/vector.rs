@@ -1,8 +1,8 @@
-//! What a network predicts: positions and class indices in the order of a specification.
+//! Vectors of parameters: the values that a network predicts.
 
 use serde::{Deserialize, Serialize};
 
-/// The values of all parameters as numbers, in the order of a [`ParamSpec`](crate::ParamSpec).
+/// Positions and class indices of all parameters, in the order of a [`ParamSpec`](crate::ParamSpec).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParamVector {

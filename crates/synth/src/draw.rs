@@ -1,12 +1,12 @@
-//! Drawing patches: patch i of a seed.
+//! Random patches: patch i of a seed.
 
 use params::{ParamKind, ParamSpec, ParamVector, Patch, keyed_rng};
 use rand_chacha::rand_core::Rng;
 
-/// Key of the patches.
+/// Stream label of patches in [`keyed_rng`].
 const DRAW: u64 = u64::from_le_bytes(*b"patch\0\0\0");
 
-/// Patch `index` of `seed` for the voice with the parameters of `spec`; voices of different `key` have patches of their own.
+/// Patch `index` of `seed` for the voice with the parameters of `spec`. Voices with different `key` have different patches.
 pub(crate) fn draw(spec: &ParamSpec, key: u64, seed: u64, index: u64) -> Patch {
     let mut rng = keyed_rng([seed, DRAW, index, key]);
     let mut vector = ParamVector::default();

@@ -1,28 +1,21 @@
-//! Why a patch could not be rendered.
+//! Errors of rendering.
 
 use params::ParamError;
 use thiserror::Error;
 
-use crate::Voice;
-
-/// A fault in what the voice was asked to render.
+/// An error in a patch or a sample rate.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SynthError {
-    /// The patch does not fit the voice's parameters.
+    /// The patch doesn't fit the parameters of the voice.
     #[error("the patch does not fit the voice")]
     Patch(#[from] ParamError),
-    /// A sample rate below what the highest oscillator needs.
+    /// The sample rate is too low for the highest oscillator.
     #[error("the sample rate is {got_hz} Hz: the voice needs at least {min_hz} Hz")]
     SampleRate {
-        /// The lowest possible rate, in Hz.
+        /// The lowest supported rate, in Hz.
         min_hz: u32,
-        /// The rate, in Hz.
+        /// The given rate, in Hz.
         got_hz: u32,
     },
 }
-
-/// A voice that doesn't exist.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("there is no voice `{0}`: expected {names}", names = Voice::ALL.map(Voice::name).join(" or "))]
-pub struct UnknownVoice(pub(crate) String);

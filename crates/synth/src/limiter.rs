@@ -1,10 +1,10 @@
-//! A limiter, so that no patch leaves full scale.
+//! A limiter that keeps all sounds within full scale.
 
-/// Where the limiter starts to bend.
+/// Level up to which the limiter is linear.
 const KNEE: f32 = 0.8;
 
-/// The identity up to the knee, then a hyperbola with the same slope that nears 1 but never
-/// passes it.
+/// The identity up to the knee, then a hyperbola with the same slope that approaches 1 without exceeding
+/// it.
 #[inline]
 pub(crate) fn limit(x: f32) -> f32 {
     let beyond = (x.abs() - KNEE).max(0.0);

@@ -1,4 +1,4 @@
-//! The note that every voice plays.
+//! The note of all voices.
 
 /// The MIDI note.
 pub(crate) const NOTE: u8 = 60;

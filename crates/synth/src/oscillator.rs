@@ -1,4 +1,4 @@
-//! Band-limited oscillators: one period as a sum of harmonics, read by a wrapping phase.
+//! Band-limited oscillators: tables of one period, computed from harmonics and indexed by a wrapping phase.
 
 use std::f64::consts::{PI, SQRT_2};
 use std::sync::LazyLock;
@@ -44,7 +44,7 @@ impl Waveform {
 /// Points per period. Linear interpolation between them mirrors harmonic k around multiples of
 /// `LENGTH`, `(k / LENGTH)^2` times as strong, and weakens the harmonic itself by
 /// `sinc^2(k / LENGTH)`. At k = 168, the most that 44,100 Hz leaves room for over the voice's lowest
-/// oscillator, that is 76 dB below a saw's fundamental, and 0.8 dB.
+/// oscillator, this is 76 dB below a saw's fundamental, and 0.8 dB.
 const LENGTH: usize = 1024;
 
 /// Bits of a phase below the table's index.
@@ -56,24 +56,24 @@ const FRACTION_BITS: u32 = u32::BITS - LENGTH.trailing_zeros();
 /// table[i] = sum_k  w_k a_k sin(2 pi k i / LENGTH),   w_k = clamp(limit - k, 0, 1),   w_1 = 1
 /// ```
 ///
-/// a_k: Fourier series of the waveform. limit: how often the fundamental fits below half the
-/// sample rate. No harmonic beyond it is ever made, so none can alias, and the weight of the last
-/// one makes the sound a continuous function of pitch and modulation. (Additive synthesis into a
-/// table: Moore 1990, Elements of Computer Music, section 3.3.)
+/// a_k: Fourier series of the waveform. limit: half the sample rate over the fundamental. There are no
+/// harmonics beyond it, so none can alias, and the weight of the last one makes the sound a continuous
+/// function of pitch and modulation. (Additive synthesis into a table: Moore 1990, Elements of Computer
+/// Music, section 3.3.)
 pub(crate) struct Wavetable {
     /// The last point repeats the first, so that interpolation need not wrap.
     points: [f32; LENGTH + 1],
 }
 
 impl Wavetable {
-    /// The waveform from harmonics below `limit`, the fundamental always among them.
+    /// The waveform from the harmonics below `limit`, always including the fundamental.
     pub(crate) fn new(waveform: Waveform, limit: f32) -> Self {
         static SINE: LazyLock<[f32; LENGTH]> = LazyLock::new(|| {
             std::array::from_fn(|i| libm::sin(2.0 * PI * i as f64 / LENGTH as f64) as f32)
         });
         let sine = &*SINE;
         let mut points = [0.0_f32; LENGTH + 1];
-        // Harmonics from half the table's length on could not be told from lower ones.
+        // Harmonics from half the table's length on would alias to lower ones.
         for k in 1..LENGTH / 2 {
             let weight = if k == 1 {
                 1.0
@@ -108,7 +108,7 @@ impl Wavetable {
     }
 }
 
-/// A phase difference of so many periods, where 2^32 is one period and whole periods vanish.
+/// A phase difference of `periods`, where 2^32 is one period; whole periods are dropped.
 #[inline]
 pub(crate) fn phase_of(periods: f32) -> u32 {
     (periods * 4_294_967_296.0) as i64 as u32

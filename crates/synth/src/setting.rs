@@ -1,21 +1,21 @@
-//! What a voice's list of settings is made with: ranges, choices, and the struct that the voice reads.
+//! Settings of a voice: a macro for its specification and struct, and the kinds of values.
 
 use params::{Curve, ParamKind, Patch};
 
-/// Makes the struct that a voice reads, its specification `spec()` and the way from a patch to it, all
-/// of them from one list, so that no name or range is written twice.
+/// Defines a voice's specification `spec()`, its struct `Settings` and the conversion from a patch, all from
+/// one list, so that no name or range is written twice.
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $kind:expr,)*) => {
         /// The voice's parameters: their order, ranges and classes.
         pub(crate) fn spec() -> &'static params::ParamSpec {
             static SPEC: std::sync::LazyLock<params::ParamSpec> = std::sync::LazyLock::new(|| {
                 params::ParamSpec::new(Settings::params())
-                    .expect("the voice's own parameters are possible")
+                    .expect("the voice's own parameters are valid")
             });
             &SPEC
         }
 
-        /// A patch as the voice reads it.
+        /// The values of a patch.
         #[derive(Debug, Clone, Copy)]
         pub(crate) struct Settings { $($(#[$doc])* pub $name: $type,)* }
 
@@ -27,7 +27,7 @@ macro_rules! settings {
             /// The settings of a patch.
             ///
             /// # Errors
-            /// If a value is missing, unknown or outside its range.
+            /// If a value is missing, unknown or out of range.
             pub(crate) fn read(patch: &params::Patch) -> Result<Self, params::ParamError> {
                 use crate::setting::Setting;
                 spec().encode(patch)?;
@@ -44,7 +44,7 @@ pub(crate) trait Class: Copy + 'static {
     const CLASSES: &'static [(&'static str, Self)];
 }
 
-/// A value that can be read from a patch which the specification has accepted.
+/// A value that can be read from a checked patch.
 pub(crate) trait Setting {
     fn read(patch: &Patch, name: &str) -> Self;
 }
@@ -70,7 +70,7 @@ pub(crate) fn range(min: f32, max: f32, unit: &str, curve: Curve) -> ParamKind {
     }
 }
 
-/// A position from 0 to 1 that means what the voice makes of it.
+/// A number from 0 to 1 without a physical unit.
 pub(crate) fn unit() -> ParamKind {
     range(0.0, 1.0, "unit", Curve::Linear)
 }

@@ -12,7 +12,7 @@ pub(crate) fn power_spectrum(samples: &[f32]) -> Vec<f64> {
     output.iter().map(|bin| bin.norm_sqr()).collect()
 }
 
-/// The same under a four-term Blackman-Harris window (Harris 1978, table 1): main lobe of
+/// [`power_spectrum`] with a four-term Blackman-Harris window (Harris 1978, table 1): main lobe of
 /// 4 bins either way, side lobes at -92 dB.
 pub(crate) fn windowed_power_spectrum(samples: &[f32]) -> Vec<f64> {
     let n = samples.len() as f64;

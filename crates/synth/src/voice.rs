@@ -1,4 +1,4 @@
-//! The voices, and what can be asked of each.
+//! The voices and their interface.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,32 +6,32 @@ use std::str::FromStr;
 use params::{ParamSpec, Patch, SynthDescription};
 
 use crate::draw::draw;
+use crate::error::SynthError;
 use crate::fm::{self, FmVoice};
 use crate::note::NOTE;
 use crate::subtractive::{self, SubtractiveVoice};
-use crate::{SynthError, UnknownVoice};
 
-/// The lowest sample rate, in Hz: a little more than twice the highest fundamental of any voice, that of an FM operator at seven times the
-/// note and bent by one and a half semitones.
+/// The lowest sample rate, in Hz: slightly more than twice the highest fundamental of any voice, which is that of an FM
+/// operator at seven times the note, bent by one and a half semitones.
 pub const MIN_SAMPLE_RATE_HZ: u32 = 4_000;
 
-/// A voice: a way to make a sound of a few parameters.
+/// A synthesizer voice.
 ///
-/// Each plays the same note, has no velocity, and its sound is a function of a patch and a sample rate alone.
+/// All voices play the same note without velocity. The sound depends on the patch and the sample rate alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Voice {
     /// Two band-limited oscillators (the first phase-modulated), noise, a state-variable filter, an amplifier and a
     /// low-frequency oscillator; 21 parameters.
-    // A voice's number is part of the key that its patches are drawn by.
+    // The discriminant is part of the random key of a voice's patches.
     Subtractive = 0,
-    /// Six sine operators that modulate each other's phase (Chowning 1973) in one of eight ways, with the controls of a Yamaha
-    /// DX7 (1983) that matter most; 19 parameters. Its partials beyond half the sample rate are mirrored, so that bright patches
-    /// sound otherwise at another rate: teach it at the rate at which what is to be matched was rendered.
+    /// Six sine operators that modulate each other's phase (Chowning 1973) by one of eight algorithms, with the most
+    /// important controls of a Yamaha DX7 (1983); 19 parameters. Partials beyond half the sample rate alias, so the sound of
+    /// bright patches depends on the rate: train at the sample rate of the sounds that are to be matched.
     Fm = 1,
 }
 
 impl Voice {
-    /// All of them.
+    /// All voices.
     pub const ALL: [Self; 2] = [Self::Subtractive, Self::Fm];
 
     /// Its name.
@@ -50,28 +50,27 @@ impl Voice {
         }
     }
 
-    /// The voice with these parameters, if there is one.
+    /// The voice with these parameters, if one exists.
     pub fn of(spec: &ParamSpec) -> Option<Self> {
         Self::ALL.into_iter().find(|voice| voice.spec() == spec)
     }
 
-    /// Patch number `index` of the endless collection called `seed`.
+    /// Patch `index` of the random sequence `seed`.
     ///
-    /// Every continuous parameter is uniform along its curve and every categorical one among its
-    /// classes, all of them independent: what is musical about the spread is in the ranges and curves
-    /// of [`spec`](Self::spec), and a network sees each parameter evenly. A patch depends on the voice and the two arguments
-    /// alone, not on what was drawn before.
+    /// Continuous parameters are uniform along their curves, categorical ones uniform over their classes, and all are
+    /// independent. The ranges and curves of [`spec`](Self::spec) make the distribution musical. A patch depends on the
+    /// voice and the two arguments alone, not on earlier draws.
     pub fn draw(self, seed: u64, index: u64) -> Patch {
         draw(self.spec(), self as u64, seed, index)
     }
 
     /// Renders the note of a patch from its start into `out`, mono, full scale ±1.
     ///
-    /// The sound is a function of its arguments alone, and a shorter buffer receives the beginning of
-    /// what a longer one does.
+    /// The sound depends on the arguments alone. A shorter buffer receives the beginning of the sound of a longer
+    /// one.
     ///
     /// # Errors
-    /// If the patch does not fit [`spec`](Self::spec) or the sample rate is below [`MIN_SAMPLE_RATE_HZ`].
+    /// If the patch doesn't fit [`spec`](Self::spec) or the sample rate is below [`MIN_SAMPLE_RATE_HZ`].
     pub fn render(
         self,
         patch: &Patch,
@@ -92,7 +91,7 @@ impl Voice {
         Ok(())
     }
 
-    /// The voice as a `params.json` describes it, for sounds at `sample_rate_hz`.
+    /// The contents of a `params.json` for sounds of this voice at `sample_rate_hz`.
     pub fn describe(self, sample_rate_hz: u32) -> SynthDescription {
         let (kind, note_s) = match self {
             Self::Subtractive => ("voice", subtractive::NOTE_S),
@@ -102,7 +101,7 @@ impl Voice {
             synth: format!("{kind} {}", env!("CARGO_PKG_VERSION")),
             sample_rate: sample_rate_hz,
             note: NOTE,
-            // No voice has a velocity; each plays as loud as it can.
+            // No voice uses the velocity; all play at the highest.
             velocity: 127,
             note_s,
             params: self.spec().clone(),
@@ -125,8 +124,13 @@ impl FromStr for Voice {
     }
 }
 
+/// An unknown name of a voice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no voice `{0}`: expected {names}", names = Voice::ALL.map(Voice::name).join(" or "))]
+pub struct UnknownVoice(pub(crate) String);
+
 /// Samples as 16-bit integers, for a sound file and
-/// [`sha256_pcm`](params::sha256_pcm): rounded to the nearest 2^-15 and kept in range.
+/// [`sha256_pcm`](params::sha256_pcm): rounded to the nearest 2^-15 and clamped.
 pub fn pcm16(samples: &[f32]) -> Vec<i16> {
     // The cast saturates: 1.0 becomes 32,767.
     samples

@@ -3,10 +3,10 @@
 use params::{ParamVector, Patch};
 use synth::Voice;
 
-/// Patches looked at for each parameter.
+/// Patches for each parameter.
 const PATCHES: u64 = 40;
 
-/// What counts as clearly changed: a difference 20 dB below the sound.
+/// A clear change: a difference of 20 dB below the sound.
 const CLEAR: f32 = 0.1;
 
 fn vector(voice: Voice, index: u64) -> ParamVector {
@@ -28,16 +28,16 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[test]
-fn moving_any_continuous_parameter_by_half_its_range_is_often_heard() {
+fn moving_any_continuous_parameter_by_half_its_range_often_changes_the_sound() {
     let mut checked = 0;
     for voice in Voice::ALL {
-        // Feedback of an operator whose level is low is not heard, nor is the level of one that modulates a soft one.
+        // Feedback has no effect at an operator of low level, nor has the level of a modulator of one.
         let enough = match voice {
             Voice::Subtractive => PATCHES / 4,
             Voice::Fm => PATCHES / 10,
         };
         for (p, param) in voice.spec().continuous().enumerate() {
-            let heard = (0..PATCHES)
+            let changed = (0..PATCHES)
                 .filter(|&index| {
                     let here = vector(voice, index);
                     let mut there = here.clone();
@@ -45,10 +45,10 @@ fn moving_any_continuous_parameter_by_half_its_range_is_often_heard() {
                     distance(&sound(voice, &here), &sound(voice, &there)) > CLEAR
                 })
                 .count();
-            println!("{voice} {}: {heard} of {PATCHES}", param.name);
+            println!("{voice} {}: {changed} of {PATCHES}", param.name);
             assert!(
-                heard as u64 >= enough,
-                "{voice} {} in {heard} of {PATCHES}",
+                changed as u64 >= enough,
+                "{voice} {} in {changed} of {PATCHES}",
                 param.name
             );
             checked += 1;

@@ -1,4 +1,4 @@
-//! What is true of every sound that is drawn.
+//! Properties of random sounds.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -28,14 +28,14 @@ fn rms(samples: &[f32]) -> f32 {
     (samples.iter().map(|x| x * x).sum::<f32>() / samples.len() as f32).sqrt()
 }
 
-/// How far a sound is off from `high`, the same at twice its rate, over its own level.
+/// Relative difference of a sound from `high`, the same sound at twice the rate.
 fn difference_at_twice_the_rate(low: &[f32], high: &[f32]) -> f32 {
     let pairs = low.iter().zip(high.iter().step_by(2));
     let difference: Vec<f32> = pairs.map(|(a, b)| a - b).collect();
     rms(&difference) / rms(low)
 }
 
-/// Gives parameters of a patch, which has them all, other values.
+/// Changes parameters of a patch.
 fn set<T: Copy>(values: &mut BTreeMap<String, T>, others: &[(&str, T)]) {
     for &(name, value) in others {
         values
@@ -61,7 +61,7 @@ fn draws_are_finite_within_full_scale_and_seldom_silent() {
             let loudest = levels.iter().copied().fold(0.0, f32::max);
             let softest = levels.iter().copied().fold(f32::MAX, f32::min);
             varied += u64::from(softest < 0.5 * loudest);
-            // A modulated operator at the note's own frequency has an offset, as on the instrument.
+            // A modulated operator at the note's frequency has an offset, as on the instrument.
             if voice == Voice::Subtractive {
                 assert!(mean.abs() < 0.005, "draw {index} has the offset {mean}");
             }
@@ -113,7 +113,7 @@ fn the_same_patch_is_the_same_sound_bit_for_bit() {
 
 #[test]
 fn the_first_sounds_are_pinned() {
-    // Nothing in a voice depends on the platform's mathematical library: these sums are everyone's.
+    // No voice uses the platform's mathematical library, so these checksums hold on every platform.
     let sums = Voice::ALL.map(|voice| {
         let patch = voice.draw(0, 0);
         sha256_pcm(&pcm16(&sound_of(voice, &patch, RATE_HZ, RATE_HZ as usize)))
@@ -201,7 +201,7 @@ fn a_full_tremolo_does_not_stop_the_voice_behind_it() {
 }
 
 #[test]
-fn faults_are_told() {
+fn invalid_rates_and_patches_are_refused() {
     for (voice, name) in [(Voice::Subtractive, "cutoff_hz"), (Voice::Fm, "lfo_speed")] {
         let mut patch = voice.draw(0, 0);
         assert_eq!(
@@ -214,8 +214,8 @@ fn faults_are_told() {
         patch.cont.insert(name.into(), 7.0);
         let error = voice.render(&patch, RATE_HZ, &mut []).unwrap_err();
         let source = std::error::Error::source(&error).expect("the parameter's own error");
-        let said = format!("`{name}` is 7");
-        assert!(source.to_string().contains(&said), "{source}");
+        let expected = format!("`{name}` is 7");
+        assert!(source.to_string().contains(&expected), "{source}");
     }
 }
 

@@ -1,23 +1,23 @@
-//! Attention of a sequence to itself, or to another.
+//! Self-attention and cross-attention.
 
 use crate::linear::{apply, init_linear, init_unbiased};
 use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
 
-/// Multi-head attention of a sequence to itself (Vaswani et al. 2017, section 3.2).
+/// Multi-head self-attention (Vaswani et al. 2017, section 3.2).
 ///
 /// ```text
 /// y = out([h_1 ... h_n])      h_i = softmax(q_i k_i^T / sqrt(head_dim)) v_i
 /// ```
 ///
-/// q, k and v are linear in what is asked and in what is read, each cut into heads.
+/// q, k and v are linear projections, each split into heads.
 ///
-/// Differs from the paper: k has no bias, since it would add the same to all scores of a query, which a
-/// softmax takes out again; and no dropout on the weights, since a tiled attention never holds them.
+/// Differs from the paper: k has no bias, because it would add a constant to all scores of a query, which
+/// the softmax cancels; there is no dropout on attention weights, because tiled attention never stores them.
 #[derive(Module, Debug)]
 pub(crate) struct SelfAttention {
-    /// `[d_model, 3 * d_model]`: three maps side by side, so that one product makes all.
+    /// `[d_model, 3 * d_model]`: three projections in one matrix, for a single product.
     query_key_value: Param<Tensor<2>>,
     query_bias: Param<Tensor<1>>,
     value_bias: Param<Tensor<1>>,
@@ -32,7 +32,7 @@ impl SelfAttention {
             query_key_value: Initializer::XavierUniform { gain: 1.0 }.init_with(
                 [d_model, 3 * d_model],
                 Some(d_model),
-                // Of each of the three.
+                // Fan-out of each of the three projections.
                 Some(d_model),
                 device,
             ),
@@ -56,7 +56,7 @@ impl SelfAttention {
     }
 }
 
-/// The same where the keys and values are those of another sequence.
+/// Multi-head cross-attention: keys and values come from another sequence.
 #[derive(Module, Debug)]
 pub(crate) struct CrossAttention {
     query: Linear,
@@ -80,12 +80,12 @@ impl CrossAttention {
 
     /// # Shapes
     /// - x, output: `[batch, queries, d_model]`
-    /// - read: `[batch, keys, d_model]`
+    /// - memory: `[batch, keys, d_model]`
     /// - hidden_keys: `[batch, keys]`, true = hidden
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
-        read: Tensor<3>,
+        memory: Tensor<3>,
         hidden_keys: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
         let [batch, queries, d_model] = x.dims();
@@ -96,8 +96,8 @@ impl CrossAttention {
         };
         let mixed = kernels::attention(
             heads(apply(&self.query, x)),
-            heads(apply(&self.key, read.clone())),
-            heads(apply(&self.value, read)),
+            heads(apply(&self.key, memory.clone())),
+            heads(apply(&self.value, memory)),
             hidden_keys,
         );
         let mixed = mixed.swap_dims(1, 2).reshape([batch, queries, d_model]);

@@ -21,11 +21,11 @@ pub(crate) struct BlockSize {
 ///
 /// ```text
 /// x = x + drop(self_attention(norm(x)))
-/// x = x + drop(cross_attention(norm(x), memory))      where there is a memory
+/// x = x + drop(cross_attention(norm(x), memory))      in a decoder
 /// x = x + drop(ff_out(gelu(ff_in(norm(x)))))
 /// ```
 ///
-/// Dropout on what is added, as in Vaswani et al. 2017, section 5.4.
+/// Dropout on each residual branch, as in Vaswani et al. 2017, section 5.4.
 #[derive(Module, Debug)]
 pub(crate) struct Block {
     self_norm: LayerNorm,
@@ -43,9 +43,9 @@ pub(crate) struct Cross {
     attention: CrossAttention,
 }
 
-/// What cross-attention reads.
+/// Input of cross-attention: what its keys and values are computed from.
 #[derive(Clone)]
-pub(crate) struct Read {
+pub(crate) struct CrossInput {
     /// `[batch, keys, d_model]`
     pub(crate) values: Tensor<3>,
     /// `[batch, keys]`, true = hidden
@@ -53,7 +53,7 @@ pub(crate) struct Read {
 }
 
 impl Block {
-    /// A block that looks at its own sequence alone.
+    /// A block of an encoder: self-attention only.
     pub(crate) fn init(size: BlockSize, device: &Device) -> Self {
         let BlockSize { d_model, d_ff, .. } = size;
         Self {
@@ -67,8 +67,8 @@ impl Block {
         }
     }
 
-    /// A block that reads a memory as well.
-    pub(crate) fn init_reading(size: BlockSize, device: &Device) -> Self {
+    /// A block of a decoder: self-attention and cross-attention.
+    pub(crate) fn init_with_cross_attention(size: BlockSize, device: &Device) -> Self {
         let cross = Cross {
             norm: init_norm(size.d_model, device),
             attention: CrossAttention::init(size.d_model, size.n_heads, device),
@@ -81,12 +81,12 @@ impl Block {
 
     /// # Shapes
     /// - x, output: `[batch, tokens, d_model]`
-    /// - hidden_keys: `[batch, tokens]`, true at tokens that no other may look at
+    /// - hidden_keys: `[batch, tokens]`, true at tokens that are not attended to
     pub(crate) fn forward(
         &self,
         x: Tensor<3>,
         hidden_keys: Option<Tensor<2, Bool>>,
-        memory: Option<Read>,
+        memory: Option<CrossInput>,
     ) -> Tensor<3> {
         let h = normalize(&self.self_norm, x.clone());
         let h = self.self_attention.forward(h, hidden_keys);

@@ -1,26 +1,24 @@
-//! What a patch Transformer is made of, as a configuration file says it.
+//! The configuration of a patch Transformer.
 
 use crate::block::BlockSize;
-use crate::contrastive::{KeyGradient, Keys};
-use crate::encoder::EncoderTokens;
+use crate::error::TransformerConfigError;
 use crate::patchify::PatchGrid;
 use crate::position::PositionKind;
 use crate::target::Targets;
 use serde::{Deserialize, Serialize};
 
-/// Sizes of a patch Transformer through all of its stages: the encoder that is pretrained, what
-/// contrastive pretraining adds to it, and the decoder. The defaults are the paper-sized network;
-/// `encoder.bins` alone has to be given.
+/// Sizes of a patch Transformer: the encoder, the heads of contrastive pretraining and the decoder.
+/// The defaults are the paper-sized network. Only `encoder.bins` has no default that works.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TransformerConfig {
-    /// What is pretrained, and kept.
+    /// The encoder, which both kinds of pretraining share.
     pub encoder: EncoderConfig,
-    /// What contrastive pretraining adds to the encoder.
+    /// Predictor and heads of contrastive pretraining.
     pub contrastive: ContrastiveConfig,
-    /// What predicts patches from the encoder's memory.
+    /// The decoder, which predicts patches from the encoder's memory.
     pub decoder: DecoderConfig,
-    /// What the decoder predicts.
+    /// The targets of the decoder.
     pub targets: Targets,
 }
 
@@ -28,13 +26,12 @@ pub struct TransformerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EncoderConfig {
-    /// Frequency bins of the spectrogram, `n_fft / 2 + 1`. Whoever knows the STFT fills it in; 0, the
-    /// default, is refused.
+    /// Frequency bins of the spectrogram, `n_fft / 2 + 1`. The default, 0, is refused.
     pub bins: usize,
-    /// The most frames that a spectrogram may have, `1 + samples / hop_length`. Whoever knows the clips
-    /// fills it in; only learned positions need it.
+    /// The largest number of frames of a spectrogram, `1 + samples / hop_length`. Only learned positions
+    /// need it.
     pub max_frames: usize,
-    /// Height of a patch, in bins. Hidden tokens are cells of the mask where its grid is the same.
+    /// Height of a patch, in bins. If the mask has the same grid, its cells are tokens.
     pub patch_bins: usize,
     /// Width of a patch, in frames.
     pub patch_frames: usize,
@@ -42,31 +39,31 @@ pub struct EncoderConfig {
     pub d_model: usize,
     /// Heads of each attention; divides `d_model`.
     pub n_heads: usize,
-    /// Features between the two layers of each feed-forward.
+    /// Features of the hidden layer of each feed-forward network.
     pub d_ff: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub n_layers: usize,
-    /// Share of features that dropout zeroes while training, in 0..1.
+    /// Dropout probability in training, in 0..1.
     pub dropout: f64,
-    /// How tokens know their place; the decoder's and the predictor's as well.
+    /// Positional encoding, also of decoder and predictor.
     pub position: PositionKind,
-    /// Whether the encoder is given hidden tokens, as mask vectors.
+    /// Whether hidden tokens are part of the encoder's input, as mask vectors.
     pub tokens: EncoderTokens,
 }
 
-/// What contrastive pretraining adds to an encoder.
+/// Predictor and heads of contrastive pretraining.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContrastiveConfig {
     /// Features of queries and keys.
     pub proj_dim: usize,
-    /// Blocks between the encoder and the queries, of the encoder's sizes: mask vectors with positions
-    /// that read the encoder's memory. 0 takes the encoder's own output at hidden tokens, which is there
-    /// with `tokens = "all"` only.
+    /// Blocks of the predictor, which has the sizes of the encoder: mask vectors plus positions attend to
+    /// the encoder's memory. 0 uses the encoder's own output at hidden tokens, which exists only with
+    /// `tokens = "all"`.
     pub predictor_layers: usize,
-    /// What a key says.
+    /// Input of the key head.
     pub keys: Keys,
-    /// How far the loss may shape the keys.
+    /// Where the gradient with respect to the keys stops.
     pub key_gradient: KeyGradient,
 }
 
@@ -78,12 +75,49 @@ pub struct DecoderConfig {
     pub d_model: usize,
     /// Heads of each attention; divides `d_model`.
     pub n_heads: usize,
-    /// Features between the two layers of each feed-forward.
+    /// Features of the hidden layer of each feed-forward network.
     pub d_ff: usize,
-    /// Blocks.
+    /// Number of blocks.
     pub n_layers: usize,
-    /// Share of features that dropout zeroes while training, in 0..1.
+    /// Dropout probability in training, in 0..1.
     pub dropout: f64,
+}
+
+/// Input of the encoder for a masked spectrogram; `"all"` or `"visible"` in a configuration file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderTokens {
+    /// Every token; a learned mask vector plus its position replaces a hidden one (Devlin et al. 2019,
+    /// without their unmasked exceptions).
+    #[default]
+    All,
+    /// Only the visible tokens (He et al. 2022): hidden ones cost nothing.
+    Visible,
+}
+
+/// Input of the key head; `"content"` or `"content_and_position"` in a configuration file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keys {
+    /// The content of the patch.
+    #[default]
+    Content,
+    /// The content of the patch and its position. Queries contain their position as well, so the task
+    /// can be solved by matching positions: for experiments that show this shortcut.
+    ContentAndPosition,
+}
+
+/// Where the loss's gradient with respect to the keys stops; `"head"` or `"none"` in a configuration file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyGradient {
+    /// The key head is trained. The gradient stops before the encoder's embedding, so that the loss cannot
+    /// make patches easier to tell apart by changing the encoder's input.
+    #[default]
+    Head,
+    /// Nothing is trained through the keys. The key head stays a random projection, of an embedding that
+    /// is trained through the encoder alone.
+    None,
 }
 
 impl Default for EncoderConfig {
@@ -128,29 +162,37 @@ impl Default for DecoderConfig {
 }
 
 impl TransformerConfig {
-    /// Whether the networks of all stages can be built from this.
+    /// Checks that the networks of both kinds of pretraining can be built from this configuration.
     ///
     /// # Errors
-    /// The first field that contradicts another or is out of its range.
+    /// The first field that is out of range or contradicts another.
     pub fn validate(&self) -> Result<(), TransformerConfigError> {
         self.encoder.validate()?;
-        let (encoder, decoder) = (&self.encoder, &self.decoder);
-        nonzero([
-            ("contrastive.proj_dim", self.contrastive.proj_dim),
-            ("decoder.n_layers", decoder.n_layers),
-        ])?;
-        if encoder.tokens == EncoderTokens::Visible && self.contrastive.predictor_layers == 0 {
+        self.contrastive.validate(&self.encoder)?;
+        self.decoder.validate(&self.encoder)
+    }
+}
+
+impl ContrastiveConfig {
+    /// Checks that predictor and heads can be built for an encoder of configuration `encoder`, which
+    /// itself is not checked.
+    ///
+    /// # Errors
+    /// The first field that is out of range or contradicts another.
+    pub fn validate(&self, encoder: &EncoderConfig) -> Result<(), TransformerConfigError> {
+        nonzero([("contrastive.proj_dim", self.proj_dim)])?;
+        if encoder.tokens == EncoderTokens::Visible && self.predictor_layers == 0 {
             return Err(TransformerConfigError::NoPredictor);
         }
-        validate_block("decoder", decoder.block_size(), encoder.position)
+        Ok(())
     }
 }
 
 impl EncoderConfig {
-    /// Whether an encoder can be built from this.
+    /// Checks that an encoder can be built from this configuration.
     ///
     /// # Errors
-    /// The first field that contradicts another or is out of its range.
+    /// The first field that is out of range or contradicts another.
     pub fn validate(&self) -> Result<(), TransformerConfigError> {
         if self.bins == 0 {
             return Err(TransformerConfigError::Bins);
@@ -166,7 +208,7 @@ impl EncoderConfig {
         validate_block("encoder", self.block_size(), self.position)
     }
 
-    /// The grid over spectrograms of so many frames.
+    /// The patch grid of spectrograms of `frames` frames.
     pub fn grid(&self, frames: usize) -> PatchGrid {
         PatchGrid {
             bins: self.bins,
@@ -176,7 +218,7 @@ impl EncoderConfig {
         }
     }
 
-    /// Values in a patch.
+    /// Number of values of a patch.
     pub fn patch_len(&self) -> usize {
         self.patch_bins * self.patch_frames
     }
@@ -192,6 +234,16 @@ impl EncoderConfig {
 }
 
 impl DecoderConfig {
+    /// Checks that a decoder can be built for an encoder of configuration `encoder`, which itself is not
+    /// checked.
+    ///
+    /// # Errors
+    /// The first field that is out of range or contradicts another.
+    pub fn validate(&self, encoder: &EncoderConfig) -> Result<(), TransformerConfigError> {
+        nonzero([("decoder.n_layers", self.n_layers)])?;
+        validate_block("decoder", self.block_size(), encoder.position)
+    }
+
     pub(crate) fn block_size(&self) -> BlockSize {
         BlockSize {
             d_model: self.d_model,
@@ -241,85 +293,6 @@ fn validate_block(
         return Err(TransformerConfigError::Dropout { part, dropout });
     }
     Ok(())
-}
-
-/// What can be wrong with a [`TransformerConfig`].
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransformerConfigError {
-    /// A size that has to be at least 1 is 0.
-    #[error("`{field}` has to be at least 1, got 0")]
-    Zero {
-        /// The field of the configuration.
-        field: &'static str,
-    },
-    /// A size of a block that has to be at least 1 is 0.
-    #[error("`{part}.{field}` has to be at least 1, got 0")]
-    ZeroIn {
-        /// `encoder` or `decoder`.
-        part: &'static str,
-        /// The field of that part.
-        field: &'static str,
-    },
-    /// Nobody has said how many bins the spectrogram has.
-    #[error("`encoder.bins` is 0: set it to the bins of the spectrogram, n_fft / 2 + 1")]
-    Bins,
-    /// Positions are to be learned, and nobody has said for how many frames.
-    #[error(
-        "`encoder.max_frames` is 0: learned positions need the most frames of a spectrogram, \
-         1 + samples / hop_length; or set `encoder.position` to \"sin_cos\""
-    )]
-    MaxFrames,
-    /// The heads do not divide the features.
-    #[error("`{part}.n_heads` has to divide `{part}.d_model` = {d_model}, got {n_heads}")]
-    Heads {
-        /// `encoder` or `decoder`.
-        part: &'static str,
-        /// Heads asked for.
-        n_heads: usize,
-        /// The features that they do not divide.
-        d_model: usize,
-    },
-    /// Sines and cosines of row and column do not fit into the features.
-    #[error(
-        "`{part}.d_model` has to be a multiple of 4 with `encoder.position = \"sin_cos\"`, got {d_model}"
-    )]
-    SinCos {
-        /// `encoder` or `decoder`.
-        part: &'static str,
-        /// The features.
-        d_model: usize,
-    },
-    /// A share that is none.
-    #[error("`{part}.dropout` has to be from 0 to below 1, got {dropout}")]
-    Dropout {
-        /// `encoder` or `decoder`.
-        part: &'static str,
-        /// The share asked for.
-        dropout: f64,
-    },
-    /// A visible-only encoder says nothing at hidden tokens, and nothing else would.
-    #[error(
-        "`contrastive.predictor_layers` is 0: with `encoder.tokens = \"visible\"` hidden tokens have no \
-         context vector but the predictor's; set it to 1 or more"
-    )]
-    NoPredictor,
-}
-
-impl TransformerConfigError {
-    /// The field of the configuration that is wrong, with the part it belongs to: `encoder.n_heads`.
-    pub fn field(&self) -> String {
-        match self {
-            Self::Zero { field } => (*field).to_owned(),
-            Self::ZeroIn { part, field } => format!("{part}.{field}"),
-            Self::Bins => "encoder.bins".to_owned(),
-            Self::MaxFrames => "encoder.max_frames".to_owned(),
-            Self::Heads { part, .. } => format!("{part}.n_heads"),
-            Self::SinCos { part, .. } => format!("{part}.d_model"),
-            Self::Dropout { part, .. } => format!("{part}.dropout"),
-            Self::NoPredictor => "contrastive.predictor_layers".to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Contrastive pretraining: which hidden token is which.
+//! The network of contrastive pretraining.
 
-use crate::config::TransformerConfig;
+use crate::config::{ContrastiveConfig, EncoderConfig, KeyGradient, Keys, TransformerConfig};
 use crate::decoder::{Decoder, DecoderSize};
 use crate::encoder::Encoder;
 use crate::linear::{apply, init_linear};
@@ -8,52 +8,26 @@ use crate::patchify::Patches;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Tensor};
-use serde::{Deserialize, Serialize};
 
-/// What the key of a token says; `"content"` or `"content_and_position"` in a configuration file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keys {
-    /// What is in the patch.
-    #[default]
-    Content,
-    /// What is in the patch and where it is. A query knows its place as well, so the task can be solved
-    /// without having understood anything: for experiments that show just that.
-    ContentAndPosition,
-}
-
-/// How far the loss may shape the keys; `"head"` or `"none"` in a configuration file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyGradient {
-    /// The head of the keys learns; the gradient stops before the encoder's embedding, so that what the
-    /// encoder reads is not bent towards what is easy to tell apart.
-    #[default]
-    Head,
-    /// Nothing learns from the side of the keys. Their head stays the random projection that it was
-    /// drawn as, of an embedding that moves only on behalf of the encoder.
-    None,
-}
-
-/// An encoder with what contrastive pretraining adds to it (van den Oord et al. 2018; over masked places
-/// as in wav2vec 2.0, Baevski et al. 2020, and SSAST, Gong et al. 2022).
+/// An encoder with query and key heads for contrastive pretraining (van den Oord et al. 2018; over masked
+/// positions as in wav2vec 2.0, Baevski et al. 2020, and SSAST, Gong et al. 2022).
 ///
 /// ```text
-/// context = encoder(visible patches)                 at every place; or, with a predictor,
-/// context = predictor(memory = encoder(visible))     mask vector + position, reading the memory
+/// context = encoder(visible patches)                 at every token; or, with a predictor,
+/// context = predictor(memory = encoder(visible))     mask vector + position, attending to the memory
 /// q_i     = query_head(context_i)
 /// k_i     = key_head(sg(content_i))                  content_i = embed(patch_i), without position
 /// ```
 ///
-/// `sg` stops the gradient. A query has its place and what is visible to go by, never what is hidden. A
-/// key has the content alone, so that places cannot be matched with themselves. The loss, masked InfoNCE
-/// on the cosines of q and k at hidden tokens, is not in this crate.
+/// `sg` stops the gradient. A query depends on its position and on visible patches, never on hidden ones.
+/// A key depends on content alone, so that positions cannot be matched. The loss, masked InfoNCE on the
+/// cosines of q and k at hidden tokens, is not in this crate.
 ///
-/// The encoder keeps its name and shape, so that its parameters go over to a
-/// [`MaskedTransformer`](crate::MaskedTransformer).
+/// The encoder has the names and shapes of that of a [`MaskedTransformer`](crate::MaskedTransformer), so
+/// its parameters can be transferred.
 #[derive(Module, Debug)]
 pub struct ContrastiveTransformer {
-    /// What is pretrained.
+    /// The pretrained encoder.
     pub encoder: Encoder,
     predictor: Option<Decoder>,
     query_head: Linear,
@@ -64,40 +38,54 @@ pub struct ContrastiveTransformer {
     key_gradient: KeyGradient,
 }
 
-/// What masked InfoNCE compares. Neither is normalised to length 1 yet.
+/// Inputs of masked InfoNCE, not yet normalised to length 1.
 #[derive(Clone, Debug)]
 pub struct QueriesAndKeys {
-    /// What the encoder expects at each place, `[batch, tokens, proj_dim]`. Of use at hidden tokens.
+    /// Projected context of each token, `[batch, tokens, proj_dim]`. Only those of hidden tokens are used.
     pub queries: Tensor<3>,
-    /// What is there, `[batch, tokens, proj_dim]`.
+    /// Projected content of each token, `[batch, tokens, proj_dim]`.
     pub keys: Tensor<3>,
 }
 
 impl TransformerConfig {
-    /// The network of contrastive pretraining, on `device`. Burn draws each parameter when it is first
-    /// used.
+    /// Initialises the network of contrastive pretraining on `device`. Burn draws each parameter when it
+    /// is first used.
     ///
     /// # Panics
-    /// If [`validate`](TransformerConfig::validate) refuses the configuration.
+    /// If [`validate`](TransformerConfig::validate) returns an error.
     pub fn init_contrastive(&self, device: &Device) -> ContrastiveTransformer {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        let d_model = self.encoder.d_model;
-        let n_layers = self.contrastive.predictor_layers;
+        self.contrastive.init(&self.encoder, device)
+    }
+}
+
+impl ContrastiveConfig {
+    /// Initialises an encoder of configuration `encoder` with predictor and heads, as
+    /// [`TransformerConfig::init_contrastive`] does.
+    ///
+    /// # Panics
+    /// If [`validate`](ContrastiveConfig::validate) returns an error.
+    pub fn init(&self, encoder: &EncoderConfig, device: &Device) -> ContrastiveTransformer {
+        if let Err(error) = self.validate(encoder) {
+            panic!("{error}");
+        }
+        let d_model = encoder.d_model;
         let predictor = DecoderSize {
-            block: self.encoder.block_size(),
-            n_layers,
+            block: encoder.block_size(),
+            n_layers: self.predictor_layers,
             d_out: d_model,
         };
-        let heads = || init_linear([d_model, self.contrastive.proj_dim], device);
+        let head = || init_linear([d_model, self.proj_dim], device);
         ContrastiveTransformer {
-            encoder: self.encoder.build(device),
-            predictor: (n_layers > 0).then(|| Decoder::init(predictor, &self.encoder, device)),
-            query_head: heads(),
-            key_head: heads(),
-            keys: self.contrastive.keys,
-            key_gradient: self.contrastive.key_gradient,
+            encoder: encoder.init(device),
+            predictor: (self.predictor_layers > 0)
+                .then(|| Decoder::init(predictor, encoder, device)),
+            query_head: head(),
+            key_head: head(),
+            keys: self.keys,
+            key_gradient: self.key_gradient,
         }
     }
 }
@@ -123,7 +111,7 @@ impl ContrastiveTransformer {
         }
     }
 
-    /// The parts of the network and how many parameters each has.
+    /// Name and number of parameters of each part.
     pub fn parameters_per_part(&self) -> Vec<(String, usize)> {
         let mut rows = self.encoder.parameters_per_part("encoder");
         if let Some(predictor) = &self.predictor {
@@ -136,14 +124,14 @@ impl ContrastiveTransformer {
 
     fn keys(&self, patches: &Patches) -> Tensor<3> {
         let content = self.encoder.content(patches);
-        let known = match self.keys {
+        let input = match self.keys {
             Keys::Content => content,
             Keys::ContentAndPosition => {
                 let device = content.device();
                 content + self.encoder.positions(patches.grid, &device)
             }
         };
-        let keys = apply(&self.key_head, known.detach());
+        let keys = apply(&self.key_head, input.detach());
         match self.key_gradient {
             KeyGradient::Head => keys,
             KeyGradient::None => keys.detach(),

@@ -1,7 +1,7 @@
-//! The decoder: a memory to what was at every place.
+//! The decoder: the encoder's memory to an output at every token.
 
-use crate::block::{Block, BlockSize, Read};
-use crate::config::EncoderConfig;
+use crate::block::{Block, BlockSize, CrossInput};
+use crate::config::{DecoderConfig, EncoderConfig};
 use crate::encoder::Memory;
 use crate::linear::{apply, init_linear, init_vectors};
 use crate::norm::{init_norm, normalize};
@@ -11,16 +11,17 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
-/// Asks a memory about every place.
+/// Predicts every token from the encoder's memory.
 ///
 /// ```text
-/// x_i = drop(mask vector + position_i)                every place, hidden or not
-/// y   = head(norm(blocks(x, read = embed(memory))))   self-attention, cross-attention, feed-forward
+/// x_i = drop(mask vector + position_i)                every token, hidden or not
+/// y   = head(norm(blocks(x, embed(memory))))          self-attention, cross-attention, feed-forward
 /// ```
 ///
-/// Differs from He et al. 2022: visible tokens are read by cross-attention rather than put at their
-/// places (as in Fu et al. 2024, "Rethinking Patch Dependence for Masked Autoencoders"), so the decoder
-/// predicts what is visible as well, and takes a memory of all tokens or of the visible ones alike.
+/// Differs from He et al. 2022: the decoder attends to visible tokens by cross-attention instead of
+/// having them in its own sequence (as in Fu et al. 2024, "Rethinking Patch Dependence for Masked
+/// Autoencoders"). It therefore predicts visible tokens as well, and works with a memory of all tokens or
+/// of the visible ones.
 #[derive(Module, Debug)]
 pub struct Decoder {
     embed: Linear,
@@ -32,16 +33,35 @@ pub struct Decoder {
     head: Linear,
 }
 
-/// What a decoder is made of.
+/// Sizes of a decoder.
 pub(crate) struct DecoderSize {
     pub(crate) block: BlockSize,
     pub(crate) n_layers: usize,
-    /// Values for each place.
+    /// Output values per token.
     pub(crate) d_out: usize,
 }
 
+impl DecoderConfig {
+    /// Initialises a decoder that predicts patches from the memory of an encoder of configuration
+    /// `encoder`. Burn draws each parameter when it is first used.
+    ///
+    /// # Panics
+    /// If [`validate`](DecoderConfig::validate) returns an error.
+    pub fn init(&self, encoder: &EncoderConfig, device: &Device) -> Decoder {
+        if let Err(error) = self.validate(encoder) {
+            panic!("{error}");
+        }
+        let size = DecoderSize {
+            block: self.block_size(),
+            n_layers: self.n_layers,
+            d_out: encoder.patch_len(),
+        };
+        Decoder::init(size, encoder, device)
+    }
+}
+
 impl Decoder {
-    /// A decoder for the memory of such an encoder.
+    /// A decoder for the memory of an encoder of this configuration.
     pub(crate) fn init(size: DecoderSize, encoder: &EncoderConfig, device: &Device) -> Self {
         let d_model = size.block.d_model;
         let largest = encoder.grid(encoder.max_frames);
@@ -51,36 +71,38 @@ impl Decoder {
             positions: Positions::init(encoder.position, largest, d_model, device),
             dropout: DropoutConfig::new(size.block.dropout).init(),
             blocks: (0..size.n_layers)
-                .map(|_| Block::init_reading(size.block, device))
+                .map(|_| Block::init_with_cross_attention(size.block, device))
                 .collect(),
             norm: init_norm(d_model, device),
             head: init_linear([d_model, size.d_out], device),
         }
     }
 
+    /// Predicts every patch from the memory.
+    ///
     /// # Shapes
-    /// - memory: of any number of places
-    /// - patches: only their grid and padding are looked at
-    /// - output: `[batch, tokens, d_out]`
-    pub(crate) fn forward(&self, memory: &Memory, patches: &Patches) -> Tensor<3> {
+    /// - memory: with any number of places
+    /// - patches: only their grid and padding are used
+    /// - output: `[batch, tokens, patch_len]`; of a predictor, `[batch, tokens, d_model]`
+    pub fn forward(&self, memory: &Memory, patches: &Patches) -> Tensor<3> {
         let [batch, _, _] = memory.values.dims();
         let device = memory.values.device();
-        let read = Read {
+        let input = CrossInput {
             values: apply(&self.embed, memory.values.clone()),
             hidden: memory.hidden.clone(),
         };
-        let places =
+        let queries =
             self.positions.forward(patches.grid, &device) + self.mask_token.val().unsqueeze::<2>();
-        let [tokens, d_model] = places.dims();
-        let x = places.unsqueeze::<3>().expand([batch, tokens, d_model]);
+        let [tokens, d_model] = queries.dims();
+        let x = queries.unsqueeze::<3>().expand([batch, tokens, d_model]);
         let mut x = self.dropout.forward(x);
         for block in &self.blocks {
-            x = block.forward(x, patches.padding.clone(), Some(read.clone()));
+            x = block.forward(x, patches.padding.clone(), Some(input.clone()));
         }
         apply(&self.head, normalize(&self.norm, x))
     }
 
-    /// Parameters of each part, in order.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub(crate) fn parameters_per_part(&self, name: &str) -> Vec<(String, usize)> {
         let input =
             self.embed.num_params() + self.mask_token.num_params() + self.positions.num_params();

@@ -1,7 +1,7 @@
-//! The encoder: patches to a memory of them.
+//! The encoder: patches to memory or features.
 
 use crate::block::Block;
-use crate::config::EncoderConfig;
+use crate::config::{EncoderConfig, EncoderTokens};
 use crate::linear::{apply, init_linear, init_vectors};
 use crate::norm::{init_norm, normalize};
 use crate::patchify::{PatchGrid, Patches};
@@ -9,19 +9,6 @@ use crate::position::Positions;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, Linear};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use serde::{Deserialize, Serialize};
-
-/// What the encoder is given of a masked spectrogram; `"all"` or `"visible"` in a configuration file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EncoderTokens {
-    /// Every token; a learned mask vector, with its position, stands where one is hidden (Devlin et al.
-    /// 2019, without their unmasked exceptions).
-    #[default]
-    All,
-    /// The visible tokens alone (He et al. 2022): the hidden ones cost nothing.
-    Visible,
-}
 
 /// The encoder of a patch Transformer (Dosovitskiy et al. 2021, without a class token).
 ///
@@ -34,7 +21,7 @@ pub enum EncoderTokens {
 #[derive(Module, Debug)]
 pub struct Encoder {
     embed: Linear,
-    /// `[d_model]`, where hidden tokens are given to the encoder.
+    /// `[d_model]`; `None` if the encoder's input has no hidden tokens.
     mask_token: Option<Param<Tensor<1>>>,
     positions: Positions,
     dropout: Dropout,
@@ -45,31 +32,38 @@ pub struct Encoder {
     patch_frames: usize,
 }
 
-/// What an encoder knows of a batch, for a decoder to read.
+/// Output of an encoder for a decoder.
 #[derive(Clone, Debug)]
 pub struct Memory {
     /// `[batch, places, d_model]`; 0 where `hidden`.
     pub values: Tensor<3>,
-    /// True at places that must not be read: padding, and what fills up an item with fewer visible tokens
-    /// than another. `[batch, places]`; `None` where there are none.
+    /// True at places that must not be attended to: padding tokens, and fillers of items with fewer
+    /// visible tokens than others. `[batch, places]`; `None` if there are none.
     pub hidden: Option<Tensor<2, Bool>>,
-    /// Which token each place is, `[batch, places]`; meaningless where `hidden`. `None`: place i is token i.
+    /// The token at each place, `[batch, places]`; unspecified where `hidden`. `None`: place i is token i.
     pub tokens: Option<Tensor<2, Int>>,
 }
 
-/// What downstream models read of a spectrogram of which nothing is hidden.
+/// Features of whole spectrograms for downstream models.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// `[batch, tokens, d_model]`; 0 at padding tokens.
     pub tokens: Tensor<3>,
-    /// The mean over tokens that are no padding, `[batch, d_model]`.
+    /// Mean over the tokens that are not padding, `[batch, d_model]`.
     pub pooled: Tensor<2>,
-    /// True at padding tokens, `[batch, tokens]`; `None` where there are none.
+    /// True at padding tokens, `[batch, tokens]`; `None` if there are none.
     pub padding: Option<Tensor<2, Bool>>,
 }
 
 impl EncoderConfig {
-    pub(crate) fn build(&self, device: &Device) -> Encoder {
+    /// Initialises an encoder on `device`. Burn draws each parameter when it is first used.
+    ///
+    /// # Panics
+    /// If [`validate`](EncoderConfig::validate) returns an error.
+    pub fn init(&self, device: &Device) -> Encoder {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
         let block = |_| Block::init(self.block_size(), device);
         Encoder {
             embed: init_linear([self.patch_len(), self.d_model], device),
@@ -92,7 +86,7 @@ impl EncoderConfig {
 }
 
 impl Encoder {
-    /// The grid over spectrograms of so many frames.
+    /// The patch grid of spectrograms of `frames` frames.
     pub fn grid(&self, frames: usize) -> PatchGrid {
         PatchGrid {
             bins: self.bins,
@@ -106,10 +100,10 @@ impl Encoder {
     ///
     /// # Shapes
     /// - x: `[batch, bins, frames]`
-    /// - valid_frames: one number for each item; frames from there on are padding
+    /// - valid_frames: one number for each item; the frames after them are padding
     ///
     /// # Panics
-    /// If `x` has other bins, or the valid frames are not those of its items.
+    /// If `x` has another number of bins or no frames, or `valid_frames` doesn't fit its items.
     pub fn patchify(&self, x: Tensor<3>, valid_frames: &[usize]) -> Patches {
         let [_, bins, frames] = x.dims();
         assert_eq!(
@@ -124,17 +118,17 @@ impl Encoder {
         Patches::new(self.grid(frames), x, valid_frames)
     }
 
-    /// What the encoder makes of the patches that are not hidden.
+    /// Encodes the patches that are not hidden.
     ///
-    /// With [`EncoderTokens::Visible`] the mask is read back from the device, since it says how long the
-    /// longest item is.
+    /// With [`EncoderTokens::Visible`] the mask is read back from the device, because it determines the
+    /// number of places.
     ///
     /// # Shapes
     /// - hidden: `[batch, tokens]`, true = hidden; padding tokens count as padding either way
     /// - output: [`Memory`] of all tokens, or of as many places as the item with the most visible tokens has
     ///
     /// # Panics
-    /// If `hidden` is not of the patches' grid, or positions are learned for fewer frames.
+    /// If `hidden` doesn't have the patches' grid, or positions are learned for fewer frames.
     pub fn forward(&self, patches: &Patches, hidden: Tensor<2, Bool>) -> Memory {
         let [batch, tokens, _] = patches.values.dims();
         assert_eq!(
@@ -149,7 +143,7 @@ impl Encoder {
         }
     }
 
-    /// What the encoder makes of whole spectrograms: the features for models that come after it.
+    /// Encodes whole spectrograms: features for downstream models.
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
@@ -163,7 +157,7 @@ impl Encoder {
         }
     }
 
-    /// The linear embedding of patches, without position: their content.
+    /// The content of patches: their linear embedding, without positions.
     ///
     /// # Shapes
     /// - output: `[batch, tokens, d_model]`
@@ -171,13 +165,15 @@ impl Encoder {
         apply(&self.embed, patches.values.clone())
     }
 
+    /// Positional encodings of a grid.
+    ///
     /// # Shapes
     /// - output: `[1, tokens, d_model]`
     pub(crate) fn positions(&self, grid: PatchGrid, device: &Device) -> Tensor<3> {
         self.positions.forward(grid, device).unsqueeze()
     }
 
-    /// Parameters of each part, in the order in which a spectrogram meets them.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub(crate) fn parameters_per_part(&self, name: &str) -> Vec<(String, usize)> {
         let mask_token = self.mask_token.as_ref().map_or(0, Module::num_params);
         let input = self.embed.num_params() + mask_token + self.positions.num_params();
@@ -214,12 +210,12 @@ impl Encoder {
 
     fn forward_visible(&self, patches: &Patches, hidden: Tensor<2, Bool>) -> Memory {
         let device = patches.values.device();
-        let unseen = match &patches.padding {
+        let excluded = match &patches.padding {
             Some(padding) => hidden.bool_or(padding.clone()),
             None => hidden,
         };
-        let [batch, tokens] = unseen.dims();
-        let kept = Kept::new(unseen);
+        let [batch, tokens] = excluded.dims();
+        let kept = VisibleTokens::new(excluded);
         let rows = |values: Vec<i64>| -> Tensor<1, Int> {
             let len = values.len();
             Tensor::from_data(TensorData::new(values, [len]), &device)
@@ -263,21 +259,21 @@ impl Encoder {
     }
 }
 
-/// Which tokens a visible-only encoder is given: those of each item in their order, filled up to the
-/// longest item with token 0, which the filling then hides.
-struct Kept {
+/// Input tokens of a visible-only encoder: the visible tokens of each item in their order, filled up to
+/// the longest item with token 0, which the mask `filling` hides.
+struct VisibleTokens {
     places: usize,
     /// `batch * places`
     tokens: Vec<i64>,
-    /// `batch * places`; `None` where all items are equally long.
+    /// True at fillers, `batch * places`; `None` if all items are equally long.
     filling: Option<Vec<bool>>,
 }
 
-impl Kept {
-    fn new(unseen: Tensor<2, Bool>) -> Self {
-        let [_, tokens] = unseen.dims();
-        let unseen: Vec<bool> = unseen.into_data().iter::<bool>().collect();
-        let seen: Vec<Vec<i64>> = unseen
+impl VisibleTokens {
+    fn new(excluded: Tensor<2, Bool>) -> Self {
+        let [_, tokens] = excluded.dims();
+        let excluded: Vec<bool> = excluded.into_data().iter::<bool>().collect();
+        let visible: Vec<Vec<i64>> = excluded
             .chunks(tokens)
             .map(|item| {
                 (0..tokens)
@@ -286,14 +282,15 @@ impl Kept {
                     .collect()
             })
             .collect();
-        // One place at least, since not every operation takes an empty tensor.
-        let places = seen.iter().map(Vec::len).max().unwrap_or(0).max(1);
-        let filling = seen.iter().any(|item| item.len() < places).then(|| {
-            seen.iter()
+        // At least one place, because not every operation accepts an empty tensor.
+        let places = visible.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let filling = visible.iter().any(|item| item.len() < places).then(|| {
+            visible
+                .iter()
                 .flat_map(|item| (0..places).map(|place| place >= item.len()))
                 .collect()
         });
-        let tokens = seen
+        let tokens = visible
             .into_iter()
             .flat_map(|item| item.into_iter().chain(std::iter::repeat(0)).take(places))
             .collect();

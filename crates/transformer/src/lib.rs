@@ -1,8 +1,6 @@
-//! A patch Transformer on spectrograms: contrastive and reconstructive pretraining.
+#![doc = include_str!("../README.md")]
 //!
-//! A spectrogram is cut into patches, some are hidden, and two networks with the same encoder learn from what
-//! is missing: [`ContrastiveTransformer`] to tell which hidden patch is which, [`MaskedTransformer`] to draw
-//! it. [`Encoder::encode`] hands out features of whole spectrograms for whatever comes after that.
+//! # The networks
 //!
 //! ```text
 //! spectrogram -> Patches --(hidden)--> Encoder -> Memory -> Decoder -> prediction -> spectrogram
@@ -11,65 +9,54 @@
 //!                   +--(content, no position, no gradient)--------------> keys
 //! ```
 //!
+//! A mask is true where something is hidden. Padded frames are ignored: tokens without a valid frame are never
+//! attended to, and the padded values of other tokens are set to 0.
+//!
+//! [`PatchGrid::hidden_tokens`] turns a mask over bins into one over tokens:
+//!
 //! ```
 //! use burn::tensor::{Bool, Device, Tensor};
-//! use transformer::{DecoderConfig, EncoderConfig, TransformerConfig};
+//! use transformer::{ContrastiveConfig, EncoderConfig};
 //!
 //! let device = Device::flex();
-//! let config = TransformerConfig {
-//!     encoder: EncoderConfig {
-//!         bins: 33, // n_fft 64
-//!         patch_bins: 5,
-//!         patch_frames: 4,
-//!         d_model: 16,
-//!         n_heads: 2,
-//!         d_ff: 32,
-//!         n_layers: 2,
-//!         ..EncoderConfig::default()
-//!     },
-//!     decoder: DecoderConfig { d_model: 8, n_heads: 2, d_ff: 16, n_layers: 1, dropout: 0.1 },
-//!     ..TransformerConfig::default()
+//! let encoder = EncoderConfig {
+//!     bins: 33,
+//!     patch_frames: 4,
+//!     d_model: 16,
+//!     n_heads: 2,
+//!     d_ff: 32,
+//!     n_layers: 1,
+//!     ..EncoderConfig::default()
 //! };
-//! config.validate()?;
+//! encoder.validate()?;
+//! let model = ContrastiveConfig::default().init(&encoder, &device);
 //!
-//! // Two spectrograms of 13 frames, the second of which ends after 6. A mask over bins becomes one over tokens.
 //! let (x, valid_frames) = (Tensor::<3>::zeros([2, 33, 13], &device), [13, 6]);
 //! let mask = Tensor::<3, Bool>::full([2, 33, 13], false, &device)
 //!     .slice_fill([0..2, 10..15, 0..4], true);
-//! let model = config.init(&device);
-//! let patches = model.patchify(x, &valid_frames);
+//! let patches = model.encoder.patchify(x, &valid_frames);
 //! assert_eq!(patches.values.dims(), [2, 7 * 4, 5 * 4]);
 //! let hidden = patches.grid.hidden_tokens(mask, &valid_frames);
-//!
-//! // A loss compares prediction and targets where these weights are 1.
-//! let predicted = model.forward(&patches, hidden.clone());
-//! assert_eq!(predicted.dims(), model.targets(&patches).dims());
 //! assert_eq!(patches.hidden_weights(hidden.clone()).sum().into_scalar::<f32>(), 40.0);
-//! assert_eq!(model.unpatchify(predicted, &patches).dims(), [2, 33, 13]);
 //!
-//! let contrast = config.init_contrastive(&device).forward(&patches, hidden);
+//! let contrast = model.forward(&patches, hidden);
 //! assert_eq!(contrast.queries.dims(), [2, 28, 256]);
-//! assert_eq!(model.encoder.encode(&patches).pooled.dims(), [2, 16]);
 //! # Ok::<(), transformer::TransformerConfigError>(())
 //! ```
 //!
-//! A mask is true where something is hidden, everywhere. Padded frames count as nothing: tokens without a
-//! valid frame are never attended to, and the values of the others are blanked behind the end.
+//! Left out on purpose: a class token (features are pooled over tokens), losses (models and losses don't depend on
+//! each other), and dropout on attention weights (tiled attention never stores them).
 //!
-//! A network that is fresh from `init` has no numbers in it yet: Burn draws a parameter when it is first
-//! used. Whoever wants the weights to follow from a seed sets the seed and then touches every parameter
-//! before anything else draws.
+//! # Weight decay
 //!
-//! Weight decay is for matrices alone. All other parameters have one axis (biases, norms, mask vectors),
-//! but for learned positions, which have three and `positions` in their path.
+//! Decay matrices only. All other parameters have one axis (biases, norms, mask vectors), except learned positions,
+//! which have three axes and `positions` in their path.
 //!
-//! Absent, with the reason: no class token (features are pooled over tokens), no losses (they know no
-//! models, and models no losses), no dropout on attention weights (a tiled attention never holds them).
+//! # Reproducible weights
 //!
-//! # Features
-//!
-//! `flex`, `wgpu` and `cuda` switch on the operations of `kernels` for the device of that name. Name the one you
-//! train on: without it, attention keeps a score for each pair of tokens as soon as a gradient is wanted.
+//! Burn draws a parameter when it is first used. For weights that depend on the seed alone, call
+//! `device.seed(..)` before `init`, then visit every parameter (a `ModuleVisitor` that calls `Param::val`)
+//! before anything else draws random numbers.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -79,6 +66,7 @@ mod config;
 mod contrastive;
 mod decoder;
 mod encoder;
+mod error;
 mod linear;
 mod masked;
 mod memory;
@@ -88,11 +76,13 @@ mod position;
 mod target;
 
 pub use config::{
-    ContrastiveConfig, DecoderConfig, EncoderConfig, TransformerConfig, TransformerConfigError,
+    ContrastiveConfig, DecoderConfig, EncoderConfig, EncoderTokens, KeyGradient, Keys,
+    TransformerConfig,
 };
-pub use contrastive::{ContrastiveTransformer, KeyGradient, Keys, QueriesAndKeys};
+pub use contrastive::{ContrastiveTransformer, QueriesAndKeys};
 pub use decoder::Decoder;
-pub use encoder::{Encoder, EncoderTokens, Features, Memory};
+pub use encoder::{Encoder, Features, Memory};
+pub use error::TransformerConfigError;
 pub use masked::MaskedTransformer;
 pub use memory::StepSize;
 pub use patchify::{PatchGrid, Patches};

@@ -1,10 +1,10 @@
-//! Linear maps and learned vectors, with the initial values of a vision Transformer.
+//! Linear layers and learned vectors, initialised as in a vision Transformer.
 
 use burn::module::{Initializer, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-/// A linear map; weights uniform as in Glorot & Bengio 2010, bias 0, as in the code of He et al. 2022.
+/// A linear layer; weights uniform as in Glorot & Bengio 2010, bias 0, as in the code of He et al. 2022.
 pub(crate) fn init_linear([d_in, d_out]: [usize; 2], device: &Device) -> Linear {
     Linear {
         bias: Some(Initializer::Zeros.init([d_out], device)),
@@ -12,7 +12,7 @@ pub(crate) fn init_linear([d_in, d_out]: [usize; 2], device: &Device) -> Linear 
     }
 }
 
-/// The same without a bias.
+/// A linear layer without a bias.
 pub(crate) fn init_unbiased([d_in, d_out]: [usize; 2], device: &Device) -> Linear {
     Linear {
         weight: Initializer::XavierUniform { gain: 1.0 }.init_with(
@@ -25,7 +25,7 @@ pub(crate) fn init_unbiased([d_in, d_out]: [usize; 2], device: &Device) -> Linea
     }
 }
 
-/// Learned vectors that stand for themselves (masks, positions): normal, deviation 0.02.
+/// Learned vectors (mask tokens, positions): normal, deviation 0.02.
 pub(crate) fn init_vectors<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     Initializer::Normal {
         mean: 0.0,
@@ -34,7 +34,7 @@ pub(crate) fn init_vectors<const D: usize>(shape: [usize; D], device: &Device) -
     .init(shape, device)
 }
 
-/// The linear map of every vector of `x`.
+/// Applies `linear` to every vector of `x`.
 ///
 /// # Shapes
 /// - x: `[..., d_in]`

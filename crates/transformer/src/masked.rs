@@ -1,7 +1,7 @@
 //! The masked autoencoder: encoder and decoder.
 
 use crate::config::TransformerConfig;
-use crate::decoder::{Decoder, DecoderSize};
+use crate::decoder::Decoder;
 use crate::encoder::Encoder;
 use crate::patchify::Patches;
 use crate::target::Targets;
@@ -18,31 +18,26 @@ use burn::tensor::{Bool, Device, Tensor};
 /// ```
 #[derive(Module, Debug)]
 pub struct MaskedTransformer {
-    /// What downstream models keep.
+    /// The encoder, for downstream models.
     pub encoder: Encoder,
-    /// What predicts patches from the encoder's memory.
+    /// The decoder, which predicts patches from the encoder's memory.
     pub decoder: Decoder,
     #[module(skip)]
     targets: Targets,
 }
 
 impl TransformerConfig {
-    /// The encoder with its decoder, on `device`. Burn draws each parameter when it is first used.
+    /// Initialises encoder and decoder on `device`. Burn draws each parameter when it is first used.
     ///
     /// # Panics
-    /// If [`validate`](TransformerConfig::validate) refuses the configuration.
+    /// If [`validate`](TransformerConfig::validate) returns an error.
     pub fn init(&self, device: &Device) -> MaskedTransformer {
         if let Err(error) = self.validate() {
             panic!("{error}");
         }
-        let decoder = DecoderSize {
-            block: self.decoder.block_size(),
-            n_layers: self.decoder.n_layers,
-            d_out: self.encoder.patch_len(),
-        };
         MaskedTransformer {
-            encoder: self.encoder.build(device),
-            decoder: Decoder::init(decoder, &self.encoder, device),
+            encoder: self.encoder.init(device),
+            decoder: self.decoder.init(&self.encoder, device),
             targets: self.targets,
         }
     }
@@ -53,19 +48,19 @@ impl MaskedTransformer {
     ///
     /// # Shapes
     /// - x: `[batch, bins, frames]`
-    /// - valid_frames: one number for each item; frames from there on are padding
+    /// - valid_frames: one number for each item; the frames after them are padding
     ///
     /// # Panics
-    /// If `x` has other bins, or the valid frames are not those of its items.
+    /// As [`Encoder::patchify`].
     pub fn patchify(&self, x: Tensor<3>, valid_frames: &[usize]) -> Patches {
         self.encoder.patchify(x, valid_frames)
     }
 
-    /// The prediction of every patch, from those that are not hidden.
+    /// Predicts every patch from those that are not hidden.
     ///
     /// # Shapes
     /// - hidden: `[batch, tokens]`, true = hidden
-    /// - output: `[batch, tokens, patch_len]`, to be compared with [`targets`](Self::targets)
+    /// - output: `[batch, tokens, patch_len]`, to compare with [`targets`](Self::targets)
     ///
     /// # Panics
     /// As [`Encoder::forward`].
@@ -74,7 +69,7 @@ impl MaskedTransformer {
         self.decoder.forward(&memory, patches)
     }
 
-    /// What [`forward`](Self::forward) should have said.
+    /// The targets of [`forward`](Self::forward).
     ///
     /// # Shapes
     /// - output: `[batch, tokens, patch_len]`
@@ -82,25 +77,25 @@ impl MaskedTransformer {
         self.targets.of(patches)
     }
 
-    /// Predictions as a spectrogram, in the domain of the model's input.
+    /// Turns predictions into spectrograms, in the domain of the model's input.
     ///
-    /// With [`Targets::PerPatchNormalized`], mean and deviation of each patch are those of the truth.
+    /// With [`Targets::PerPatchNormalized`], mean and deviation of each patch come from the true patch.
     ///
     /// # Shapes
     /// - predicted: `[batch, tokens, patch_len]`
-    /// - patches: those that were predicted
+    /// - patches: the true patches
     /// - output: `[batch, bins, frames]`
     ///
     /// # Panics
-    /// If `predicted` is not of the patches' grid.
+    /// If `predicted` doesn't have the patches' grid.
     pub fn unpatchify(&self, predicted: Tensor<3>, patches: &Patches) -> Tensor<3> {
         patches
             .grid
             .unpatchify(self.targets.undo(predicted, patches))
     }
 
-    /// The same network, its encoder fixed: no gradient, no dropout, and no optimizer changes it, also
-    /// after `valid` and `train`. What was loaded before stays; what is loaded later stays fixed too.
+    /// Freezes the encoder: it has no gradient and no dropout, and no optimizer changes it, even after
+    /// `valid` and `train`. Weights loaded earlier are kept; weights loaded later are frozen too.
     #[must_use]
     pub fn freeze_encoder(self) -> Self {
         Self {
@@ -109,8 +104,7 @@ impl MaskedTransformer {
         }
     }
 
-    /// The parts of the network, in the order in which a spectrogram meets them, and how many parameters
-    /// each has.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub fn parameters_per_part(&self) -> Vec<(String, usize)> {
         let mut rows = self.encoder.parameters_per_part("encoder");
         rows.extend(self.decoder.parameters_per_part("decoder"));

@@ -1,8 +1,7 @@
-//! How much a Transformer keeps for its backward pass.
+//! The memory of a training step.
 
 use crate::block::BlockSize;
-use crate::config::TransformerConfig;
-use crate::encoder::EncoderTokens;
+use crate::config::{EncoderTokens, TransformerConfig};
 
 /// The size of one training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,35 +10,34 @@ pub struct StepSize {
     pub batch: usize,
     /// Frames of each.
     pub frames: usize,
-    /// Share of the tokens that is hidden, in 0..1. An encoder of visible tokens is given the others.
+    /// Share of hidden tokens, in 0..1. A visible-only encoder gets the others.
     pub hidden_ratio: f64,
 }
 
 /// # Estimates
 ///
-/// Each is of the values (4 bytes each in f32) that one training step keeps from the forward pass for the
-/// backward pass. Parameters, their gradients, the optimiser's state, the loss, and what a single
-/// operation needs for itself come on top.
+/// Each method estimates the number of values (4 bytes each in f32) that one training step keeps from the
+/// forward pass for the backward pass. Parameters, their gradients, the optimiser's state, the loss and the
+/// temporary memory of single operations come on top.
 ///
 /// Counted by operation, per token, as Burn's autodiff keeps them without gradient checkpointing:
 ///
 /// ```text
 /// linear, from d               d         its input
 /// layer norm of d              2 d       centred, normalised
-/// dropout on d                 d         which were kept
+/// dropout on d                 d         its mask
 /// GELU of f                    f         its input
-/// self-attention, h heads      4 d + h   q, k and v, its output; how the softmax was scaled
-/// attention to a memory        3 d + h   per token that asks: q, its output as it is and laid out, and the softmax
-///                              2 d       per token that is read: k and v
+/// self-attention, h heads      4 d + h   q, k, v and output; scale of the softmax
+/// cross-attention, h heads     3 d + h   per query: q, output in two layouts, scale of the softmax
+///                              2 d       per place of the memory: k and v
 /// ```
 ///
 /// Attention is tiled, so nothing grows with the square of the tokens. On the CPU backend, the bytes alive
-/// after a forward pass were within 2 % of this, and 2 % to 6 % above for contrastive pretraining, whose
-/// queries and keys are alive as well.
+/// after a forward pass were within 2 % of the estimate, and 2 % to 6 % above it for contrastive pretraining,
+/// whose queries and keys are alive as well.
 impl TransformerConfig {
     /// Contrastive pretraining: encoder, predictor and heads.
     pub fn contrastive_activation_elements(&self, step: StepSize) -> usize {
-        let given = self.given(step);
         let tokens = self.tokens(step);
         let d_model = self.encoder.d_model;
         let n_layers = self.contrastive.predictor_layers;
@@ -49,25 +47,28 @@ impl TransformerConfig {
             self.decoder_elements(self.encoder.block_size(), n_layers, step)
         };
         let patches = tokens * self.encoder.patch_len();
-        self.encoder_elements(given) + predictor + patches + 2 * tokens * d_model
+        self.encoder_elements(self.encoder_tokens(step))
+            + predictor
+            + patches
+            + 2 * tokens * d_model
     }
 
-    /// Reconstruction by a decoder whose encoder is frozen, which keeps nothing.
+    /// Reconstruction with a frozen encoder, which keeps nothing: the decoder alone.
     pub fn decoder_activation_elements(&self, step: StepSize) -> usize {
         self.decoder_elements(self.decoder.block_size(), self.decoder.n_layers, step)
     }
 
     /// Reconstruction by encoder and decoder.
     pub fn masked_activation_elements(&self, step: StepSize) -> usize {
-        self.encoder_elements(self.given(step)) + self.decoder_activation_elements(step)
+        self.encoder_elements(self.encoder_tokens(step)) + self.decoder_activation_elements(step)
     }
 
     fn tokens(&self, step: StepSize) -> usize {
         step.batch * self.encoder.grid(step.frames).tokens()
     }
 
-    /// Tokens that the encoder is given.
-    fn given(&self, step: StepSize) -> usize {
+    /// Input tokens of the encoder.
+    fn encoder_tokens(&self, step: StepSize) -> usize {
         let tokens = self.tokens(step);
         match self.encoder.tokens {
             EncoderTokens::All => tokens,
@@ -81,16 +82,16 @@ impl TransformerConfig {
         tokens * (ends + self.encoder.n_layers * block(size))
     }
 
-    /// A decoder, or a predictor, of such blocks.
+    /// A decoder or predictor with blocks of this size.
     fn decoder_elements(&self, size: BlockSize, n_layers: usize, step: StepSize) -> usize {
         let d = size.d_model;
-        let asked = dropout(size) + n_layers * (block(size) + asking(size)) + norm(d) + d;
-        let read = self.encoder.d_model + d + n_layers * 2 * d;
-        self.tokens(step) * asked + self.given(step) * read
+        let per_token = dropout(size) + n_layers * (block(size) + cross_query(size)) + norm(d) + d;
+        let per_place = self.encoder.d_model + d + n_layers * 2 * d;
+        self.tokens(step) * per_token + self.encoder_tokens(step) * per_place
     }
 }
 
-/// Per token: self-attention and feed-forward.
+/// Self-attention and feed-forward network, per token.
 fn block(size: BlockSize) -> usize {
     let d = size.d_model;
     let self_attention = norm(d) + d + 4 * d + size.n_heads + dropout(size);
@@ -98,8 +99,8 @@ fn block(size: BlockSize) -> usize {
     self_attention + feed_forward
 }
 
-/// Cross-attention, per token that asks: norm, q, attention and what follows it.
-fn asking(size: BlockSize) -> usize {
+/// Cross-attention, per query: norm, q, attention, output layer and dropout.
+fn cross_query(size: BlockSize) -> usize {
     let d = size.d_model;
     norm(d) + d + d + 2 * d + size.n_heads + dropout(size)
 }
@@ -154,14 +155,14 @@ mod tests {
             + (2 + 1 + 3 + 1 + 1) * 16 + 2 // norm, its output, q k v, attention, dropout; 2 heads
             + (2 + 1 + 1) * 16 + 2 * 20 // norm, its output, dropout; before and after GELU
             + 2 * 16; // norm
-        let asked = 12
+        let per_token = 12
             + (2 + 1 + 3 + 1 + 1) * 12 + 3
             + (2 + 1 + 1 + 2 + 1) * 12 + 3 // norm, its output, q, attention twice, dropout; 3 heads
             + (2 + 1 + 1) * 12 + 2 * 14
             + (2 + 1) * 12;
-        let read = 16 + 12 + 2 * 12;
+        let per_place = 16 + 12 + 2 * 12;
         let config = config();
-        let decoder = tokens * (asked + read);
+        let decoder = tokens * (per_token + per_place);
         assert_eq!(config.decoder_activation_elements(STEP), decoder);
         let masked = tokens * encoder + decoder;
         assert_eq!(config.masked_activation_elements(STEP), masked);
@@ -175,7 +176,7 @@ mod tests {
             },
             ..config
         };
-        let masked = 45 * encoder + tokens * asked + 45 * read;
+        let masked = 45 * encoder + tokens * per_token + 45 * per_place;
         assert_eq!(visible.masked_activation_elements(STEP), masked);
     }
 

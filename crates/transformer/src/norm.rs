@@ -3,7 +3,7 @@
 use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 
-/// Keeps a token of equal features finite. Burn's module doesn't tell its own.
+/// Keeps a token of equal features finite. Burn's module doesn't expose its own.
 const EPSILON: f64 = 1e-5;
 
 pub(crate) fn init_norm(d_model: usize, device: &Device) -> LayerNorm {
@@ -12,7 +12,7 @@ pub(crate) fn init_norm(d_model: usize, device: &Device) -> LayerNorm {
         .init(device)
 }
 
-/// What the module's own `forward` gives, for modules of [`init_norm`].
+/// Applies a norm of [`init_norm`] through [`kernels::layer_norm`], with the result of `norm.forward(x)`.
 ///
 /// # Shapes
 /// - x, output: `[batch, tokens, d_model]`
@@ -27,10 +27,10 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
 
     #[test]
-    fn it_is_what_the_module_gives() {
+    fn values_are_those_of_burns_module() {
         let device = Device::flex();
         let norm = init_norm(7, &device);
-        // So small that epsilon counts.
+        // Values so small that epsilon matters.
         let x = Tensor::random([2, 3, 7], Distribution::Normal(0.0, 1e-2), &device);
         let expected = norm.forward(x.clone()).into_data();
         normalize(&norm, x)

@@ -10,9 +10,9 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 /// columns = ceil(frames / patch_frames)      value = bin in patch * patch_frames + frame in patch
 /// ```
 ///
-/// Tokens run along time first: all columns of the lowest bins, then of the next. So does a patch.
-/// Where the patches do not divide the spectrogram, the last row and column reach over its edge and hold
-/// zeros there: nothing is cropped.
+/// Tokens are ordered along time first: all columns of the lowest row, then of the next. Values within a
+/// patch have the same order. If the size of the spectrogram is not a multiple of the patch size, the last
+/// row and column extend beyond its edge and are filled with zeros; nothing is cropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatchGrid {
     /// Bins of the spectrogram.
@@ -26,22 +26,22 @@ pub struct PatchGrid {
 }
 
 impl PatchGrid {
-    /// Patches on top of each other.
+    /// Patches along frequency.
     pub fn rows(&self) -> usize {
         self.bins.div_ceil(self.patch_bins)
     }
 
-    /// Patches beside each other.
+    /// Patches along time.
     pub fn columns(&self) -> usize {
         self.frames.div_ceil(self.patch_frames)
     }
 
-    /// Patches in all.
+    /// Number of patches.
     pub fn tokens(&self) -> usize {
         self.rows() * self.columns()
     }
 
-    /// Values in a patch.
+    /// Number of values of a patch.
     pub fn patch_len(&self) -> usize {
         self.patch_bins * self.patch_frames
     }
@@ -53,13 +53,13 @@ impl PatchGrid {
     /// - output: `[batch, tokens, patch_len]`
     ///
     /// # Panics
-    /// If `x` is not of this grid.
+    /// If `x` doesn't have this grid's size.
     pub fn patchify(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, bins, frames] = x.dims();
         assert_eq!(
             [bins, frames],
             [self.bins, self.frames],
-            "this grid lies over {} bins and {} frames, got {bins} and {frames}",
+            "this grid has {} bins and {} frames, got {bins} and {frames}",
             self.bins,
             self.frames
         );
@@ -76,15 +76,14 @@ impl PatchGrid {
             .reshape([batch, rows * columns, self.patch_len()])
     }
 
-    /// Puts patches together again, the inverse of [`patchify`](Self::patchify). What reaches over the
-    /// edge is left out.
+    /// Joins patches, the inverse of [`patchify`](Self::patchify). Values beyond the edge are dropped.
     ///
     /// # Shapes
     /// - patches: `[batch, tokens, patch_len]`
     /// - output: `[batch, bins, frames]`
     ///
     /// # Panics
-    /// If `patches` are not of this grid.
+    /// If `patches` don't have this grid's size.
     pub fn unpatchify(&self, patches: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, patch_len] = patches.dims();
         assert_eq!(
@@ -103,11 +102,11 @@ impl PatchGrid {
             .narrow(2, 0, self.frames)
     }
 
-    /// The tokens that a mask over bins hides: those of which it hides any valid bin.
+    /// Turns a mask over bins into a mask over tokens: a token is hidden if any of its valid bins is.
     ///
-    /// Where the mask was drawn on this very grid, it hides all of a patch or nothing. On another grid, a
-    /// token that is hidden in part is hidden whole, so that no hidden bin is ever seen; then more is
-    /// hidden than the mask says. Padded frames hide nothing.
+    /// A mask drawn on this grid hides all of a patch or nothing. With a mask of another grid, a partly
+    /// hidden token is hidden completely, so that no hidden bin is visible; more is hidden than the mask
+    /// says. Padded frames are ignored.
     ///
     /// # Shapes
     /// - hidden: `[batch, bins, frames]`, true = hidden
@@ -115,7 +114,7 @@ impl PatchGrid {
     /// - output: `[batch, tokens]`, true = hidden
     ///
     /// # Panics
-    /// If `hidden` is not of this grid, or the valid frames are not those of its items.
+    /// If `hidden` doesn't have this grid's size, or `valid_frames` doesn't fit its items.
     pub fn hidden_tokens(
         &self,
         hidden: Tensor<3, Bool>,
@@ -136,7 +135,7 @@ impl PatchGrid {
             .reshape([batch, self.tokens()])
     }
 
-    /// True at frames behind the end of each item, `[batch, 1, frames]`; `None` where there are none.
+    /// True at frames after the end of each item, `[batch, 1, frames]`; `None` if there are none.
     fn padded_frames(&self, valid_frames: &[usize], device: &Device) -> Option<Tensor<3, Bool>> {
         if let Some(valid) = valid_frames.iter().find(|&&n| n == 0 || n > self.frames) {
             panic!("expected 1 to {} valid frames, got {valid}", self.frames);
@@ -152,7 +151,7 @@ impl PatchGrid {
         Some(Tensor::from_data(TensorData::new(padded, shape), device))
     }
 
-    /// True at tokens without a valid frame, `[batch, tokens]`; `None` where there are none.
+    /// True at tokens without a valid frame, `[batch, tokens]`; `None` if there are none.
     fn padding(&self, valid_frames: &[usize], device: &Device) -> Option<Tensor<2, Bool>> {
         let columns = self.columns();
         let valid_columns = |valid: usize| valid.div_ceil(self.patch_frames);
@@ -170,29 +169,29 @@ impl PatchGrid {
     }
 }
 
-/// The patches of a batch of spectrograms, and which of their values are real.
+/// The patches of a batch of spectrograms, with masks of their padding.
 #[derive(Clone, Debug)]
 pub struct Patches {
-    /// `[batch, tokens, patch_len]`; 0 over the edge and in padded frames.
+    /// `[batch, tokens, patch_len]`; 0 beyond the edge and in padded frames.
     pub values: Tensor<3>,
-    /// 1 at real values, 0 over the edge and in padded frames: `[batch, tokens, patch_len]`.
+    /// 1 at valid values, 0 beyond the edge and in padded frames: `[batch, tokens, patch_len]`.
     pub weights: Tensor<3>,
-    /// True at tokens that hold no valid frame, `[batch, tokens]`. `None`, where there are none, saves the
-    /// attention its mask.
+    /// True at padding tokens, which contain no valid frame, `[batch, tokens]`. `None` if there are none,
+    /// which saves the attention its mask.
     pub padding: Option<Tensor<2, Bool>>,
-    /// Where the patches lie.
+    /// The grid of the patches.
     pub grid: PatchGrid,
 }
 
 impl Patches {
-    /// Cuts spectrograms into patches and blanks their padded frames, whatever they hold.
+    /// Cuts spectrograms into patches and sets their padded frames to 0.
     ///
     /// # Shapes
     /// - x: `[batch, bins, frames]`
-    /// - valid_frames: one number for each item; frames from there on are padding
+    /// - valid_frames: one number for each item; the frames after them are padding
     ///
     /// # Panics
-    /// If `x` is not of this grid, or a number of valid frames is missing, 0, or beyond the frames.
+    /// If `x` doesn't have the grid's size, or a number of valid frames is missing, 0, or above the frames.
     pub fn new(grid: PatchGrid, x: Tensor<3>, valid_frames: &[usize]) -> Self {
         let [batch, bins, frames] = x.dims();
         assert_eq!(
@@ -219,7 +218,7 @@ impl Patches {
         }
     }
 
-    /// 1 at the real values of hidden tokens, else 0: where a masked autoencoder is scored.
+    /// Weights of a masked autoencoder's loss: 1 at the valid values of hidden tokens, else 0.
     ///
     /// # Shapes
     /// - hidden: `[batch, tokens]`, true = hidden
@@ -228,7 +227,7 @@ impl Patches {
         self.weights.clone() * hidden.float().unsqueeze_dim::<3>(2)
     }
 
-    /// 1 at tokens that hold a valid frame, else 0: `[batch, tokens]`.
+    /// 1 at tokens with a valid frame, else 0: `[batch, tokens]`.
     pub fn token_weights(&self) -> Tensor<2> {
         let [batch, tokens, _] = self.values.dims();
         let ones = Tensor::ones([batch, tokens], &self.values.device());
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_padded_frames_hold_is_blanked() {
+    fn padded_frames_are_set_to_zero() {
         let grid = PatchGrid {
             bins: 3,
             frames: 4,

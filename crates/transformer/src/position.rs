@@ -1,4 +1,4 @@
-//! Where a token is: learned vectors, or sines and cosines.
+//! Positional encodings: learned vectors, or sines and cosines.
 
 use crate::linear::init_vectors;
 use crate::patchify::PatchGrid;
@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// How tokens know their place; `"sin_cos"` or `"learned"` in a configuration file.
+/// Kind of positional encoding; `"sin_cos"` or `"learned"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PositionKind {
@@ -18,23 +18,23 @@ pub enum PositionKind {
     /// ```
     ///
     /// The 2-D form of Vaswani et al. 2017 in the code of Chen et al. 2021 (MoCo v3) and He et al.
-    /// 2022 (MAE). `d_model` has to be a multiple of 4.
+    /// 2022 (MAE). `d_model` must be a multiple of 4.
     #[default]
     SinCos,
-    /// A trained vector for each place, up to the columns of `max_frames` (Dosovitskiy et al. 2021).
+    /// A learned vector for each cell of the grid of `max_frames` frames (Dosovitskiy et al. 2021).
     Learned,
 }
 
-/// The positions of all places of a grid.
+/// Positional encodings of all cells of a grid.
 #[derive(Module, Debug)]
 pub(crate) struct Positions {
-    /// `[rows, max_columns, d_model]`, where positions are learned.
+    /// `[rows, max_columns, d_model]` if positions are learned.
     table: Option<Param<Tensor<3>>>,
     d_model: usize,
 }
 
 impl Positions {
-    /// `largest` is the grid over the most frames; only learned positions look at it.
+    /// `largest` is the grid of the largest number of frames; only learned positions use it.
     pub(crate) fn init(
         kind: PositionKind,
         largest: PatchGrid,
@@ -66,6 +66,8 @@ impl Positions {
     }
 }
 
+/// See [`PositionKind::SinCos`].
+///
 /// # Shapes
 /// - output: `[rows, columns, d_model]`
 fn sin_cos(rows: usize, columns: usize, d_model: usize, device: &Device) -> Tensor<3> {
@@ -81,7 +83,7 @@ fn sin_cos(rows: usize, columns: usize, d_model: usize, device: &Device) -> Tens
     )
 }
 
-/// Sines, then cosines, of the places 0..n: `[n, width]`.
+/// Sines, then cosines, of the positions 0..n: `[n, width]`.
 fn waves(n: usize, width: usize, device: &Device) -> Tensor<2> {
     let quarter = width / 2;
     let angle =
@@ -182,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn sines_go_on_for_any_number_of_frames() {
+    fn sines_exist_for_any_number_of_frames() {
         assert_eq!(places(PositionKind::SinCos, 300).len(), 300);
     }
 
     #[test]
     #[should_panic(expected = "learned for 10 columns of patches, got 11: raise `max_frames`")]
-    fn learned_positions_end_somewhere() {
+    fn more_frames_than_learned_positions_are_refused() {
         places(PositionKind::Learned, 31);
     }
 }

@@ -1,29 +1,29 @@
-//! What the decoder is to say of a patch.
+//! Targets of the decoder.
 
 use crate::patchify::Patches;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// The values that a masked autoencoder predicts; `"raw"` or `"per_patch_normalized"` in a configuration
-/// file.
+/// Targets of a masked autoencoder; `"raw"` or `"per_patch_normalized"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Targets {
-    /// The values of the patch as the model is given them.
+    /// The values of the patch, in the domain of the model's input.
     #[default]
     Raw,
-    /// The patch less its mean, over its deviation (He et al. 2022, section 4, "Reconstruction target").
+    /// The patch minus its mean, divided by its deviation (He et al. 2022, section 4, "Reconstruction
+    /// target").
     ///
     /// ```text
-    /// t = (x - m) / sqrt(v + 1e-6)       m, v: mean and variance of the patch's real values
+    /// t = (x - m) / sqrt(v + 1e-6)       m, v: mean and variance of the patch's valid values
     /// ```
     ///
-    /// A prediction of this kind says nothing of a patch's level. To make a spectrogram of it, mean and
-    /// deviation are taken from the true patch: good for looking at and for losses, but no
-    /// reconstruction that could be had without the truth.
+    /// Such a prediction does not contain the level of a patch. To turn it into a spectrogram, mean and
+    /// deviation are taken from the true patch. That serves pictures and losses; it is not a
+    /// reconstruction from visible patches alone.
     ///
-    /// Differs from the paper's code: the variance is over n, not n - 1, so that a patch with a single
-    /// real value has one.
+    /// Differs from the paper's code: the variance is divided by n, not n - 1, so that a patch with a
+    /// single valid value has one.
     PerPatchNormalized,
 }
 
@@ -31,7 +31,7 @@ pub enum Targets {
 const EPSILON: f64 = 1e-6;
 
 impl Targets {
-    /// What should be predicted for each patch; 0 where there is nothing real.
+    /// Target of each patch; 0 at values beyond the edge and in padded frames.
     ///
     /// # Shapes
     /// - output: `[batch, tokens, patch_len]`
@@ -46,7 +46,7 @@ impl Targets {
         }
     }
 
-    /// Predictions as values of the spectrogram, the inverse of [`of`](Self::of).
+    /// Turns predictions into values of the spectrogram, the inverse of [`of`](Self::of).
     ///
     /// # Shapes
     /// - predicted, output: `[batch, tokens, patch_len]`
@@ -61,10 +61,10 @@ impl Targets {
     }
 }
 
-/// Mean and deviation over the real values of each patch, `[batch, tokens, 1]`.
+/// Mean and deviation over the valid values of each patch, `[batch, tokens, 1]`.
 fn statistics(patches: &Patches) -> (Tensor<3>, Tensor<3>) {
     let weights = patches.weights.clone();
-    // A padding token has no values: its mean is 0, and so is everything else of it.
+    // A padding token has no valid values: its mean and variance are 0.
     let n = weights.clone().sum_dim(2).clamp_min(1.0);
     let mean = patches.values.clone().sum_dim(2) / n.clone();
     let centred = (patches.values.clone() - mean.clone()) * weights;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn normalized_patches_have_mean_zero_and_deviation_one_over_what_is_real() {
+    fn normalized_patches_have_mean_zero_and_deviation_one_over_valid_values() {
         let patches = patches();
         let targets = Targets::PerPatchNormalized.of(&patches);
         let n = patches.weights.clone().sum_dim(2);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_patch_is_normalized_to_nothing() {
+    fn a_constant_patch_is_normalized_to_zero() {
         let mut patches = patches();
         patches.values = patches.weights.clone() * 5.0;
         let largest = Targets::PerPatchNormalized.of(&patches).abs().max();

@@ -1,7 +1,8 @@
-//! Alone in its process, since Burn's random numbers come from one generator per process.
+//! In a process of its own, because Burn has one random generator per process.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor};
+use burn::module::Module;
+use burn::tensor::Device;
+use test_fixtures::parameters;
 use transformer::{EncoderConfig, PositionKind, TransformerConfig};
 
 #[test]
@@ -31,17 +32,10 @@ fn weights(seed: u64) -> Vec<f32> {
     device.seed(seed);
     let model = config.init(&device);
     // Burn draws a parameter when it is first used, so the seed must still be in force here.
-    let mut weights = Weights(Vec::new());
-    model.visit(&mut weights);
-    assert_eq!(weights.0.len(), model.num_params());
-    weights.0
-}
-
-struct Weights(Vec<f32>);
-
-impl ModuleVisitor for Weights {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0
-            .extend(param.val().into_data().try_to_vec::<f32>().unwrap());
-    }
+    let weights: Vec<f32> = parameters(&model)
+        .into_iter()
+        .flat_map(|(_, x)| x)
+        .collect();
+    assert_eq!(weights.len(), model.num_params());
+    weights
 }

@@ -1,4 +1,4 @@
-//! Self-attention over the frames of a level.
+//! Self-attention over the frames of one level.
 
 use crate::conv::{convolve, init_same_conv, same_conv};
 use crate::norm::normalize;
@@ -14,10 +14,10 @@ use burn::tensor::{Device, Tensor};
 /// y       = x + out(softmax(q k^T / sqrt(d)) v)
 /// ```
 ///
-/// `qkv` and `out` are convolutions of one frame. `out` starts at zero, so a new attention passes `x`
-/// on unchanged. Ho et al. 2020, Dhariwal & Nichol 2021 (`AttentionBlock` in their code).
-/// There are no positions: the convolutions around it know which frames are neighbours. The scores of all frames never
-/// exist at once ([`kernels::attention`]).
+/// `qkv` and `out` are convolutions with a kernel of one frame. `out` starts at zero, so a newly
+/// initialised block returns `x`. Ho et al. 2020, Dhariwal & Nichol 2021 (`AttentionBlock` in their code).
+/// There is no positional encoding: the convolutions around the block see neighbouring frames. The
+/// full score matrix is never stored ([`kernels::attention`]).
 #[derive(Module, Debug)]
 pub(crate) struct SelfAttention {
     norm: GroupNorm,
@@ -86,7 +86,7 @@ mod tests {
         results.map(Tensor::into_data).collect()
     }
 
-    /// The formula, with all scores at once.
+    /// The formula, with the full score matrix.
     fn plain(attention: &SelfAttention, x: Tensor<3>) -> Tensor<3> {
         let [batch, channels, frames] = x.dims();
         let qkv = convolve(&attention.qkv, normalize(&attention.norm, x.clone()));
@@ -107,7 +107,7 @@ mod tests {
         let device = Device::flex();
         let random = || Tensor::<3>::random([2, 12, 70], Distribution::Normal(0.0, 1.0), &device);
         let mut attention = SelfAttention::init(12, 3, 2, &device.clone().autodiff());
-        // Zeros would hide whatever was mixed.
+        // `out` starts at zero, which would hide the attention.
         attention.out = init_same_conv(12, 12, 1, &device.clone().autodiff());
         let operands = [random(), random()];
         let got = run(&attention, &operands, SelfAttention::forward);

@@ -1,4 +1,4 @@
-//! The convolution block of a U-Net, in two kinds.
+//! The two kinds of convolution blocks.
 
 use crate::conv::{convolve, init_same_conv, same_conv};
 use crate::norm::normalize_silu;
@@ -8,7 +8,7 @@ use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Which convolution block a U-Net is built of; `"plain"` or `"residual"` in a configuration file.
+/// Kind of convolution block; `"plain"` or `"residual"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BlockKind {
@@ -27,16 +27,16 @@ pub enum BlockKind {
     /// h = conv(silu(norm(x)))        y = shortcut(x) + conv(silu(norm(h)))
     /// ```
     ///
-    /// `shortcut` is a convolution of one frame where the channels change, and nothing where they do
-    /// not. The last convolution starts at zero, so a new block passes its shortcut on unchanged.
+    /// `shortcut` is a convolution with a kernel of one frame if the channels change, otherwise the
+    /// identity. The last convolution starts at zero, so a newly initialised block returns its shortcut.
     /// Dhariwal & Nichol 2021 ("Diffusion Models Beat GANs", appendix; `zero_module` in their code).
     ///
-    /// Differs from the paper: no dropout and no embedding, and frames are halved between levels
-    /// rather than inside of blocks.
+    /// Differs from the paper: no dropout and no embedding; frames are halved between levels rather
+    /// than inside blocks.
     Residual,
 }
 
-/// One block of either kind.
+/// A block of either kind.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant)] // A network holds a few dozen of them.
 pub(crate) enum ConvBlock {

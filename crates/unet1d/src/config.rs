@@ -1,15 +1,15 @@
-//! What a U-Net is made of, as a configuration file says it.
+//! The configuration of a U-Net.
 
 use crate::block::BlockKind;
 use serde::{Deserialize, Serialize};
 
 /// Sizes of a [`UNet1d`](crate::UNet1d). The defaults are the paper-sized network, about 56 million
-/// parameters on 513 bins; `in_channels` alone has to be given.
+/// parameters on 513 bins. Only `in_channels` has no default that works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UNet1dConfig {
-    /// Channels in and out: the frequency bins of the spectrogram, `n_fft / 2 + 1`. Whoever knows
-    /// the STFT fills it in; 0, the default, is refused.
+    /// Channels in and out: the frequency bins of the spectrogram, `n_fft / 2 + 1`. The default, 0,
+    /// is refused.
     pub in_channels: usize,
     /// Channels after the stem, the unit of `channel_mults`.
     pub base_channels: usize,
@@ -18,14 +18,14 @@ pub struct UNet1dConfig {
     pub channel_mults: Vec<usize>,
     /// Convolution blocks per level, the same in encoder and decoder.
     pub blocks_per_level: usize,
-    /// What a block is.
+    /// Kind of block.
     pub block: BlockKind,
     /// Groups of every group norm; divides the channels of every level. 8 leaves 16 channels per
     /// group at the default `base_channels`, within the range of Wu & He 2018, table 3.
     pub norm_groups: usize,
     /// Levels (0 = full time resolution) whose blocks are each followed by self-attention over
-    /// time. The middle belongs to the deepest level. Cost grows with the square of the frames of
-    /// the level, so the deeper ones come first.
+    /// time. The middle blocks belong to the deepest level. The cost grows with the square of a
+    /// level's frames, so start with the deepest levels.
     pub attention_levels: Vec<usize>,
     /// Heads of each self-attention; divides the channels of the levels that have one.
     pub attention_heads: usize,
@@ -47,10 +47,10 @@ impl Default for UNet1dConfig {
 }
 
 impl UNet1dConfig {
-    /// Whether a network can be built from this.
+    /// Checks that a network can be built from this configuration.
     ///
     /// # Errors
-    /// The first field that contradicts another or is out of its range.
+    /// The first field that is out of range or contradicts another.
     pub fn validate(&self) -> Result<(), UNetConfigError> {
         for (field, value) in [
             ("base_channels", self.base_channels),
@@ -83,7 +83,7 @@ impl UNet1dConfig {
         self.channel_mults.iter().map(of).collect()
     }
 
-    /// Frames of each level for an input of so many frames, full time resolution first.
+    /// Frames of each level for an input of `frames` frames, full time resolution first.
     pub fn level_frames(&self, frames: usize) -> Vec<usize> {
         let halved = |frames: &usize| Some(crate::resample::halved(*frames));
         std::iter::successors(Some(frames), halved)
@@ -91,7 +91,7 @@ impl UNet1dConfig {
             .collect()
     }
 
-    /// Features per frame that [`UNet1d::encode`](crate::UNet1d::encode) gives.
+    /// Channels of the output of [`UNet1d::encode`](crate::UNet1d::encode).
     ///
     /// # Panics
     /// If there are no levels.
@@ -103,7 +103,7 @@ impl UNet1dConfig {
     }
 
     fn validate_groups(&self) -> Result<(), UNetConfigError> {
-        // A residual block normalises its input, so there the channels of the stem count too; those
+        // A residual block normalises its input, so the channels of the stem count too. The channels
         // of a concatenation are sums of these and need no check of their own.
         let stem = match self.block {
             BlockKind::Plain => None,
@@ -145,7 +145,7 @@ impl UNet1dConfig {
 }
 
 impl UNetConfigError {
-    /// The field of the configuration that is wrong.
+    /// The field that is wrong.
     pub fn field(&self) -> &'static str {
         match self {
             Self::Zero { field } => field,
@@ -158,17 +158,17 @@ impl UNetConfigError {
     }
 }
 
-/// What can be wrong with a [`UNet1dConfig`].
+/// An error in a [`UNet1dConfig`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UNetConfigError {
-    /// A size that has to be at least 1 is 0.
+    /// A size is 0 but must be at least 1.
     #[error("`{field}` has to be at least 1, got 0")]
     Zero {
         /// The field of the configuration.
         field: &'static str,
     },
-    /// Nobody has said how many bins the spectrogram has.
+    /// The number of bins is not set.
     #[error("`in_channels` is 0: set it to the bins of the spectrogram, n_fft / 2 + 1")]
     InChannels,
     /// There are no levels.
@@ -181,17 +181,17 @@ pub enum UNetConfigError {
         "`norm_groups` has to divide the channels of every level, got {norm_groups} groups for {channels} channels"
     )]
     NormGroups {
-        /// Groups asked for.
+        /// The configured groups.
         norm_groups: usize,
-        /// The channels that they do not divide.
+        /// The channels that are not a multiple of them.
         channels: usize,
     },
-    /// Self-attention is asked for at a level that is not there.
+    /// `attention_levels` names a level that doesn't exist.
     #[error(
         "`attention_levels` has to name levels below {levels} (0 = full time resolution), got {level}"
     )]
     AttentionLevel {
-        /// The level asked for.
+        /// The configured level.
         level: usize,
         /// The number of levels.
         levels: usize,
@@ -207,7 +207,7 @@ pub enum UNetConfigError {
         "`attention_heads` has to divide the {channels} channels of level {level}, got {attention_heads}"
     )]
     AttentionHeads {
-        /// Heads asked for.
+        /// The configured heads.
         attention_heads: usize,
         /// The level.
         level: usize,

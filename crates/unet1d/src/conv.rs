@@ -5,14 +5,14 @@ use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::tensor::{Device, Tensor};
 use kernels::Conv1dOptions;
 
-/// A convolution with stride 1 that keeps the number of frames, for [`convolve`].
+/// Configuration of a convolution with stride 1 that keeps the number of frames, for [`convolve`].
 pub(crate) fn same_conv(c_in: usize, c_out: usize, kernel_size: usize) -> Conv1dConfig {
     let reach = kernel_size / 2;
     Conv1dConfig::new(c_in, c_out, kernel_size)
         .with_padding(PaddingConfig1d::Explicit(reach, reach))
 }
 
-/// `same_conv(..)`, drawn as PyTorch draws its convolutions.
+/// A [`same_conv`] with the initialisation that PyTorch gives its convolutions.
 pub(crate) fn init_same_conv(
     c_in: usize,
     c_out: usize,
@@ -22,9 +22,9 @@ pub(crate) fn init_same_conv(
     same_conv(c_in, c_out, kernel_size).init(device)
 }
 
-/// What `conv.forward(x)` computes, by [`kernels::conv1d`].
+/// Applies `conv` through [`kernels::conv1d`], with the result of `conv.forward(x)`.
 ///
-/// `conv` comes from [`same_conv`]: stride 1, odd kernel, zeros beyond both ends, a bias.
+/// `conv` comes from [`same_conv`]: stride 1, odd kernel, zero padding at both ends, a bias.
 ///
 /// # Shapes
 /// - x: `[batch, c_in, frames]`
@@ -58,7 +58,7 @@ mod tests {
             let conv = init_same_conv(c_in, c_out, taps, &device);
             let x =
                 Tensor::<3>::random([2, c_in, 11], Distribution::Default, &device).require_grad();
-            // A slope that differs at each place, so that no shift or swap goes unseen.
+            // The gradient of the output differs at each position, so that a shift or a swap shows.
             let slope = Tensor::<3>::random([2, c_out, 11], Distribution::Default, &device);
             let outputs = [conv.forward(x.clone()), convolve(&conv, x.clone())];
             let [expected, got] = outputs.map(|y| {

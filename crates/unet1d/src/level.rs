@@ -1,4 +1,4 @@
-//! The blocks at one time resolution.
+//! The blocks of one time resolution.
 
 use crate::attention::SelfAttention;
 use crate::block::ConvBlock;
@@ -6,16 +6,16 @@ use crate::config::UNet1dConfig;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-/// Convolution blocks one after the other, each followed by self-attention where the level has it.
+/// A sequence of convolution blocks, each followed by self-attention if the level has it.
 #[derive(Module, Debug)]
 pub(crate) struct Level {
     blocks: Vec<ConvBlock>,
-    /// One per block, or none at all.
+    /// One per block, or empty.
     attention: Vec<SelfAttention>,
 }
 
 impl Level {
-    /// `n_blocks` blocks at level `index` of `config`, the first of which takes `c_in` channels.
+    /// `n_blocks` blocks of level `index` of `config`. The first block takes `c_in` channels.
     pub(crate) fn init(
         config: &UNet1dConfig,
         index: usize,

@@ -1,19 +1,19 @@
-//! How much a U-Net keeps for its backward pass.
+//! The memory of a training step.
 
 use crate::block::BlockKind;
 use crate::config::UNet1dConfig;
 use crate::unet::MIDDLE_BLOCKS;
 
 impl UNet1dConfig {
-    /// An estimate of the values (4 bytes each in f32) that one training step keeps from the forward
-    /// pass for the backward pass. Parameters, their gradients, the optimiser's state, the loss, and
-    /// what a single operation needs for itself come on top.
+    /// Estimates the number of values (4 bytes each in f32) that one training step keeps from the
+    /// forward pass for the backward pass. Parameters, their gradients, the optimiser's state, the loss
+    /// and the temporary memory of single operations come on top.
     ///
     /// Counted by operation, for `B` items of `T` frames, as Burn's autodiff keeps them without
     /// gradient checkpointing:
     ///
     /// ```text
-    /// convolution of c             B c T        its input, unless a norm before has kept that
+    /// convolution of c             B c T        its input, unless a preceding norm keeps it
     /// group norm of c, with SiLU   B c T        its input
     /// halve, double c              B c T        its input
     /// attention of c, h heads      norm and two convolutions as above, and
@@ -21,7 +21,7 @@ impl UNet1dConfig {
     ///                              B h T        logarithms of sums
     /// ```
     ///
-    /// On a backend that [`kernels::attention`] has no feature for, Burn keeps the scores instead: `3 B h T^2`.
+    /// Without the [`kernels`] feature of the backend, Burn's attention keeps the scores instead: `3 B h T^2`.
     pub fn activation_elements(&self, batch: usize, frames: usize) -> usize {
         let channels = self.level_channels();
         let frames = self.level_frames(frames);
@@ -70,7 +70,7 @@ impl Kept<'_> {
     }
 
     fn block(&self, [c_in, c_out]: [usize; 2], frames: usize) -> usize {
-        // Two convolutions, and the second norm. A shortcut meets what the first norm keeps.
+        // Two convolutions and the second norm. The first norm already keeps the shortcut's input.
         let common = self.input(c_in, frames) + 2 * self.input(c_out, frames);
         let first_norm = match self.config.block {
             BlockKind::Plain => c_out,
@@ -84,7 +84,7 @@ impl Kept<'_> {
         7 * self.input(channels, frames) + self.input(heads, frames)
     }
 
-    /// Of one convolution or norm.
+    /// The input of one convolution or norm.
     fn input(&self, channels: usize, frames: usize) -> usize {
         self.batch * channels * frames
     }

@@ -1,9 +1,9 @@
-//! Group norm (Wu & He 2018) over the frames of the channels of a group.
+//! Group norm (Wu & He 2018), over the frames and channels of a group.
 
 use burn::nn::GroupNorm;
 use burn::tensor::Tensor;
 
-/// What the module's own `forward` gives.
+/// Applies `norm` through [`kernels::group_norm`], with the result of `norm.forward(x)`.
 ///
 /// # Shapes
 /// - x, output: `[batch, channels, frames]`
@@ -12,7 +12,7 @@ pub(crate) fn normalize(norm: &GroupNorm, x: Tensor<3>) -> Tensor<3> {
     kernels::group_norm(x, norm.num_groups, gamma, beta, norm.epsilon)
 }
 
-/// [`normalize`], and SiLU of what it gives.
+/// [`normalize`], followed by SiLU.
 ///
 /// # Shapes
 /// - x, output: `[batch, channels, frames]`
@@ -36,10 +36,10 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tolerance};
 
     #[test]
-    fn they_are_what_the_module_gives() {
+    fn values_are_those_of_burns_module() {
         let device = Device::flex();
         let norm = GroupNormConfig::new(3, 6).init(&device);
-        // So small that epsilon counts.
+        // Values so small that epsilon matters.
         let x = Tensor::<3>::random([2, 6, 5], Distribution::Normal(0.0, 1e-2), &device);
         let expected = norm.forward(x.clone());
         let tolerance = Tolerance::<f32>::absolute(1e-5);

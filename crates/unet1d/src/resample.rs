@@ -1,4 +1,4 @@
-//! From one time resolution to the next: [`Halve`] and [`Double`].
+//! Changes of the time resolution: [`Halve`] and [`Double`].
 
 use crate::conv::bias;
 use burn::module::Module;
@@ -7,16 +7,16 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 use kernels::Conv1dOptions;
 
-/// Frames that [`Halve`] makes of so many: half of them, rounded down, at least one.
+/// Number of frames after [`Halve`]: half of `frames`, rounded down, at least one.
 pub(crate) fn halved(frames: usize) -> usize {
     (frames / 2).max(1)
 }
 
-/// Halves the frames: convolution of 4 frames, stride 2, one frame of zeros at each end.
+/// Halves the frames: convolution with kernel 4, stride 2 and one frame of zeros at each end.
 ///
-/// The kernel is a multiple of the stride, so every frame takes part in equally many outputs. With
-/// an odd number of frames the last window ends on the last frame and no zero follows; a single
-/// frame is followed by two, so that there is one window.
+/// The kernel is a multiple of the stride, so every frame contributes to equally many outputs. With
+/// an odd number of frames the last window ends on the last frame, without a zero after it. A single
+/// frame is followed by two zeros, so that there is one window.
 #[derive(Module, Debug)]
 pub(crate) struct Halve {
     conv: Conv1d,
@@ -24,7 +24,7 @@ pub(crate) struct Halve {
 
 impl Halve {
     pub(crate) fn init(channels: usize, device: &Device) -> Self {
-        // Padding depends on the number of frames: `forward` adds it.
+        // The padding depends on the number of frames: `forward` adds it.
         Self {
             conv: Conv1dConfig::new(channels, channels, 4)
                 .with_stride(2)
@@ -46,7 +46,7 @@ impl Halve {
     }
 }
 
-/// Doubles the frames: transposed convolution of 4 frames, stride 2, the adjoint of [`Halve`].
+/// Doubles the frames: transposed convolution with kernel 4 and stride 2, the adjoint of [`Halve`].
 #[derive(Module, Debug)]
 pub(crate) struct Double {
     conv: ConvTranspose1d,
@@ -62,8 +62,8 @@ impl Double {
         }
     }
 
-    /// Comes back to the `frames` that [`Halve`] started from: a frame too few is appended as zeros
-    /// (the number was odd), a frame too many is cut off (it was 1).
+    /// Restores the number of frames from before [`Halve`]. If it was odd, a frame of zeros is appended;
+    /// if it was 1, the second frame is cut off.
     ///
     /// # Shapes
     /// - x: `[batch, channels, halved(frames)]`

@@ -1,4 +1,4 @@
-//! The U-Net itself.
+//! The U-Net and its encoder.
 
 use crate::config::UNet1dConfig;
 use crate::conv::{convolve, init_same_conv};
@@ -20,13 +20,13 @@ use burn::tensor::{Device, Tensor};
 /// y   = head(g_0)               group norm, SiLU, convolution
 /// ```
 ///
-/// `[a, b]` concatenates channels. The factor makes up for the channels of the skip that a decoder
-/// level sums over as well (Song et al. 2021, "Score-Based Generative Modeling through SDEs"; scaled
-/// skips of Saharia et al. 2022, "Imagen", appendix).
+/// `[a, b]` concatenates channels. The factor `1 / sqrt 2` compensates for the channels of the skip, over
+/// which a decoder level sums as well (Song et al. 2021, "Score-Based Generative Modeling through SDEs";
+/// scaled skips of Saharia et al. 2022, "Imagen", appendix).
 ///
-/// Any number of frames goes in and the same number comes out. Where a level has an odd number, the
-/// one below has half of it rounded down, and on the way back a frame of zeros is appended before
-/// the skip is joined on.
+/// The output has as many frames as the input, for any number. Below a level with an odd number of
+/// frames, the next level has half of it, rounded down; in the expanding path a frame of zeros is
+/// appended before the skip is concatenated.
 ///
 /// Differs from the paper: strided convolutions for pooling, zero padding for cropping, group norm
 /// and SiLU, one skip per level.
@@ -34,7 +34,7 @@ use burn::tensor::{Device, Tensor};
 pub struct UNet1d {
     in_channels: usize,
     stem: Conv1d,
-    /// By level, full time resolution first; so are the three below.
+    /// By level, full time resolution first, like `halve`, `double` and `decoder`.
     encoder: Vec<Level>,
     /// `halve[i]` leads from level i to level i + 1.
     halve: Vec<Halve>,
@@ -47,10 +47,10 @@ pub struct UNet1d {
 }
 
 impl UNet1dConfig {
-    /// The network, on `device`. Burn draws each parameter when it is first used.
+    /// Initialises the network on `device`. Burn draws each parameter when it is first used.
     ///
     /// # Panics
-    /// If [`validate`](UNet1dConfig::validate) refuses the configuration.
+    /// If [`validate`](UNet1dConfig::validate) returns an error.
     pub fn init(&self, device: &Device) -> UNet1d {
         if let Err(error) = self.validate() {
             panic!("{error}");
@@ -97,7 +97,7 @@ impl UNet1dConfig {
 pub(crate) const MIDDLE_BLOCKS: usize = 2;
 
 impl UNet1d {
-    /// The reconstruction of a spectrogram.
+    /// Reconstructs spectrograms.
     ///
     /// # Shapes
     /// - x, output: `[batch, in_channels, frames]`, at least one frame
@@ -109,8 +109,7 @@ impl UNet1d {
         self.decode(bottleneck, skips)
     }
 
-    /// The bottleneck, after the middle blocks: what the network knows of a spectrogram without its
-    /// skips.
+    /// Bottleneck features: the output of the middle blocks.
     ///
     /// # Shapes
     /// - x: `[batch, in_channels, frames]`, at least one frame
@@ -123,7 +122,7 @@ impl UNet1d {
         bottleneck
     }
 
-    /// The way down alone, for models that come after it.
+    /// The encoder alone, with its weights, for downstream models.
     pub fn into_encoder(self) -> UNet1dEncoder {
         UNet1dEncoder {
             in_channels: self.in_channels,
@@ -134,10 +133,9 @@ impl UNet1d {
         }
     }
 
-    /// The parts of the network, in the order in which a spectrogram meets them, and how many
-    /// parameters each has.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub fn parameters_per_block(&self) -> Vec<(String, usize)> {
-        let mut rows = self.way_down().parameters_per_block();
+        let mut rows = self.contracting_path().parameters_per_block();
         for (i, level) in self.decoder.iter().enumerate().rev() {
             if let Some(double) = self.double.get(i) {
                 rows.push((format!("double.{i}"), double.num_params()));
@@ -150,11 +148,11 @@ impl UNet1d {
     }
 
     fn encode_with_skips(&self, x: Tensor<3>) -> (Tensor<3>, Vec<Tensor<3>>) {
-        self.way_down().forward(x)
+        self.contracting_path().forward(x)
     }
 
-    fn way_down(&self) -> WayDown<'_> {
-        WayDown {
+    fn contracting_path(&self) -> ContractingPath<'_> {
+        ContractingPath {
             in_channels: self.in_channels,
             stem: &self.stem,
             encoder: &self.encoder,
@@ -176,7 +174,7 @@ impl UNet1d {
     }
 }
 
-/// The way down of a [`UNet1d`], with the weights it had there: what is left when nothing is to be reconstructed.
+/// The encoder of a [`UNet1d`]: the network without its decoder and head.
 #[derive(Module, Debug)]
 pub struct UNet1dEncoder {
     in_channels: usize,
@@ -188,28 +186,28 @@ pub struct UNet1dEncoder {
 }
 
 impl UNet1dEncoder {
-    /// What every level knows of a spectrogram, full time resolution first, and the bottleneck last.
+    /// Features of every level, full time resolution first, followed by the bottleneck.
     ///
     /// # Shapes
     /// - x: `[batch, in_channels, frames]`, at least one frame
-    /// - output: `[batch, level_channels()[i], level_frames(frames)[i]]` for each level i, and the deepest level's
-    ///   once more
+    /// - output: `[batch, level_channels()[i], level_frames(frames)[i]]` for each level i; the bottleneck has
+    ///   the shape of the deepest level
     ///
     /// # Panics
     /// As [`UNet1d::forward`].
     pub fn levels(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
-        let (bottleneck, mut levels) = self.way_down().forward(x);
+        let (bottleneck, mut levels) = self.contracting_path().forward(x);
         levels.push(bottleneck);
         levels
     }
 
-    /// The parts of the encoder, in the order in which a spectrogram meets them, and how many parameters each has.
+    /// Name and number of parameters of each part, in the order of the forward pass.
     pub fn parameters_per_block(&self) -> Vec<(String, usize)> {
-        self.way_down().parameters_per_block()
+        self.contracting_path().parameters_per_block()
     }
 
-    fn way_down(&self) -> WayDown<'_> {
-        WayDown {
+    fn contracting_path(&self) -> ContractingPath<'_> {
+        ContractingPath {
             in_channels: self.in_channels,
             stem: &self.stem,
             encoder: &self.encoder,
@@ -219,8 +217,8 @@ impl UNet1dEncoder {
     }
 }
 
-/// The way down, whoever owns it.
-struct WayDown<'a> {
+/// The contracting path (Ronneberger et al. 2015) of a [`UNet1d`] or a [`UNet1dEncoder`].
+struct ContractingPath<'a> {
     in_channels: usize,
     stem: &'a Conv1d,
     encoder: &'a [Level],
@@ -228,8 +226,8 @@ struct WayDown<'a> {
     middle: &'a Level,
 }
 
-impl WayDown<'_> {
-    /// The bottleneck, and the output of each encoder level, full time resolution first.
+impl ContractingPath<'_> {
+    /// The bottleneck and the output of each encoder level, full time resolution first.
     fn forward(&self, x: Tensor<3>) -> (Tensor<3>, Vec<Tensor<3>>) {
         let [_, channels, frames] = x.dims();
         assert_eq!(

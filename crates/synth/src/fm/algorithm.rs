@@ -1,19 +1,19 @@
-//! Who modulates whom.
+//! Algorithms: the wiring of the operators.
 
 use crate::setting::Class;
 
 /// Number of operators.
 pub(crate) const OPERATORS: usize = 6;
 
-/// A wiring of six operators, of which the first is called 1. Modulators have higher numbers than what they modulate.
+/// A wiring of six operators, numbered from 1. Modulators have higher numbers than the operators that they modulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Algorithm {
-    /// For each operator, those that modulate it: bit `i` is operator `i + 1`.
+    /// Modulators of each operator: bit `i` is operator `i + 1`.
     modulators: [u8; OPERATORS],
-    /// Those that are heard: all that modulate nobody.
+    /// Operators whose output is the sound: those that modulate no other.
     carriers: u8,
-    /// Whose output goes back to the last operator.
-    feeds: usize,
+    /// Source of the feedback to the last operator.
+    feedback_from: usize,
 }
 
 const fn bits(operators: &[usize]) -> u8 {
@@ -25,8 +25,8 @@ const fn bits(operators: &[usize]) -> u8 {
     bits
 }
 
-/// `feeds` is whose output goes back to the last operator.
-const fn wired(modulators: [&[usize]; OPERATORS], feeds: usize) -> Algorithm {
+/// `feedback_from` is the source of the feedback to the last operator.
+const fn wired(modulators: [&[usize]; OPERATORS], feedback_from: usize) -> Algorithm {
     let mut of_each = [0; OPERATORS];
     let (mut all, mut i) = (0, 0);
     while i < OPERATORS {
@@ -37,13 +37,13 @@ const fn wired(modulators: [&[usize]; OPERATORS], feeds: usize) -> Algorithm {
     Algorithm {
         modulators: of_each,
         carriers: !all & ((1 << OPERATORS) - 1),
-        feeds: feeds - 1,
+        feedback_from: feedback_from - 1,
     }
 }
 
 impl Class for Algorithm {
-    /// Eight of the DX7's thirty-two, by their numbers there (Yamaha 1983, DX7 operating manual): two and three stacks, a stack with
-    /// branches, one modulator of two and of three carriers, and no modulation at all.
+    /// Eight of the DX7's thirty-two algorithms, by their numbers (Yamaha 1983, DX7 operating manual): two and three stacks,
+    /// a stack with branches, one modulator of two and of three carriers, and no modulation.
     const CLASSES: &'static [(&'static str, Self)] = &[
         ("alg1", wired([&[2], &[], &[4], &[5], &[6], &[]], 6)),
         ("alg4", wired([&[2], &[3], &[], &[5], &[6], &[]], 4)),
@@ -65,28 +65,28 @@ impl Algorithm {
     #[inline]
     pub(crate) fn modulation(self, operator: usize, outputs: &[f32; OPERATORS]) -> f32 {
         let modulators = self.modulators[operator];
-        // All of those that can: a modulator has a higher number.
+        // A modulator has a higher number.
         (operator + 1..OPERATORS)
             .filter(|other| modulators >> other & 1 == 1)
             .map(|other| outputs[other])
             .sum()
     }
 
-    /// The sum of what is heard.
+    /// The sum of the carriers' outputs.
     #[inline]
-    pub(crate) fn heard(self, outputs: &[f32; OPERATORS]) -> f32 {
+    pub(crate) fn carrier_sum(self, outputs: &[f32; OPERATORS]) -> f32 {
         (0..OPERATORS)
             .filter(|&operator| self.is_carrier(operator))
             .map(|operator| outputs[operator])
             .sum()
     }
 
-    /// Whose output goes back, and to whom; the first operator is 0.
+    /// Source and target of the feedback; the first operator is 0.
     pub(crate) fn feedback(self) -> (usize, usize) {
-        (self.feeds, OPERATORS - 1)
+        (self.feedback_from, OPERATORS - 1)
     }
 
-    /// The one that is called so.
+    /// The algorithm of this name.
     #[cfg(test)]
     pub(crate) fn named(name: &str) -> Self {
         let named = Self::CLASSES.iter().find(|(of, _)| *of == name);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operator_is_heard_or_modulates_one_below_it_and_none_does_both() {
+    fn every_operator_is_a_carrier_or_modulates_one_below_it_and_none_is_both() {
         for (name, algorithm) in Algorithm::CLASSES {
             for operator in 0..OPERATORS {
                 let modulated = (0..OPERATORS)
@@ -126,7 +126,7 @@ mod tests {
         let sums = |name: &str| {
             let algorithm = Algorithm::named(name);
             let modulation = [0, 1, 2, 3, 4, 5].map(|i| algorithm.modulation(i, &outputs));
-            (modulation, algorithm.heard(&outputs))
+            (modulation, algorithm.carrier_sum(&outputs))
         };
         assert_eq!(sums("alg1"), ([2.0, 0.0, 8.0, 16.0, 32.0, 0.0], 5.0));
         assert_eq!(sums("alg7"), ([2.0, 0.0, 24.0, 0.0, 32.0, 0.0], 5.0));

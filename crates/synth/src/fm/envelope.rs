@@ -1,19 +1,19 @@
-//! Envelopes in decibels, as functions of the time since the note began. Rates double by steps and levels are in decibels, as on a
-//! DX7; the constants were fitted to renders of one.
+//! Envelopes in decibels, as functions of the time since the start of the note. As on a DX7, rates double by steps and levels
+//! are in decibels; the constants were fitted to renders of a DX7.
 
 /// How long the note is held, in s.
 pub(crate) const NOTE_S: f32 = 0.9;
 
-/// Where a carrier begins, below full level.
+/// Level of a carrier at the start of its attack, relative to full level.
 const ATTACK_FROM_DB: f32 = -50.0;
 
-/// What a carrier's attack makes for, above full level, so that it arrives in time.
+/// Level that a carrier's attack approaches, above full level, so that it reaches full level in finite time.
 const ATTACK_AIM_DB: f32 = 12.0;
 
-/// How fast a carrier falls once the note has ended, in dB/s.
+/// Release rate of a carrier after the end of the note, in dB/s.
 const RELEASE_DB_PER_S: f32 = 150.0;
 
-/// dB that a doubling of amplitude is.
+/// A doubling of the amplitude, in dB.
 const DOUBLING_DB: f32 = 6.020_6;
 
 /// The envelope of a carrier.
@@ -58,8 +58,8 @@ impl CarrierEnvelope {
     }
 }
 
-/// The envelope of a modulator: from full level at once down to its sustain level, where it stays, so that the sound's colour does not
-/// change when the note ends.
+/// The envelope of a modulator: it starts at full level and falls to its sustain level. There is no release, so the timbre
+/// doesn't change when the note ends.
 ///
 /// ```text
 /// max(-d t, 40 dB (sustain - 1))      d = 2.3 dB/s 2^(12 decay)
@@ -85,7 +85,7 @@ impl ModulatorEnvelope {
     }
 }
 
-/// dB between the lowest level and the highest.
+/// Range of levels, in dB.
 pub(crate) const RANGE_DB: f32 = 40.0;
 
 /// An operator's level from 0 to 1 in dB.

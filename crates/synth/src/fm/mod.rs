@@ -1,4 +1,4 @@
-//! Six sine operators that modulate each other's phase.
+//! The FM voice: six sine operators that modulate each other's phase.
 
 mod algorithm;
 mod envelope;

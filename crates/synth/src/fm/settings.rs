@@ -1,4 +1,4 @@
-//! The one list of the voice's parameters: names, ranges and classes.
+//! The parameters of the voice: names, ranges and classes.
 
 use params::Curve;
 
@@ -8,15 +8,15 @@ use crate::setting::{Class, choice, range, settings, unit};
 use super::algorithm::Algorithm;
 
 settings! {
-    /// Who modulates whom.
+    /// Wiring of the operators.
     algorithm: Algorithm = choice::<Algorithm>(),
-    /// Frequency of the second operator over the note's. Operators 1, 3, 5 and 6 are at the note.
+    /// Frequency of the second operator over the note's. Operators 1, 3, 5 and 6 have the note's frequency.
     op2_ratio: Ratio = choice::<Ratio>(),
     /// Frequency of the fourth operator over the note's.
     op4_ratio: Ratio = choice::<Ratio>(),
     /// Shape of the low-frequency oscillator.
     lfo_wave: Shape = choice::<Shape>(),
-    /// How much of an operator's output goes back into a phase, from 1/256 of a period at full level to half of one.
+    /// Strength of the feedback to a phase, from 1/256 of a period at full level to half a period.
     feedback: f32 = unit(),
     /// Level of the second operator; the first is at full level.
     op2_level: f32 = unit(),
@@ -28,23 +28,23 @@ settings! {
     op5_level: f32 = unit(),
     /// Level of the sixth operator.
     op6_level: f32 = unit(),
-    /// How fast what is heard rises to full level.
+    /// Rate at which carriers rise to full level.
     carrier_attack_rate: f32 = unit(),
-    /// How fast it then falls to its sustain level.
+    /// Rate at which carriers then fall to their sustain level.
     carrier_decay_rate: f32 = unit(),
-    /// The level that it falls to.
+    /// Sustain level of carriers.
     carrier_sustain_level: f32 = unit(),
-    /// How fast what modulates falls from full level to its sustain level.
+    /// Rate at which modulators fall from full level to their sustain level.
     modulator_decay_rate: f32 = unit(),
-    /// The level that it falls to.
+    /// Sustain level of modulators.
     modulator_sustain_level: f32 = unit(),
     /// Detuning of the first operator, in cents.
     op1_detune: f32 = range(-7.0, 7.0, "cents", Curve::Linear),
     /// Speed of the low-frequency oscillator.
     lfo_speed: f32 = unit(),
-    /// How far the low-frequency oscillator moves the pitch of all operators.
+    /// Depth of the low-frequency oscillator on the pitch of all operators.
     lfo_pitch_depth: f32 = unit(),
-    /// How far it moves the level of what is heard.
+    /// Depth of the low-frequency oscillator on the level of carriers.
     lfo_amp_depth: f32 = unit(),
 }
 

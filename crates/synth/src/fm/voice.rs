@@ -8,22 +8,22 @@ use super::algorithm::OPERATORS;
 use super::envelope::{CarrierEnvelope, ModulatorEnvelope, level_db};
 use super::settings::Settings;
 
-/// Samples between two evaluations of envelopes and LFO; in between gains move in straight lines.
+/// Samples between two evaluations of envelopes and LFO; gains in between are interpolated linearly.
 const BLOCK: usize = 16;
 
-/// Phase deviation of what a modulator at full level modulates, in periods either way: a modulation index of 4 pi.
+/// Phase deviation caused by a modulator at full level, in periods in both directions: a modulation index of 4 pi.
 const DEVIATION_PERIODS: f32 = 2.0;
 
-/// How far the LFO moves the pitch at full depth, in octaves either way.
+/// Vibrato at full depth, in octaves in both directions.
 const VIBRATO_OCTAVES: f32 = 0.122;
 
-/// How far the LFO takes carriers down at full depth, in dB.
+/// Attenuation of carriers by the LFO at full depth, in dB.
 const TREMOLO_DB: f32 = 5.0;
 
 /// Level of one carrier: three at full level just reach the limiter.
 const LEVEL: f32 = 0.29;
 
-/// Gains below this are none.
+/// Lower gains are 0.
 const SILENT_DB: f32 = -95.0;
 
 /// A playing voice.
@@ -33,17 +33,17 @@ const SILENT_DB: f32 = -95.0;
 /// x[n]   = limit(0.29 sum_i y_i[n])                                               i: carriers
 ///
 /// p_i    phase, in periods: the note's frequency, times the operator's ratio, moved by the LFO
-/// g_i    gain: level and envelope in dB; of carriers the LFO takes some away
-/// f      2^(7 feedback - 8), which is little but not none where feedback is 0, and 0 but for the operator that feedback goes to;
-///        y_k is whose output goes there
+/// g_i    gain: level and envelope in dB, reduced by the LFO for carriers
+/// f      2^(7 feedback - 8) for the target of the feedback, else 0; not 0 even if feedback is 0
+/// y_k    output of the source of the feedback
 /// ```
 ///
-/// Phase modulation of sines (Chowning 1973, "The synthesis of complex audio spectra by means of frequency modulation"). Sidebands beyond half the
-/// sample rate come back as aliases, as they do in digital instruments of this kind: a patch with much modulation has another colour at
-/// another rate.
+/// Phase modulation of sines (Chowning 1973, "The synthesis of complex audio spectra by means of frequency modulation").
+/// Sidebands beyond half the sample rate alias, as in digital instruments of this kind: the timbre of a patch with strong
+/// modulation depends on the rate.
 ///
-/// The form of the equations is that of such instruments. Their constants, but for the index of modulation, were fitted by eye and by
-/// numbers to renders of a DX7.
+/// The form of the equations is that of such instruments. Their constants, except the modulation index, were fitted by eye
+/// and numerically to renders of a DX7.
 pub(crate) struct FmVoice {
     settings: Settings,
     sample_rate_hz: f32,
@@ -55,11 +55,11 @@ pub(crate) struct FmVoice {
     levels_db: [f32; OPERATORS],
     phases: [u32; OPERATORS],
     outputs: [f32; OPERATORS],
-    /// The two last outputs of the operator whose output goes back.
+    /// The last two outputs of the source of the feedback.
     fed_back: [f32; 2],
 }
 
-/// What moves while the note sounds, at one moment.
+/// Values that vary during the note, at one sample.
 #[derive(Debug, Clone, Copy)]
 struct Controls {
     /// Periods of the note per sample.
@@ -109,16 +109,16 @@ impl FmVoice {
 
     fn play_block(&mut self, block: &mut [f32], from: Controls, to: Controls) {
         let algorithm = self.settings.algorithm;
-        let (feeds, is_fed) = algorithm.feedback();
+        let (source, target) = algorithm.feedback();
         let feedback = libm::exp2f(7.0 * self.settings.feedback - 8.0);
         for (i, sample) in block.iter_mut().enumerate() {
             let at = i as f32 / BLOCK as f32;
             let mix = |from: f32, to: f32| from + at * (to - from);
             let frequency = mix(from.frequency, to.frequency);
-            // Modulators have the higher numbers.
+            // Modulators have higher numbers, so they come first.
             for operator in (0..OPERATORS).rev() {
                 let mut periods = DEVIATION_PERIODS * algorithm.modulation(operator, &self.outputs);
-                if operator == is_fed {
+                if operator == target {
                     periods += feedback * (self.fed_back[0] + self.fed_back[1]);
                 }
                 let phase = self.phases[operator].wrapping_add(phase_of(periods));
@@ -127,8 +127,8 @@ impl FmVoice {
                 let step = phase_of(frequency * self.ratios[operator]);
                 self.phases[operator] = self.phases[operator].wrapping_add(step);
             }
-            self.fed_back = [self.outputs[feeds], self.fed_back[0]];
-            *sample = limit(LEVEL * algorithm.heard(&self.outputs));
+            self.fed_back = [self.outputs[source], self.fed_back[0]];
+            *sample = limit(LEVEL * algorithm.carrier_sum(&self.outputs));
         }
     }
 
@@ -161,7 +161,7 @@ fn gain(level_db: f32) -> f32 {
     libm::exp10f(level_db / 20.0)
 }
 
-/// The frequency of the LFO, in Hz: two straight lines, as the DX7's speeds nearly are.
+/// The frequency of the LFO, in Hz: two straight lines, which nearly fit the DX7's speeds.
 fn lfo_hz(speed: f32) -> f32 {
     const BEND: f32 = 0.64;
     0.06 + 16.0 * speed.min(BEND) + 98.0 * (speed - BEND).max(0.0)
@@ -179,10 +179,10 @@ mod tests {
 
     const RATE_HZ: f32 = 65_536.0;
 
-    /// A level so far below the range that nothing is left.
+    /// A level so far below the range that the operator is silent.
     const NONE: f32 = -2.0;
 
-    /// Everything that moves stands still, and operators 2 to 6 are silent.
+    /// Settings without any movement, with operators 2 to 6 silent.
     fn still(algorithm: &str) -> Settings {
         Settings {
             algorithm: Algorithm::named(algorithm),

@@ -1,7 +1,7 @@
-//! Envelopes: levels as functions of the time since the note began.
+//! Envelopes: levels as functions of the time since the start of the note.
 
-/// How long the note is held, in s. One value for every patch, so that a second of sound holds
-/// attack, decay, sustain and a good part of the release.
+/// How long the note is held, in s. One value for all patches, so that a second of sound contains attack,
+/// decay, sustain and a large part of the release.
 pub(crate) const NOTE_S: f32 = 0.75;
 
 /// The amplifier's envelope: attack, decay, sustain, release.
@@ -13,7 +13,7 @@ pub(crate) const NOTE_S: f32 = 0.75;
 /// afterwards     L fall((t - NOTE_S) / R)
 /// ```
 ///
-/// A, D, R: times in s. S: sustain level. L: the level that the note ended at.
+/// A, D, R: times in s. S: sustain level. L: the level at the end of the note.
 /// `fall(x) = (e^-5x - e^-5) / (1 - e^-5)` is the discharge of a capacitor, shifted so that it
 /// ends at 0 when x = 1.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ impl Adsr {
         }
     }
 
-    /// When the sound has ended, in s after the start of the note.
+    /// End of the sound, in s after the start of the note.
     pub(crate) fn end_s(&self) -> f32 {
         NOTE_S + self.release_s
     }
@@ -49,7 +49,7 @@ impl Adsr {
     }
 }
 
-/// An exponential fall from 1 at `x = 0` to 0 at `x = 1`, and 0 ever after.
+/// An exponential fall from 1 at `x = 0` to 0 at `x = 1`, and 0 afterwards.
 pub(crate) fn fall(x: f32) -> f32 {
     const STEEPNESS: f32 = 5.0;
     let floor = libm::expf(-STEEPNESS);

@@ -4,7 +4,7 @@ use std::f32::consts::{PI, SQRT_2};
 
 use crate::setting::Class;
 
-/// Which of the filter's outputs is heard.
+/// Response of the filter: one of its outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Response {
     Low,
@@ -32,8 +32,8 @@ impl Class for Response {
 /// equations using trapezoidal integration and equivalent currents; Zavalishin 2012, The Art of VA
 /// Filter Design, chapter 4.)
 ///
-/// It is stable however g and k move: from one sample to the next the sum of the squared states
-/// grows by `4 g v1 (input - k v1)` (v1: the band output), which without input is never positive.
+/// It is stable for any modulation of g and k: from one sample to the next the sum of the squared states
+/// grows by `4 g v1 (input - k v1)` (v1: the band output), which is never positive without input.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StateVariableFilter {
     state1: f32,
@@ -41,7 +41,7 @@ pub(crate) struct StateVariableFilter {
 }
 
 impl StateVariableFilter {
-    /// Feeds one sample and gives `[low, band, high]`.
+    /// Processes one sample and returns `[low, band, high]`.
     #[inline]
     pub(crate) fn tick(&mut self, input: f32, g: f32, damping: f32) -> [f32; 3] {
         let gain = 1.0 / (1.0 + g * (g + damping));
@@ -53,8 +53,8 @@ impl StateVariableFilter {
     }
 }
 
-/// The g of a cutoff, which is kept between 20 Hz and 0.45 of the sample rate, because the
-/// tangent grows without bound towards half of it.
+/// The g of a cutoff, which is clamped between 20 Hz and 0.45 of the sample rate, because the tangent
+/// diverges at half the rate.
 pub(crate) fn integrator_gain(cutoff_hz: f32, sample_rate_hz: f32) -> f32 {
     libm::tanf(PI * cutoff_hz.clamp(20.0, 0.45 * sample_rate_hz) / sample_rate_hz)
 }

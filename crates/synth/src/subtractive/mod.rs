@@ -1,4 +1,4 @@
-//! Two oscillators, noise, a filter and an amplifier.
+//! The subtractive voice: two oscillators, noise, a filter and an amplifier.
 
 mod envelope;
 mod filter;

@@ -1,4 +1,4 @@
-//! The one list of the voice's parameters: names, ranges and classes.
+//! The parameters of the voice: names, ranges and classes.
 
 use params::Curve;
 
@@ -31,25 +31,25 @@ settings! {
     cutoff_hz: f32 = range(80.0, 6_000.0, "Hz", Curve::Exponential),
     /// Resonance of the filter, from none (Butterworth) to a quality factor of 11.
     resonance: f32 = unit(),
-    /// How far the filter's envelope moves the cutoff at the start of the note, in octaves.
+    /// Shift of the cutoff by the filter's envelope at the start of the note, in octaves.
     filter_env_octaves: f32 = range(-4.0, 4.0, "octaves", Curve::Linear),
-    /// How long the filter's envelope falls, in s.
+    /// Decay time of the filter's envelope, in s.
     filter_decay_s: f32 = range(0.02, 1.0, "s", Curve::Exponential),
-    /// How long the level rises to full, in s.
+    /// Attack time, in s.
     attack_s: f32 = range(0.002, 0.3, "s", Curve::Exponential),
-    /// How long the level then falls to the sustain level, in s.
+    /// Decay time to the sustain level, in s.
     decay_s: f32 = range(0.02, 1.0, "s", Curve::Exponential),
-    /// The level while the note is held, over full.
+    /// Sustain level, relative to full level.
     sustain: f32 = unit(),
-    /// How long the level falls to nothing after the note, in s.
+    /// Release time after the note, in s.
     release_s: f32 = range(0.01, 0.5, "s", Curve::Exponential),
     /// Shape of the low-frequency oscillator.
     lfo_shape: Shape = choice::<Shape>(),
-    /// What the low-frequency oscillator moves.
+    /// Target of the low-frequency oscillator.
     lfo_target: Target = choice::<Target>(),
     /// Frequency of the low-frequency oscillator, in Hz.
     lfo_rate_hz: f32 = range(1.0, 16.0, "Hz", Curve::Exponential),
-    /// How far the low-frequency oscillator moves its target, over the target's full swing.
+    /// Depth of the low-frequency oscillator, relative to the target's full swing.
     lfo_depth: f32 = unit(),
 }
 
@@ -83,7 +83,7 @@ impl Class for Ratio {
     ];
 }
 
-/// What the low-frequency oscillator moves.
+/// Target of the low-frequency oscillator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     Pitch,

@@ -1,4 +1,4 @@
-//! The voice: how oscillators, noise, filter and amplifier are wired.
+//! The voice: oscillators, noise, filter and amplifier, sample by sample.
 
 use std::f32::consts::TAU;
 
@@ -14,15 +14,15 @@ use super::envelope::{Adsr, fall};
 use super::filter::{StateVariableFilter, damping, integrator_gain};
 use super::settings::{Settings, Target};
 
-/// Samples between two evaluations of envelopes and LFO; in between they move in straight lines.
+/// Samples between two evaluations of envelopes and LFO; values in between are interpolated linearly.
 /// 1 ms at 16,384 Hz, half of the shortest attack; at the lowest rate the attack is no shorter than
 /// a block of 4 ms.
 const BLOCK: usize = 16;
 
-/// How far the LFO moves the pitch at full depth, in semitones either way.
+/// Vibrato at full depth, in semitones in both directions.
 const VIBRATO_SEMITONES: f32 = 3.0;
 
-/// How far the LFO moves the cutoff at full depth, in octaves either way.
+/// Shift of the cutoff by the LFO at full depth, in octaves in both directions.
 const SWEEP_OCTAVES: f32 = 2.0;
 
 /// Level of the sum before the filter: no waveform alone reaches the limiter, and few resonant
@@ -45,9 +45,8 @@ const NOISE: u64 = u64::from_le_bytes(*b"noise\0\0\0");
 ///                                                 LFO --+---------------------+
 /// ```
 ///
-/// The LFO moves one of pitch, cutoff and amplitude. All envelopes and the LFO are functions of
-/// time alone; what is carried from sample to sample are three phases, the filter's two states and
-/// the noise.
+/// The LFO modulates pitch, cutoff or amplitude. All envelopes and the LFO are functions of time alone;
+/// the state consists of three phases, the filter's two states and the noise.
 pub(crate) struct SubtractiveVoice {
     settings: Settings,
     sample_rate_hz: f32,
@@ -62,7 +61,7 @@ pub(crate) struct SubtractiveVoice {
     noise: ChaCha8Rng,
 }
 
-/// What moves while the note sounds, at one moment.
+/// Values that vary during the note, at one sample.
 #[derive(Debug, Clone, Copy)]
 struct Controls {
     /// Periods of oscillator 1 per sample.
@@ -114,7 +113,7 @@ impl SubtractiveVoice {
         let ratio2 = interval_ratio(&s);
         let fm_periods = s.fm_index / TAU;
         let k = damping(s.resonance);
-        // Half of the resonance, in dB, is taken back, so that it changes colour more than level.
+        // Half of the resonance, in dB, is compensated, so that it changes the timbre more than the level.
         let level = LEVEL * (k / damping(0.0)).sqrt();
         for (i, sample) in block.iter_mut().enumerate() {
             let at = i as f32 / BLOCK as f32;
@@ -134,8 +133,8 @@ impl SubtractiveVoice {
             let outputs = self
                 .filter
                 .tick(level * sum, mix(from.filter_g, to.filter_g), k);
-            let heard = outputs[s.filter_type as usize];
-            *sample = limit(heard * mix(from.amplitude, to.amplitude));
+            let filtered = outputs[s.filter_type as usize];
+            *sample = limit(filtered * mix(from.amplitude, to.amplitude));
         }
     }
 
@@ -156,7 +155,7 @@ impl SubtractiveVoice {
         let octaves = s.filter_env_octaves * fall(time_s / s.filter_decay_s)
             + SWEEP_OCTAVES * moved(Target::Cutoff);
         let tremolo = match s.lfo_target {
-            // From full level down by the depth.
+            // Reduced from full level by the depth.
             Target::Amplitude => 1.0 - s.lfo_depth * (1.0 - lfo) / 2.0,
             Target::Pitch | Target::Cutoff => 1.0,
         };
@@ -169,13 +168,13 @@ impl SubtractiveVoice {
     }
 }
 
-/// How often the highest fundamental of each oscillator fits below half the sample rate.
+/// Half the sample rate over the highest fundamental of each oscillator.
 ///
 /// Phase modulation of index I and ratio r spreads harmonic k of oscillator 1 up to
 /// `k + (k I + m) r` times the fundamental, where m counts the sidebands beyond the peak deviation
-/// that matter: Carson (1922) has 1, this voice 3, fading in with I. What lies between the harmonics
-/// is then 50 dB below the strongest, with every waveform, from 16,384 Hz on; at lower rates a strongly
-/// modulated fundamental, which is always kept, reaches further than there is room.
+/// that matter: Carson (1922) uses 1, this voice 3, fading in with I. Aliases between the harmonics are
+/// then 50 dB below the strongest, with every waveform, from 16,384 Hz on. At lower rates, the sidebands of
+/// a strongly modulated fundamental, which is always kept, exceed half the rate.
 fn harmonic_limits(s: &Settings, sample_rate_hz: f32) -> (f32, f32) {
     let vibrato = match s.lfo_target {
         Target::Pitch => semitone_ratio(VIBRATO_SEMITONES * s.lfo_depth),

@@ -183,8 +183,8 @@ impl StageSettings for ContrastiveStage {
     }
 
     fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
-        let in_loss = in_loss(&format!("{table}.loss"));
-        self.loss.validate().map_err(in_loss)?;
+        let table_of_loss = format!("{table}.loss");
+        self.loss.validate().map_err(in_loss(&table_of_loss))?;
         let ratio = self.mask.ratio;
         let grid = shared.transformer.encoder.grid(shared.data.frames());
         let tokens = grid.tokens();

@@ -1,11 +1,12 @@
-//! What holds for queries and keys.
+//! Properties of queries and keys.
 
-use crate::formula::{filled, for_each_gradient, hidden, spectrogram};
 use crate::laws::{BINS, KINDS, changed, config};
+use crate::masks::hidden;
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Device, Tensor};
+use test_fixtures::{filled, for_each_gradient, spectrogram};
 use transformer::{
     ContrastiveTransformer, EncoderTokens, KeyGradient, Keys, PositionKind, QueriesAndKeys,
     TransformerConfig,
@@ -22,7 +23,7 @@ fn contrast(model: &ContrastiveTransformer, x: Tensor<3>, valid: &[usize]) -> Qu
     model.forward(&patches, hidden)
 }
 
-/// With encoders of both kinds, with and without a predictor where there is a choice.
+/// Encoders of both kinds, with and without a predictor where both are possible.
 fn configs() -> Vec<TransformerConfig> {
     let mut configs: Vec<_> = KINDS
         .iter()
@@ -100,7 +101,7 @@ fn the_gradient_of_keys_stops_where_it_should() {
 }
 
 #[test]
-fn a_loss_of_both_reaches_everything_but_what_is_told_not_to_learn() {
+fn a_loss_of_queries_and_keys_trains_everything_but_a_key_head_without_gradient() {
     let device = Device::flex().autodiff();
     for config in configs() {
         for key_gradient in [KeyGradient::Head, KeyGradient::None] {
@@ -120,7 +121,7 @@ fn a_loss_of_both_reaches_everything_but_what_is_told_not_to_learn() {
 }
 
 #[test]
-fn the_encoder_goes_over_to_the_masked_transformer() {
+fn the_encoder_can_be_transferred_to_the_masked_transformer() {
     let device = Device::flex();
     for (tokens, position) in KINDS {
         let config = config(tokens, position);
@@ -139,7 +140,7 @@ fn the_encoder_goes_over_to_the_masked_transformer() {
     }
 }
 
-/// A toy task: each item is one pattern, louder or softer, so what is hidden follows from what is visible.
+/// A toy task: each item is one pattern, louder or softer, so hidden patches follow from visible ones.
 #[test]
 fn queries_learn_to_find_the_content_of_their_place() {
     use burn::optim::{AdamWConfig, GradientsParams};

@@ -1,17 +1,18 @@
-//! A frozen encoder stays what it is.
+//! A frozen encoder doesn't change.
 
-use crate::formula::{filled, hidden, parameters, spectrogram};
 use crate::laws::{BINS, KINDS, config};
+use crate::masks::hidden;
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use test_fixtures::{filled, parameters, spectrogram};
 use transformer::{MaskedTransformer, TransformerConfig};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().try_to_vec().unwrap()
 }
 
-/// Dropout that nobody could overlook.
+/// Dropout strong enough to show.
 fn dropping(mut config: TransformerConfig) -> TransformerConfig {
     config.encoder.dropout = 0.5;
     config.decoder.dropout = 0.5;
@@ -34,7 +35,7 @@ fn a_step_with_weight_decay_leaves_a_frozen_encoder_bit_equal_and_moves_the_deco
     for (tokens, position) in KINDS {
         let model = filled(dropping(config(tokens, position)).init(&device)).freeze_encoder();
         let before = parameters(&model);
-        // Through a validation, as the loop does it.
+        // With a validation in between, as in a training loop.
         let model = trained(model, &device).valid().train();
         let after = parameters(&trained(model, &device));
         let mut counts = [0, 0];
@@ -62,7 +63,7 @@ fn a_frozen_encoder_has_no_dropout_and_a_training_one_has() {
         let frozen = model.freeze_encoder();
         assert_eq!(memory(&frozen), expected);
         assert_eq!(memory(&frozen.clone().valid().train()), expected);
-        // The decoder goes on dropping.
+        // The decoder still has dropout.
         let [first, second] = [0, 1].map(|_| values(frozen.forward(&patches, mask.clone())));
         assert_ne!(first, second);
     }

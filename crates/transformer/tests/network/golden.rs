@@ -1,11 +1,12 @@
-//! Outputs and gradients against PyTorch; `reference/transformer.py` makes the files and says why the
-//! tolerances are what they are.
+//! Outputs and gradients against PyTorch; `reference/transformer.py` makes the files and explains the
+//! tolerances.
 
-use crate::formula::{close, filled, for_each_gradient, hidden, shown, spectrogram};
+use crate::masks::{hidden, visible_rows};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Gradients, Tensor};
 use serde::Deserialize;
 use std::collections::HashMap;
+use test_fixtures::{assert_close, filled, for_each_gradient, spectrogram};
 use transformer::{Encoder, Patches, TransformerConfig};
 
 #[derive(Deserialize)]
@@ -29,7 +30,7 @@ struct Parameter {
     shape: Vec<usize>,
 }
 
-/// One case: its inputs, and the values that are still to be compared.
+/// One case: its inputs and the expected values that are not compared yet.
 struct Case {
     config: TransformerConfig,
     device: Device,
@@ -73,20 +74,23 @@ impl Case {
     fn compare(&mut self, what: &'static str, got: &[f32]) {
         let expected = self.outputs.remove(what).unwrap();
         assert!(!expected.is_empty());
-        close(what, got, &expected, 1e-4);
+        assert_close(what, got, &expected, 1e-4);
     }
 
-    /// The encoder's outputs, which every case has.
+    /// Compares the encoder's outputs, which every case has.
     fn compare_encoder(&mut self, encoder: &Encoder) -> (Patches, Tensor<2, Bool>) {
         let patches = encoder.patchify(self.x.clone(), &self.valid_frames);
         let [batch, tokens, _] = patches.values.dims();
         let hidden = hidden([batch, tokens], &self.device);
         let memory = encoder.forward(&patches, hidden.clone());
-        self.compare("memory", &shown(memory.values, memory.hidden.as_ref()));
+        self.compare(
+            "memory",
+            &visible_rows(memory.values, memory.hidden.as_ref()),
+        );
         let features = encoder.encode(&patches);
         self.compare(
             "features",
-            &shown(features.tokens, features.padding.as_ref()),
+            &visible_rows(features.tokens, features.padding.as_ref()),
         );
         let pooled: Vec<f32> = features.pooled.into_data().try_to_vec().unwrap();
         self.compare("pooled", &pooled);
@@ -105,7 +109,7 @@ impl Case {
             if got.is_empty() {
                 assert_eq!(largest, 0.0, "{name} has no gradient");
             } else {
-                close(name, &got, &expected, 1e-3 * largest);
+                assert_close(name, &got, &expected, 1e-3 * largest);
             }
             compared += 1;
         });
@@ -126,7 +130,7 @@ fn compare_masked(name: &str, file: &[u8], count: usize) {
     let predicted = model.forward(&patches, hidden.clone());
     case.compare(
         "predicted",
-        &shown(predicted.clone(), patches.padding.as_ref()),
+        &visible_rows(predicted.clone(), patches.padding.as_ref()),
     );
     let weights = patches.hidden_weights(hidden);
     let distance = (predicted - model.targets(&patches)).square() * weights.clone();
@@ -141,8 +145,8 @@ fn compare_contrastive(name: &str, file: &[u8], count: usize) {
     let (patches, hidden) = case.compare_encoder(&model.encoder);
     let contrast = model.forward(&patches, hidden.clone());
     let padding = patches.padding.as_ref();
-    case.compare("queries", &shown(contrast.queries.clone(), padding));
-    case.compare("keys", &shown(contrast.keys.clone(), padding));
+    case.compare("queries", &visible_rows(contrast.queries.clone(), padding));
+    case.compare("keys", &visible_rows(contrast.keys.clone(), padding));
     let [_, _, proj_dim] = contrast.keys.dims();
     let weights = (hidden.float() * patches.token_weights()).unsqueeze_dim::<3>(2);
     let distance = (contrast.queries - contrast.keys).square() * weights.clone();

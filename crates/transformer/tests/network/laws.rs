@@ -1,10 +1,11 @@
-//! What holds for every encoder and decoder.
+//! Properties of every encoder and decoder.
 
-use crate::formula::{close, filled, for_each_gradient, hidden, shown, spectrogram};
+use crate::masks::{hidden, visible_rows};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Bool, Device, Tensor, s};
 use proptest::prelude::*;
+use test_fixtures::{assert_close, filled, for_each_gradient, spectrogram};
 use transformer::{
     ContrastiveConfig, DecoderConfig, EncoderConfig, EncoderTokens, MaskedTransformer, PatchGrid,
     PositionKind, Targets, TransformerConfig,
@@ -96,7 +97,7 @@ fn frames_are_kept_for_every_number_of_frames() {
 }
 
 #[test]
-fn a_spectrogram_that_is_hidden_whole_still_gets_an_answer() {
+fn a_spectrogram_that_is_hidden_completely_still_gets_a_prediction() {
     let device = Device::flex();
     for kind in KINDS {
         let model = model(kind, &device);
@@ -104,8 +105,8 @@ fn a_spectrogram_that_is_hidden_whole_still_gets_an_answer() {
         let hidden = Tensor::<2, Bool>::full([2, 4], true, &device);
         let y = values(model.forward(&patches, hidden));
         assert!(y.iter().all(|v| v.is_finite()));
-        // Nothing is known of either item, so the same is said of both.
-        close(
+        // Neither item has a visible patch, so both predictions are equal.
+        assert_close(
             "the second item",
             &y[y.len() / 2..],
             &y[..y.len() / 2],
@@ -127,7 +128,7 @@ fn hidden_tokens_at_different_places_get_different_outputs() {
         let rows = |x: Tensor<3>| -> Vec<Vec<f32>> {
             let [_, _, width] = x.dims();
             let visible = hidden.clone().bool_not();
-            let rows = shown(x, Some(&visible));
+            let rows = visible_rows(x, Some(&visible));
             rows.chunks(width).map(<[f32]>::to_vec).collect()
         };
         let mut outputs = vec![rows(model.forward(&patches, hidden.clone()))];
@@ -203,7 +204,7 @@ fn a_short_clip_alone_is_the_same_clip_padded_in_a_batch() {
         let valid_frames = [13, 8, 3];
         let mut x = spectrogram("input", [3, BINS, 13], &device);
         for (i, &valid) in valid_frames.iter().enumerate().skip(1) {
-            // Padding is loud here: whatever it holds must not matter.
+            // Large values in the padding must not matter.
             x = x.slice_fill(s![i..i + 1, .., valid..], 1e3);
         }
         let patches = model.patchify(x.clone(), &valid_frames);
@@ -226,13 +227,13 @@ fn a_short_clip_alone_is_the_same_clip_padded_in_a_batch() {
             let mask = mask.greater_elem(0.5).reshape([1, 4 * columns]);
             let expected = values(model.forward(&alone, mask));
             let got = values(own(together.clone()));
-            close("the prediction", &got, &expected, 2e-5);
+            assert_close("the prediction", &got, &expected, 2e-5);
 
             let expected = model.encoder.encode(&alone);
             let got = values(own(features.tokens.clone()));
-            close("the features", &got, &values(expected.tokens), 2e-5);
+            assert_close("the features", &got, &values(expected.tokens), 2e-5);
             let got = values(features.pooled.clone().narrow(0, i, 1));
-            close("the pooled features", &got, &values(expected.pooled), 2e-5);
+            assert_close("the pooled features", &got, &values(expected.pooled), 2e-5);
             checked += 1;
         }
     }
@@ -240,7 +241,7 @@ fn a_short_clip_alone_is_the_same_clip_padded_in_a_batch() {
 }
 
 #[test]
-fn a_visible_memory_says_which_tokens_it_holds() {
+fn a_visible_memory_lists_its_tokens() {
     let device = Device::flex();
     let kind = (EncoderTokens::Visible, PositionKind::SinCos);
     let model = model(kind, &device);
@@ -250,12 +251,12 @@ fn a_visible_memory_says_which_tokens_it_holds() {
     let [_, places, _] = memory.values.dims();
     let tokens: Vec<i64> = memory.tokens.unwrap().into_data().iter::<i64>().collect();
     let filling: Vec<bool> = memory.hidden.unwrap().into_data().iter::<bool>().collect();
-    let unseen = hidden.bool_or(patches.padding.unwrap());
-    let unseen: Vec<bool> = unseen.into_data().iter::<bool>().collect();
+    let excluded = hidden.bool_or(patches.padding.unwrap());
+    let excluded: Vec<bool> = excluded.into_data().iter::<bool>().collect();
     let mut longest = 0;
     for item in 0..3 {
         let seen: Vec<i64> = (0..20)
-            .filter(|&t| !unseen[item * 20 + t])
+            .filter(|&t| !excluded[item * 20 + t])
             .map(|t| t as i64)
             .collect();
         let row = item * places..(item + 1) * places;
@@ -287,7 +288,7 @@ proptest! {
         let turned_mask = turned_mask.greater_elem(0.5).squeeze_dim::<2>(2);
         let expected = values(pick(model.forward(&patches, mask)));
         let got = values(model.forward(&turned, turned_mask));
-        close("the turned batch", &got, &expected, 2e-5);
+        assert_close("the turned batch", &got, &expected, 2e-5);
     }
 
     #[test]
@@ -330,7 +331,7 @@ fn the_gradient_reaches_every_parameter() {
 }
 
 #[test]
-fn the_paper_preset_has_so_many_parameters() {
+fn the_paper_preset_has_42_million_parameters() {
     let mut config = TransformerConfig::default();
     config.encoder.bins = 513;
     let model = config.init(&Device::flex());

@@ -1,7 +1,7 @@
-//! The networks through their public face: laws, and golden values from PyTorch.
+//! Tests of the networks through their public interface.
 
 mod contrast;
-mod formula;
 mod frozen;
 mod golden;
 mod laws;
+mod masks;

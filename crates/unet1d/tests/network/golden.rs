@@ -1,10 +1,9 @@
-//! Outputs and gradients against PyTorch; `reference/unet1d.py` makes the files and says why the
-//! tolerances are what they are.
+//! Outputs and gradients against PyTorch; `reference/unet1d.py` makes the files and explains the tolerances.
 
-use crate::formula;
 use burn::tensor::Device;
 use serde::Deserialize;
 use std::collections::HashMap;
+use test_fixtures::{assert_close, filled, for_each_gradient, spectrogram};
 use unet1d::UNet1dConfig;
 
 #[derive(Deserialize)]
@@ -85,21 +84,21 @@ fn compare(name: &str, file: &[u8], n_parameters: usize) {
     );
 
     let device = Device::flex().autodiff();
-    let model = formula::network(&case.config, &device);
-    let output = model.forward(formula::spectrogram("input", case.shape, &device));
-    let target = formula::spectrogram("target", case.shape, &device);
+    let model = filled(case.config.init(&device));
+    let output = model.forward(spectrogram("input", case.shape, &device));
+    let target = spectrogram("target", case.shape, &device);
     let gradients = (output.clone() - target).square().mean().backward();
 
     let output = output.into_data().try_to_vec::<f32>().unwrap();
-    close("the output", &output, &expected_output, 1e-4);
+    assert_close("the output", &output, &expected_output, 1e-4);
     let mut compared = 0;
-    formula::for_each_gradient(&model, &gradients, |name, shape, got| {
+    for_each_gradient(&model, &gradients, |name, shape, got| {
         let (expected_shape, expected) = expected
             .remove(name)
             .unwrap_or_else(|| panic!("PyTorch has no parameter {name}"));
         assert_eq!(shape, expected_shape, "{name}");
         let largest = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-        close(name, &got, &expected, 1e-3 * largest);
+        assert_close(name, &got, &expected, 1e-3 * largest);
         compared += 1;
     });
     assert_eq!(compared, n_parameters);
@@ -107,14 +106,4 @@ fn compare(name: &str, file: &[u8], n_parameters: usize) {
         expected.is_empty(),
         "parameters that only PyTorch has: {expected:?}"
     );
-}
-
-fn close(what: &str, got: &[f32], expected: &[f32], tolerance: f32) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-        assert!(
-            (got - expected).abs() <= tolerance,
-            "value {i} of {what}: expected {expected}, got {got}, tolerance {tolerance}"
-        );
-    }
 }

@@ -1,11 +1,11 @@
-//! What holds for every U-Net.
+//! Properties of every U-Net.
 
-use crate::formula::{for_each_gradient, network, spectrogram};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Device, Tensor, s};
 use proptest::prelude::*;
-use unet1d::{BlockKind, UNet1dConfig};
+use test_fixtures::{filled, for_each_gradient, spectrogram};
+use unet1d::{BlockKind, UNet1d, UNet1dConfig};
 
 /// Three levels, attention on the two lower ones; every axis has a size of its own.
 fn config(block: BlockKind) -> UNet1dConfig {
@@ -19,6 +19,10 @@ fn config(block: BlockKind) -> UNet1dConfig {
         attention_levels: vec![1, 2],
         attention_heads: 2,
     }
+}
+
+fn network(config: &UNet1dConfig, device: &Device) -> UNet1d {
+    filled(config.init(device))
 }
 
 const KINDS: [BlockKind; 2] = [BlockKind::Plain, BlockKind::Residual];
@@ -55,7 +59,7 @@ fn frames_are_kept_for_every_number_of_frames_and_levels() {
 }
 
 #[test]
-fn the_encoder_alone_hears_what_it_heard_in_the_network() {
+fn the_encoder_alone_computes_the_same_as_in_the_network() {
     let device = Device::flex();
     for block in KINDS {
         let config = config(block);
@@ -104,7 +108,7 @@ proptest! {
             if i != item {
                 prop_assert_eq!(before, after);
             } else if frames > 1 {
-                // Of a single frame, group norm can leave nothing but signs.
+                // With a single frame, group norm can leave only signs.
                 prop_assert_ne!(before, after);
             }
         }

@@ -1,5 +1,4 @@
-//! The network through its public face: laws, and golden values from PyTorch.
+//! Tests of the network through its public interface.
 
-mod formula;
 mod golden;
 mod laws;

@@ -1,31 +1,31 @@
-//! What a spectrogram does over time, told without anything learned.
+//! Summary statistics of a spectrogram over time, without learned weights.
 
 use burn::tensor::Tensor;
 
 use crate::pooling::{FeatureMap, Pooling};
 
-/// Pieces of the clip whose levels are told apart.
+/// Segments of the clip with a mean each.
 const SEGMENTS: usize = 8;
 
-/// Statistics over time of every bin: its mean in each of eight pieces of the clip and its deviation, and mean and deviation of
-/// how it rises and of how it falls from frame to frame.
+/// Statistics over time of every bin: its mean in each of eight segments of the clip, its deviation, and mean
+/// and deviation of its rises and of its falls from frame to frame.
 ///
 /// ```text
 /// rise_t = max(x_t - x_{t-1}, 0)      fall_t = max(x_{t-1} - x_t, 0)      0 at the first frame
-/// output = [means and deviation of x, mean and deviation of rise, of fall]         as Pooling makes them
+/// output = [means and deviation of x, mean and deviation of rise, of fall]         by Pooling
 /// ```
 ///
-/// Levels tell which partials there are and how they fade; rises against falls tell a saw from its mirror image. Padded
-/// frames take no part.
+/// Means and deviation describe the partials and their decay; rises and falls distinguish a saw from its
+/// mirror image. Padded frames are ignored.
 ///
 /// # Shapes
 /// - loudness: `[batch, bins, frames]`
-/// - valid_frames: frames of each item that are no padding; at least one
-/// - output: `[batch, ` the sum of [`description_parts`]` ]`
+/// - valid_frames: number of frames of each item without padding; at least one
+/// - output: `[batch, features]`, with the sum of [`summary_statistics_parts`] as features
 ///
 /// # Panics
-/// If the valid frames are not those of the items.
-pub fn description(loudness: Tensor<3>, valid_frames: &[usize]) -> Tensor<2> {
+/// If `valid_frames` doesn't fit the items.
+pub fn summary_statistics(loudness: Tensor<3>, valid_frames: &[usize]) -> Tensor<2> {
     let [_, _, frames] = loudness.dims();
     let change = match frames {
         1 => loudness.zeros_like(),
@@ -46,9 +46,9 @@ pub fn description(loudness: Tensor<3>, valid_frames: &[usize]) -> Tensor<2> {
     Tensor::cat(vec![levels, changes], 1)
 }
 
-/// How many values of a description of so many bins are means in pieces of the clip, deviations, and of rises and falls, in that
-/// order.
-pub fn description_parts(bins: usize) -> [usize; 3] {
+/// Numbers of features of [`summary_statistics`] for spectrograms of `bins` bins: means of segments, deviations,
+/// and statistics of rises and falls, in this order.
+pub fn summary_statistics_parts(bins: usize) -> [usize; 3] {
     [SEGMENTS * bins, bins, 4 * bins]
 }
 
@@ -57,30 +57,30 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, TensorData};
 
-    fn describe(values: &[f32], shape: [usize; 3], valid: &[usize]) -> Vec<f32> {
+    fn statistics(values: &[f32], shape: [usize; 3], valid: &[usize]) -> Vec<f32> {
         let data = TensorData::new(values.to_vec(), shape);
         let x = Tensor::from_data(data, &Device::flex());
-        let described = description(x, valid);
-        let parts = description_parts(shape[1]);
-        assert_eq!(described.dims(), [shape[0], parts.iter().sum()]);
-        described.into_data().try_to_vec().unwrap()
+        let statistics = summary_statistics(x, valid);
+        let parts = summary_statistics_parts(shape[1]);
+        assert_eq!(statistics.dims(), [shape[0], parts.iter().sum()]);
+        statistics.into_data().try_to_vec().unwrap()
     }
 
     #[test]
-    fn a_saw_and_its_mirror_image_are_told_apart_by_their_changes_alone() {
+    fn a_saw_and_its_mirror_image_differ_in_their_changes_alone() {
         let up: Vec<f32> = (0..32).map(|t| (t % 4) as f32).collect();
         let down: Vec<f32> = up.iter().map(|x| 3.0 - x).collect();
-        let [up, down] = [up, down].map(|saw| describe(&saw, [1, 1, 32], &[32]));
+        let [up, down] = [up, down].map(|saw| statistics(&saw, [1, 1, 32], &[32]));
         let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
-        // Eight periods: the pieces' means and the deviation are the same.
+        // Eight periods: the segments' means and the deviation are the same.
         assert!(close(&up[..9], &down[..9]), "{up:?} {down:?}");
-        // What rises in one falls in the other: 24 steps of 1, and 7 of 3, of 32.
+        // The rises of one are the falls of the other: of 32 frames, 24 steps of 1 and 7 of 3.
         assert!(close(&up[9..11], &down[11..13]) && close(&up[11..13], &down[9..11]));
         assert!((up[9] - 24.0 / 32.0).abs() < 1e-5 && (up[11] - 21.0 / 32.0).abs() < 1e-5);
     }
 
     #[test]
-    fn padding_takes_no_part() {
+    fn padding_is_ignored() {
         let frames = 20;
         let sound: Vec<f32> = (0..2 * frames).map(|i| (i * i % 17) as f32).collect();
         let padded = |filling: f32| {
@@ -88,18 +88,18 @@ mod tests {
             for row in sound.chunks_exact_mut(frames) {
                 row[12..].fill(filling);
             }
-            describe(&sound, [1, 2, frames], &[12])
+            statistics(&sound, [1, 2, frames], &[12])
         };
         assert_eq!(padded(0.0), padded(99.0));
-        assert_ne!(padded(0.0), describe(&sound, [1, 2, frames], &[frames]));
+        assert_ne!(padded(0.0), statistics(&sound, [1, 2, frames], &[frames]));
     }
 
     #[test]
     fn a_single_frame_has_a_level_and_no_changes() {
-        let described = describe(&[3.0, 5.0], [1, 2, 1], &[1]);
-        let sums: f32 = described[..16].iter().sum();
+        let statistics = statistics(&[3.0, 5.0], [1, 2, 1], &[1]);
+        let sums: f32 = statistics[..16].iter().sum();
         assert_eq!(sums, 8.0);
-        // Deviations are those of what doesn't change.
-        assert!(described[16..].iter().all(|&x| x < 0.004));
+        // Deviations are those of a constant.
+        assert!(statistics[16..].iter().all(|&x| x < 0.004));
     }
 }
