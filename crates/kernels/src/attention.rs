@@ -10,10 +10,10 @@ mod flex;
 mod forward;
 #[cfg(feature = "flex")]
 mod heads;
-mod self_attention;
+mod sequence;
 mod stock;
 
-pub use self_attention::self_attention;
+pub use sequence::self_attention;
 
 use burn::backend::{Dispatch, DispatchTensorKind};
 use burn::tensor::{Bool, Tensor};

@@ -176,12 +176,17 @@ fn backward_tile(
             product(sums, Onto::Sum, dots, head.key.rows(tile.keys.clone()), 1.0);
         }
         let query_gradient = &mut gradients.query[queries.start * d..queries.end * d];
-        for (i, gradient) in query_gradient.chunks_exact_mut(d).enumerate() {
-            for (gradient, &sum) in gradient.iter_mut().zip(sums[i..].iter().step_by(lanes)) {
-                *gradient = head.scale * sum;
-            }
-        }
+        write_rows(query_gradient, d, head.scale, sums, lanes);
     });
+}
+
+/// Writes `factor` times columns of `lanes` values as rows of `width`, for as many rows as there are.
+fn write_rows(rows: &mut [f32], width: usize, factor: f32, columns: &[f32], lanes: usize) {
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        for (to, &from) in row.iter_mut().zip(columns[i..].iter().step_by(lanes)) {
+            *to = factor * from;
+        }
+    }
 }
 
 /// Sums `[heads, pieces, len]` to `[heads, len]`, always in the same order.
