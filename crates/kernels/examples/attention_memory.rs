@@ -1,4 +1,4 @@
-//! How much memory attention takes beyond its operands, by the number of tokens.
+//! The memory of attention beyond its operands, by the number of tokens.
 //!
 //! `cargo run -p kernels --features flex --example attention_memory`
 
@@ -28,9 +28,9 @@ fn main() {
     }
 }
 
-/// By how many MiB the peak of resident memory rises above what is in use, as Linux tells.
+/// The MiB by which the peak of resident memory rises above the present use, as Linux reports it.
 fn peak_growth(work: impl FnOnce()) -> f64 {
-    // Forgets the peak so far.
+    // Resets the peak.
     std::fs::write("/proc/self/clear_refs", "5").expect("Linux lets a process reset its peak");
     let before = status_mib("VmRSS:");
     work();
@@ -38,7 +38,7 @@ fn peak_growth(work: impl FnOnce()) -> f64 {
 }
 
 fn status_mib(field: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells memory use");
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux reports memory use");
     let line = status.lines().find(|line| line.starts_with(field));
     let kib = line.and_then(|line| line.split_whitespace().nth(1));
     let kib: f64 = kib

@@ -3,26 +3,28 @@
 #[cfg(feature = "flex")]
 mod fused;
 
+#[cfg(feature = "flex")]
+use crate::cpu::backend::is_fused_without_autodiff;
 use burn::tensor::Tensor;
 
-/// What a step of [`adamw`] depends on beside the tensors.
+/// The settings of a step of [`adamw`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWStep {
-    /// How many steps there were with this one, from 1 on.
+    /// The number of the step, from 1 on.
     pub time: usize,
-    /// Times which the update is taken.
+    /// Learning rate: the factor of the update.
     pub learning_rate: f64,
-    /// Of the parameter itself, per unit of learning rate.
+    /// Weight decay: the share of the parameter that is subtracted, per unit of learning rate.
     pub weight_decay: f32,
-    /// Decay of the mean of gradients.
+    /// Decay of the running mean of gradients.
     pub beta_1: f32,
-    /// Decay of the mean of squared gradients.
+    /// Decay of the running mean of squared gradients.
     pub beta_2: f32,
     /// Added to the root of the second moment, against division by zero.
     pub epsilon: f32,
 }
 
-/// Moves a parameter against its gradient, and returns it with its two moments.
+/// One AdamW step: returns the new parameter and its two moments.
 ///
 /// ```text
 /// m = beta_1 m + (1 - beta_1) g
@@ -30,20 +32,19 @@ pub struct AdamWStep {
 /// p = (1 - lr decay) p - lr (m / (1 - beta_1^t)) / (sqrt(v / (1 - beta_2^t)) + epsilon)
 /// ```
 ///
-/// Loshchilov & Hutter 2019, algorithm 2, with `t` steps so far. Without moments, which is so at the
-/// first step, they are 0.
+/// Loshchilov & Hutter 2019, algorithm 2, where `t` is the number of the step. Without moments, as at the first
+/// step, they begin at 0.
 ///
-/// On the CPU everything is read and written once. What nobody else holds is written over.
+/// On the CPU every value is read and written once. Tensors that are not shared are overwritten.
 ///
 /// # Shapes
-/// All are of the same shape.
+/// All tensors have the same shape.
 ///
 /// # Panics
-/// If they are not, or the time is 0.
+/// If they don't, or the time is 0.
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 /// use kernels::{AdamWStep, adamw};
 ///
@@ -57,12 +58,11 @@ pub struct AdamWStep {
 ///     epsilon: 0.0,
 /// };
 /// let parameter = Tensor::<1>::from_data([1.0, 1.0], &device);
-/// // How large a gradient is doesn't matter to the first step.
+/// // The first step doesn't depend on the size of a gradient.
 /// let gradient = Tensor::<1>::from_data([1e-3, -20.0], &device);
 /// let (parameter, _moments) = adamw(step, parameter, gradient, None);
 /// let values = parameter.into_data().try_to_vec::<f32>().unwrap();
 /// assert!((values[0] - 0.875).abs() < 1e-6 && (values[1] - 1.125).abs() < 1e-6);
-/// # }
 /// ```
 pub fn adamw<const D: usize>(
     step: AdamWStep,
@@ -81,18 +81,21 @@ pub fn adamw<const D: usize>(
         assert_eq!(expected, got, "the shape of {name} must be as expected");
     }
     #[cfg(feature = "flex")]
-    if fused::takes([&parameter, &gradient, &moments[0], &moments[1]]) {
+    if [&parameter, &gradient, &moments[0], &moments[1]]
+        .into_iter()
+        .all(is_fused_without_autodiff)
+    {
         return fused::adamw(&step.factors(), parameter, gradient, moments);
     }
     stock(&step.factors(), parameter, gradient, moments)
 }
 
-/// The numbers that values are multiplied by.
+/// The factors of a step.
 #[derive(Clone, Copy, Debug)]
 struct Factors {
-    /// What is left of the parameter, of the first moment and of the second.
+    /// The factors of the old parameter, first moment and second moment.
     keep: [f32; 3],
-    /// How much of the gradient, and of its square, comes to the moments.
+    /// The factors of the gradient and of its square in the new moments.
     add: [f32; 2],
     /// `lr / (1 - beta_1^t)`, and `1 / (1 - beta_2^t)`
     rate: f32,
@@ -102,7 +105,7 @@ struct Factors {
 
 impl AdamWStep {
     fn factors(&self) -> Factors {
-        // In f64, since with beta_2 near 1 only the last digits of its power count at first.
+        // In f64: with beta_2 near 1, only the last digits of its power matter at first.
         let corrected = |beta: f32| {
             let power = f64::from(beta).powf(self.time as f64);
             1.0 / (1.0 - power)
@@ -202,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn what_others_hold_is_not_written_over() {
+    fn shared_tensors_are_not_overwritten() {
         let (parameter, gradient) = (random(3, 50), random(3, 50));
         let before = values(&parameter);
         let (moved, _) = adamw(STEP, parameter.clone(), gradient.clone(), None);
         assert_eq!(values(&parameter), before);
         assert!(furthest(&moved, &parameter) > 1e-3);
-        // A view of a part, too, lies in memory that others see.
+        // A view of a part shares its memory too.
         let rows = adamw(
             STEP,
             parameter.clone().narrow(0, 1, 1),

@@ -1,29 +1,28 @@
-//! What the C library's allocator does with memory that is freed.
+//! The C library's allocator and freed memory.
 
-/// Asks the allocator to keep freed memory for the next step of training. For a program that trains on the
-/// CPU, at its start: it holds for the whole process.
+/// Makes the allocator keep freed memory for the next step of training, in the whole process. A program that
+/// trains on the CPU calls this at its start.
 ///
-/// glibc gives large buffers back to the system as soon as they are freed, and the next step asks for the
-/// same again. Each time the pages are unmapped on every core that runs a thread, and cleared once more;
-/// that took up to 37 % of the time where tensors are large and work is short (attention with its gradient),
-/// a fifth of the default Transformer's step, and nothing of a U-Net's. The memory at the peak grows by up to
-/// 4 %.
+/// glibc returns large buffers to the system as soon as they are freed, and the next step requests the same
+/// again. Each time the pages are unmapped on every core that runs a thread, and cleared again. This took up to
+/// 37 % of the time where tensors are large and the work is short (attention with its gradient), a fifth of the
+/// default Transformer's step, and nothing of a U-Net's. The peak of memory grows by up to 4 %.
 ///
-/// Call it before other threads run, whose allocations read these settings without a lock. Elsewhere than with glibc it does
-/// nothing.
+/// Call it before other threads run: their allocations read these settings without a lock. Without glibc, or
+/// without the feature `flex`, it does nothing.
 pub fn keep_freed_memory() {
     #[cfg(all(feature = "flex", target_os = "linux", target_env = "gnu"))]
     {
-        /// More than the tensors of these models take. What is larger goes back to the system as before.
+        /// More than the size of these models' tensors. Larger buffers are returned to the system as before.
         const LARGEST: i32 = 1 << 30;
-        /// The most that older versions of glibc allow, on 64 bits.
+        /// The maximum of older versions of glibc, on 64 bits.
         const LARGEST_BEFORE: i32 = 32 << 20;
-        /// Memory that is asked for at a time.
+        /// Memory that is requested at once.
         const STEP: i32 = 64 << 20;
 
         let set = |parameter, value| {
-            // SAFETY: `mallopt` takes two numbers and answers 0 to those that it doesn't know. It writes single words;
-            // an allocation of another thread, which should not run yet, reads the old or the new one.
+            // SAFETY: `mallopt` takes two numbers and returns 0 for an unknown parameter. It writes single words: an
+            // allocation of another thread, which should not run yet, reads the old word or the new one.
             #[allow(unsafe_code)]
             let done = unsafe { libc::mallopt(parameter, value) };
             done != 0

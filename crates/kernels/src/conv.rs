@@ -1,4 +1,4 @@
-//! Convolution over time, and its transpose.
+//! Convolution over time and its transpose.
 
 #[cfg(feature = "flex")]
 mod correlate;
@@ -12,17 +12,17 @@ mod weights;
 mod winograd;
 
 #[cfg(feature = "flex")]
-use crate::backend::is_fused;
+use crate::cpu::backend::is_fused;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, module};
 
-/// How [`conv1d`] and [`conv_transpose1d`] go through the frames.
+/// Stride and padding of [`conv1d`] and [`conv_transpose1d`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv1dOptions {
     /// Frames from one window to the next, at least 1.
     pub stride: usize,
-    /// Frames of zeros before the first and after the last frame. In the transposed convolution, frames
-    /// of the output that are left out there.
+    /// Frames of zeros before the first and after the last frame. In the transposed convolution, frames of the
+    /// output that are cut off there.
     pub padding: [usize; 2],
 }
 
@@ -43,15 +43,15 @@ impl Conv1dOptions {
 /// y[o, t] = b[o] + sum_c sum_k W[o, c, k] x[c, stride t + k - padding[0]]      k = 0..kernel_size
 /// ```
 ///
-/// `x` is zero beyond its ends, and the last window is the last that fits. As in every library for
-/// networks the kernel is not reversed: what mathematicians call a cross-correlation.
+/// `x` is zero beyond its ends, and the last window is the last one that fits. As in every deep-learning library
+/// the kernel is not reversed: mathematically this is a cross-correlation.
 ///
-/// Any kernel size, stride and padding; no dilation and no groups, because nothing here uses them.
+/// Any kernel size, stride and padding are supported; dilation and groups are not.
 ///
-/// On the CPU, with the feature `flex` and in f32, windows are laid out for a few dozen frames at a time
-/// and multiplied while they are in the caches (Chetlur et al. 2014, cuDNN, section 3.1), windows of three frames
-/// at stride 1 two at a time (Lavin & Gray 2016, section 4.1), and each
-/// gradient is a product of the same kind. Elsewhere this is Burn's convolution.
+/// On the CPU, with the feature `flex` and in f32, windows are laid out for a few dozen frames at a time and
+/// multiplied while they are in the caches (Chetlur et al. 2014, cuDNN, section 3.1). Windows of three frames at
+/// stride 1 are computed two at a time (Lavin & Gray 2016, section 4.1). Gradients are products of the same kind.
+/// Elsewhere this is Burn's convolution.
 ///
 /// # Shapes
 /// - x: `[batch, c_in, frames]`
@@ -64,7 +64,6 @@ impl Conv1dOptions {
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 /// use kernels::{Conv1dOptions, conv1d};
 ///
@@ -73,7 +72,6 @@ impl Conv1dOptions {
 /// let weight = Tensor::<3>::from_data([[[-1.0, 0.0, 1.0]]], &device);
 /// let y = conv1d(x, weight, None, Conv1dOptions::same(3));
 /// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [2.0, 3.0, 6.0, -4.0]);
-/// # }
 /// ```
 pub fn conv1d(
     x: Tensor<3>,
@@ -118,7 +116,7 @@ pub fn conv1d(
 /// over the `k` for which the fraction is whole. With `b = 0` and the same `W` this is the gradient of
 /// `conv1d` with respect to its input (Dumoulin & Visin 2016, chapter 4).
 ///
-/// What is absent, and what is computed where, is as in [`conv1d`].
+/// It has the limits and the fused version of [`conv1d`].
 ///
 /// # Shapes
 /// - x: `[batch, c_in, frames]`, at least one frame
@@ -131,7 +129,6 @@ pub fn conv1d(
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 /// use kernels::{Conv1dOptions, conv_transpose1d};
 ///
@@ -141,7 +138,6 @@ pub fn conv1d(
 /// let options = Conv1dOptions { stride: 2, padding: [0, 0] };
 /// let y = conv_transpose1d(x, weight, None, options);
 /// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [1.0, 2.0, 13.0, 20.0, 30.0]);
-/// # }
 /// ```
 pub fn conv_transpose1d(
     x: Tensor<3>,
@@ -161,7 +157,7 @@ pub fn conv_transpose1d(
     let reach = frames.saturating_sub(1) * options.stride + kernel_size;
     assert!(
         frames > 0 && left + right < reach,
-        "a frame must be left of {reach}, which {frames} frames make, by padding {:?}",
+        "padding {:?} must leave at least one of the {reach} frames of the output",
         options.padding
     );
     #[cfg(feature = "flex")]
@@ -226,7 +222,7 @@ fn stock_transpose(
     bias: Option<Tensor<1>>,
     options: Conv1dOptions,
 ) -> Tensor<3> {
-    // Burn's padding is the same at both ends: what one end has beyond the other's is cut off.
+    // Burn's padding is the same at both ends. The rest of the larger one is cut off afterwards.
     let [left, right] = options.padding;
     let common = left.min(right);
     let options = ConvTransposeOptions::new([options.stride], [common], [0], [1], 1);

@@ -1,52 +1,50 @@
-//! How large gradients are together, and making them smaller.
+//! The norm of gradients, and their scaling.
 
 #[cfg(feature = "flex")]
 mod fused;
 
+#[cfg(feature = "flex")]
+use crate::cpu::backend::is_fused_without_autodiff;
 use burn::tensor::Tensor;
 
 /// The sum of the squares of all values, shape `[1]`.
 ///
-/// On the CPU nothing is written on the way. Squares are summed in f32 for a few thousand values and in
-/// f64 beyond, in an order that the number of values alone decides.
+/// On the CPU no intermediate tensor is written. Squares are summed in f32 over a few thousand values and in f64
+/// beyond, in an order that depends only on the number of values.
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let x = Tensor::<2>::from_data([[1.0, -2.0], [2.0, 4.0]], &Device::flex());
 /// assert_eq!(kernels::squared_norm(x).into_scalar::<f32>(), 25.0);
-/// # }
 /// ```
 pub fn squared_norm<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     #[cfg(feature = "flex")]
-    if fused::takes(&x) {
+    if is_fused_without_autodiff(&x) {
         return fused::squared_norm(x);
     }
     x.square().sum()
 }
 
-/// `x` times a factor that lies on its device; on the CPU in place where nobody else holds `x`, and left
-/// alone where the factor is 1.
+/// `x` times a factor that lies on its device. On the CPU it is scaled in place unless it is shared, and returned
+/// unchanged if the factor is 1.
 ///
 /// # Shapes
 /// - factor: `[1]`
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
 /// let x = Tensor::<1>::from_data([1.0, -3.0], &device);
 /// let half = kernels::scale(x, Tensor::from_data([0.5], &device));
 /// assert_eq!(half.into_data().try_to_vec::<f32>().unwrap(), [0.5, -1.5]);
-/// # }
 /// ```
 pub fn scale<const D: usize>(x: Tensor<D>, factor: Tensor<1>) -> Tensor<D> {
     #[cfg(feature = "flex")]
-    if fused::takes(&x) && fused::takes(&factor) {
+    if is_fused_without_autodiff(&x) && is_fused_without_autodiff(&factor) {
         return fused::scale(x, factor.into_scalar());
     }
     x * factor.reshape([1; D])
@@ -84,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn scaling_multiplies_and_leaves_what_others_hold() {
+    fn scaling_multiplies_and_leaves_shared_tensors_alone() {
         let x = random(3, 60_007);
         let before = values(x.clone());
         for factor in [1.0_f32, 0.3] {

@@ -1,7 +1,5 @@
-//! InfoNCE: each query has to find its own key among others.
+//! InfoNCE: the contrastive loss of queries and keys.
 
-#[cfg(feature = "flex")]
-mod autodiff;
 #[cfg(feature = "flex")]
 mod backward;
 #[cfg(feature = "flex")]
@@ -14,49 +12,49 @@ mod forward;
 mod tile;
 
 #[cfg(feature = "flex")]
-use crate::backend::is_fused;
+use crate::cpu::backend::is_fused;
 use burn::tensor::Tensor;
 use std::ops::Range;
 
-/// Queries, and the keys among which each has to find its own.
+/// Queries, and the keys among which each query has its own.
 #[derive(Clone, Debug)]
 pub struct Contrast {
     /// `[queries, features]`.
     pub queries: Tensor<2>,
     /// `[keys, features]`.
     pub keys: Tensor<2>,
-    /// Which queries choose from which keys. Together they are all queries and all keys, in their order.
+    /// The groups of queries and keys. Together they are all queries and all keys, in their order.
     pub groups: Vec<ContrastGroup>,
-    /// Which key is a query's own, for each query: a row of `keys`, of the query's group.
+    /// The own key of each query: a row of `keys`, of the query's group.
     pub own: Vec<usize>,
-    /// `[queries, values]` and `[keys, values]`: where row `i` of the first times row `j` of the second
-    /// isn't negative, key `j` is no negative of query `i`. Its own key never is one. Without a gradient.
+    /// `[queries, values]` and `[keys, values]`. If row `i` of the first times row `j` of the second isn't below 0,
+    /// key `j` is excluded from the negatives of query `i`. The own key always is. No gradient flows through it.
     pub exclusion: [Tensor<2>; 2],
-    /// What products of queries and keys are divided by: above 0.
+    /// The divisor of the products of queries and keys: above 0.
     pub temperature: f64,
 }
 
-/// Queries that choose from the same keys: those of one clip, or of a whole batch.
+/// Queries with the same candidates: those of one clip, or of a whole batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContrastGroup {
-    /// How many rows of the queries, after those of the groups before.
+    /// Number of queries, the rows after those of the previous groups.
     pub queries: usize,
-    /// How many rows of the keys, after those of the groups before.
+    /// Number of keys, the rows after those of the previous groups.
     pub keys: usize,
 }
 
-/// What came of each query: all are `[queries, 1]`.
+/// The results of each query, all `[queries, 1]`.
 #[derive(Clone, Debug)]
 pub struct ContrastScores {
     /// The cross-entropy, with its gradient; 0 for a query without negatives.
     pub loss: Tensor<2>,
     /// 1 where a query's own key is strictly nearer than every negative, else 0.
     pub right: Tensor<2>,
-    /// Number of keys that a query had to choose from, its own among them.
+    /// Number of candidates of a query, including its own key.
     pub candidates: Tensor<2>,
 }
 
-/// Cross-entropy of each query's own key among those keys of its group that are not excluded.
+/// InfoNCE: the cross-entropy of each query's own key among the keys of its group that are not excluded.
 ///
 /// ```text
 /// l_i = ln [ 1 + sum_{j in N_i} exp(s_ij - s_i,own(i)) ]        s_ij = q_i · k_j / tau
@@ -66,17 +64,16 @@ pub struct ContrastScores {
 /// a, b  the two sides of `exclusion`
 /// ```
 ///
-/// van den Oord, Li and Vinyals 2018, section 2.3. The products of all queries and keys never exist at
-/// once, in forward or backward: as in flash attention (Dao et al. 2022) the softmax is renormalised with
-/// each tile of keys. The queries' gradient comes out of the forward pass, with the same products; that of
-/// keys on the graph takes the products anew.
+/// van den Oord, Li and Vinyals 2018, section 2.3. The products of all queries and keys never exist at once, in
+/// forward or backward: as in flash attention (Dao et al. 2022) the softmax is renormalised with each tile of
+/// keys. The forward pass computes the gradient of the queries, with the same products. The gradient of the keys,
+/// if they are tracked, computes the products again.
 ///
-/// There is only a fused version. Whoever calls this has another way where
-/// [`has_info_nce`] says no.
+/// There is only a fused version. A caller needs another implementation where [`has_info_nce`] returns false.
 ///
 /// # Panics
-/// If the shapes don't fit together or have no columns, the groups aren't all queries and keys, a query's own key isn't in
-/// its group, the temperature is not a finite number above 0, or [`has_info_nce`] says no.
+/// If the shapes don't fit together or have no columns, the groups aren't all queries and keys, a query's own key
+/// isn't in its group, the temperature is not a finite number above 0, or [`has_info_nce`] returns false.
 ///
 /// # Example
 /// ```
@@ -101,7 +98,7 @@ pub struct ContrastScores {
 /// });
 /// let numbers = |column: Tensor<2>| column.into_data().try_to_vec::<f32>().unwrap();
 /// assert_eq!(numbers(scores.candidates), [2.0, 2.0]);
-/// // The second query likes all keys equally, which is no hit.
+/// // The second query is equally near to all keys, which is no hit.
 /// assert_eq!(numbers(scores.right), [1.0, 0.0]);
 /// let expected = [(-3.0_f32).exp().ln_1p(), 2.0_f32.ln()];
 /// for (loss, expected) in numbers(scores.loss).into_iter().zip(expected) {
@@ -113,13 +110,13 @@ pub fn info_nce(contrast: Contrast) -> ContrastScores {
     contrast.check();
     #[cfg(feature = "flex")]
     {
-        autodiff::info_nce(contrast)
+        flex::info_nce(contrast)
     }
     #[cfg(not(feature = "flex"))]
     unreachable!("nothing is fused without the feature")
 }
 
-/// Whether [`info_nce`] takes these queries: f32 on the CPU backend, with the feature `flex`.
+/// Whether [`info_nce`] supports these queries: f32 on the CPU backend, with the feature `flex`.
 pub fn has_info_nce(queries: &Tensor<2>) -> bool {
     #[cfg(feature = "flex")]
     return is_fused(queries);
@@ -134,16 +131,16 @@ impl Contrast {
     fn check(&self) {
         let [queries, features] = self.queries.dims();
         let [keys, _] = self.keys.dims();
-        let [asked, others] = &self.exclusion;
+        let [query_side, key_side] = &self.exclusion;
         for (name, tensor) in [
             ("queries", &self.queries),
             ("keys", &self.keys),
-            ("exclusion[0]", asked),
-            ("exclusion[1]", others),
+            ("exclusion[0]", query_side),
+            ("exclusion[1]", key_side),
         ] {
             assert!(
                 has_info_nce(tensor),
-                "there is no fused InfoNCE of {name} in {:?} on this backend: ask `has_info_nce` first",
+                "there is no fused InfoNCE of {name} in {:?} on this backend: check `has_info_nce` first",
                 tensor.dtype()
             );
         }
@@ -152,15 +149,15 @@ impl Contrast {
             "the temperature must be a finite number above 0, got {}",
             self.temperature
         );
-        let values = asked.dims()[1];
+        let values = query_side.dims()[1];
         assert!(
             features > 0 && values > 0,
             "there is nothing to multiply: {features} features, and {values} values of `exclusion`"
         );
         for (name, dims, expected) in [
             ("keys", self.keys.dims(), [keys, features]),
-            ("exclusion[0]", asked.dims(), [queries, values]),
-            ("exclusion[1]", others.dims(), [keys, values]),
+            ("exclusion[0]", query_side.dims(), [queries, values]),
+            ("exclusion[1]", key_side.dims(), [keys, values]),
         ] {
             assert_eq!(expected, dims, "the shape of {name} must be as expected");
         }

@@ -1,4 +1,4 @@
-//! The linear map of every token.
+//! Linear maps.
 
 #[cfg(feature = "flex")]
 mod flex;
@@ -8,18 +8,18 @@ mod rows;
 mod weight;
 
 #[cfg(feature = "flex")]
-use crate::backend::is_fused;
+use crate::cpu::backend::is_fused;
 use burn::tensor::{Tensor, module};
 
-/// Maps every vector of `x` by the same matrix.
+/// The linear map of every vector of `x`: `torch.nn.functional.linear` with the weight transposed.
 ///
 /// ```text
 /// y_tn = sum_k x_tk w_kn + b_n
 /// ```
 ///
-/// On the CPU the vectors of all items are the rows of one matrix, and so are the gradients: that of the
-/// weight is a single product over all of them, rather than one for each item and then their sum. A
-/// gradient that nobody asks for isn't computed.
+/// On the CPU the vectors of all items are the rows of one matrix, and so are the gradients. The gradient of the
+/// weight is a single product over all of them, rather than the sum of one product per item. Gradients of
+/// untracked operands are not computed.
 ///
 /// # Shapes
 /// - x: `[..., d_in]`
@@ -32,7 +32,6 @@ use burn::tensor::{Tensor, module};
 ///
 /// # Example
 /// ```
-/// # #[cfg(feature = "flex")] {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
@@ -41,7 +40,6 @@ use burn::tensor::{Tensor, module};
 /// let bias = Tensor::<1>::from_data([0.5, 0.0, 0.0], &device);
 /// let y = kernels::linear(x, weight, Some(bias));
 /// assert_eq!(y.into_data().try_to_vec::<f32>().unwrap(), [1.5, 2.0, 1.0, 3.5, 4.0, 1.0]);
-/// # }
 /// ```
 pub fn linear<const D: usize>(
     x: Tensor<D>,
@@ -93,7 +91,7 @@ mod tests {
         weight: Tensor<2>,
         bias: Option<Tensor<1>>,
     ) -> Vec<Vec<f64>> {
-        // Transposed and back, so that neither operand lies without gaps.
+        // Transposed and back, so that both operands are strided views.
         let x = x.autodiff().require_grad();
         let weight = weight.autodiff().require_grad();
         let bias = bias.map(|bias| bias.autodiff().require_grad());
@@ -120,7 +118,7 @@ mod tests {
         let weight = random([d_out, d_in]);
         let bias = has_bias.then(|| random([d_out]));
         let ours = run(linear, operands.clone(), weight.clone(), bias.clone());
-        // Burn's own, in double precision.
+        // Burn's operation, in double precision.
         let operands = operands.map(|x| x.cast(DType::F64));
         let (weight, bias) = (
             weight.cast(DType::F64),
@@ -135,7 +133,7 @@ mod tests {
             for (ours, burns) in ours.iter().zip(burns) {
                 assert!(
                     (ours - burns).abs() <= tolerance * largest,
-                    "{ours}, Burn says {burns}, the largest being {largest}"
+                    "{ours}, by Burn {burns}, the largest being {largest}"
                 );
             }
         }
@@ -157,19 +155,19 @@ mod tests {
 
     #[test]
     fn many_blocks_make_one_product() {
-        // More than one block, stretch, tile and panel of each kind, none of them whole.
+        // Several blocks, stretches, tiles and panels, the last of each incomplete.
         assert_like_burns([2, 333, 201, 270], true);
         assert_like_burns([1, 1, 300, 130], true);
-        // Vectors of one value, whose rows are columns too.
+        // Vectors of one value, where a row is a column too.
         assert_like_burns([1, 2, 3, 1], true);
         assert_like_burns([2, 3, 1, 5], false);
         assert_like_burns([3, 700, 25, 530], false);
-        // Several blocks of summands for each of several stretches of tokens.
+        // Several blocks of summands in each of several stretches of tokens.
         assert_like_burns([1, 1200, 300, 130], true);
     }
 
     #[test]
-    fn what_is_frozen_has_no_gradient_and_the_rest_has() {
+    fn frozen_operands_have_no_gradient_and_the_others_have() {
         let moved = |tracked: [bool; 3]| {
             let [x_is_tracked, weight_is_tracked, bias_is_tracked] = tracked;
             let x = random([5, 3, 7]).autodiff().set_require_grad(x_is_tracked);

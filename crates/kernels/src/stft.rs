@@ -6,14 +6,14 @@ mod flex;
 mod transform;
 
 #[cfg(feature = "flex")]
-use crate::backend::is_fused;
+use crate::cpu::backend::is_fused;
 use burn::tensor::Tensor;
 #[cfg(feature = "flex")]
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::fmt;
 use std::sync::Arc;
 
-/// What [`stft_magnitude`] transforms by, planned once.
+/// The sizes, the window and the planned transforms of [`stft_magnitude`].
 #[derive(Clone)]
 pub struct StftPlan {
     n_fft: usize,
@@ -26,7 +26,7 @@ pub struct StftPlan {
 }
 
 impl StftPlan {
-    /// Transforms of `n_fft` samples, any number of them, every `hop_length` samples, under `window`.
+    /// Plans transforms of `n_fft` samples, of any size, every `hop_length` samples, under `window`.
     ///
     /// # Panics
     /// If a size is 0, or the window has no samples or more than `n_fft`.
@@ -58,7 +58,7 @@ impl StftPlan {
         self.n_fft / 2 + 1
     }
 
-    /// Windows that fit so many samples, none of which is added: 0 where there are fewer than the window has.
+    /// Frames of a signal of so many samples, without padding: 0 if it is shorter than the window.
     pub fn frames(&self, samples: usize) -> usize {
         match samples.checked_sub(self.window.len()) {
             None => 0,
@@ -77,7 +77,7 @@ impl fmt::Debug for StftPlan {
     }
 }
 
-/// Magnitudes of the spectra under a window that goes over each signal.
+/// Magnitudes of the short-time Fourier transform of each signal.
 ///
 /// ```text
 /// m[k, t] = | sum_n w[n] x[t hop + n] exp(-2 pi i k n / n_fft) |,   n = 0 .. win-1
@@ -85,21 +85,21 @@ impl fmt::Debug for StftPlan {
 /// x  signal,  w  window of win samples,  k  bin, 0 .. n_fft/2,  t  frame
 /// ```
 ///
-/// Allen & Rabiner 1977, section II, without their phases, which a magnitude doesn't know: a window in
-/// the middle of the transform has the same magnitudes. Nothing is added at the ends.
+/// Allen & Rabiner 1977, section II, without phases. A magnitude doesn't depend on where the window lies in the
+/// transform. The ends of a signal are not padded.
 ///
-/// The gradient is 0 where a magnitude is 0. Signals have to be finite, and so small that squares of magnitudes are. It keeps nothing but the signal: spectra are computed once more,
-/// and each goes back as one inverse transform.
+/// The gradient is 0 where a magnitude is 0. Signals have to be finite, and the squares of magnitudes too. The
+/// backward pass keeps only the signal: it computes each spectrum again, and one inverse transform of it.
 ///
-/// There is only a fused version, whose threads share out the signals of a batch. Whoever calls this has another way where
-/// [`has_stft_magnitude`] says no.
+/// There is only a fused version, with the signals of a batch divided among the threads. A caller needs another
+/// implementation where [`has_stft_magnitude`] returns false.
 ///
 /// # Shapes
 /// - signal: `[batch, samples]`
 /// - output: `[batch, plan.bins(), plan.frames(samples)]`
 ///
 /// # Panics
-/// If a signal is shorter than the window, or [`has_stft_magnitude`] says no.
+/// If a signal is shorter than the window, or [`has_stft_magnitude`] returns false.
 ///
 /// # Example
 /// ```
@@ -107,7 +107,7 @@ impl fmt::Debug for StftPlan {
 /// use burn::tensor::{Device, Tensor};
 /// use kernels::{StftPlan, has_stft_magnitude, stft_magnitude};
 ///
-/// // An alternating signal has everything in the last bin.
+/// // All energy of an alternating signal is in the last bin.
 /// let signal = Tensor::<2>::from_data([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]], &Device::flex());
 /// assert!(has_stft_magnitude(&signal));
 /// let magnitude = stft_magnitude(signal, &StftPlan::new(4, 2, &[1.0; 4]));
@@ -119,7 +119,7 @@ impl fmt::Debug for StftPlan {
 pub fn stft_magnitude(signal: Tensor<2>, plan: &StftPlan) -> Tensor<3> {
     assert!(
         has_stft_magnitude(&signal),
-        "there is no fused transform of {:?} on this backend: ask `has_stft_magnitude` first",
+        "there is no fused transform of {:?} on this backend: check `has_stft_magnitude` first",
         signal.dtype()
     );
     let [_, samples] = signal.dims();
@@ -136,7 +136,7 @@ pub fn stft_magnitude(signal: Tensor<2>, plan: &StftPlan) -> Tensor<3> {
     unreachable!("nothing is fused without the feature")
 }
 
-/// Whether [`stft_magnitude`] takes the signal: f32 on the CPU backend, with the feature `flex`.
+/// Whether [`stft_magnitude`] supports the signal: f32 on the CPU backend, with the feature `flex`.
 pub fn has_stft_magnitude(signal: &Tensor<2>) -> bool {
     #[cfg(feature = "flex")]
     return is_fused(signal);

@@ -1,4 +1,4 @@
-//! Attention's memory grows with the tokens, not with their square. A process of its own, since memory is the process's.
+//! The memory of attention is linear in the tokens. A test program of its own, because memory belongs to the process.
 
 #![cfg(feature = "flex")]
 
@@ -11,7 +11,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const HEADS: usize = 4;
 const HEAD_DIM: usize = 32;
 
-/// By how many bytes the peak rises above what is in use.
+/// The bytes by which the peak rises above the present use.
 fn peak_growth(work: impl FnOnce()) -> usize {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
@@ -19,7 +19,7 @@ fn peak_growth(work: impl FnOnce()) -> usize {
     MEMORY.peak_usage() - before
 }
 
-/// Of the forward pass, and of both.
+/// The growth in the forward pass, and in both passes.
 fn peaks(tokens: usize) -> [usize; 2] {
     let random = || {
         let shape = [1, HEADS, tokens, HEAD_DIM];
@@ -34,7 +34,7 @@ fn peaks(tokens: usize) -> [usize; 2] {
 
 #[test]
 fn twice_the_tokens_take_twice_the_memory() {
-    // What threads keep from call to call exists after this.
+    // Allocates what the threads keep from call to call.
     peaks(256);
     let tokens = [1024, 2048, 4096];
     let all = tokens.map(peaks);

@@ -1,14 +1,14 @@
-//! Convolutions through the public face: the laws they obey, and the values of PyTorch.
+//! Convolutions through the public API: their invariants, and the values of PyTorch.
 //!
 //! On `f32` with the feature `flex` these are the fused versions; on the other types, and without the
 //! feature, Burn's operations.
 
-mod random;
+mod common;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::{floats, floats_of, golden, uniform};
 use kernels::{Conv1dOptions, conv_transpose1d, conv1d};
 use proptest::prelude::*;
-use random::uniform;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -103,23 +103,9 @@ fn options(stride: usize, padding: [usize; 2]) -> Conv1dOptions {
     Conv1dOptions { stride, padding }
 }
 
-fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = tensor.into_data().convert::<f32>();
-    data.try_to_vec().expect("f32 after conversion")
-}
-
 /// Equal up to 1e-5 of the largest value, gradients up to 1e-4 of theirs.
 fn assert_close(got: &Results, expected: &Results) {
-    for (i, tolerance) in [1e-5, 1e-4, 1e-4, 1e-4].into_iter().enumerate() {
-        assert_eq!(got[i].len(), expected[i].len());
-        let largest = expected[i].iter().fold(0.0_f32, |max, x| max.max(x.abs()));
-        for (j, (got, expected)) in got[i].iter().zip(&expected[i]).enumerate() {
-            assert!(
-                (got - expected).abs() <= tolerance * largest.max(0.1),
-                "result {i}, value {j}: {got}, expected {expected}, the largest being {largest}"
-            );
-        }
-    }
+    common::assert_close(got, expected, &[1e-5, 1e-4, 1e-4, 1e-4], 0.1);
 }
 
 proptest! {
@@ -289,8 +275,7 @@ fn only_what_is_tracked_gets_a_gradient() {
 
 #[test]
 fn values_and_gradients_are_those_of_pytorch() {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("golden/conv.json")).expect("golden values");
+    let golden = golden(include_str!("golden/conv.json"));
     let sizes: Vec<usize> = floats_of(&golden["sizes"])
         .iter()
         .map(|&n| n as usize)
@@ -315,13 +300,6 @@ fn values_and_gradients_are_those_of_pytorch() {
         assert_close(&case.run(), &expected);
     }
     assert_eq!(cases.len(), 4);
-}
-
-fn floats_of(values: &serde_json::Value) -> Vec<f32> {
-    let values = values.as_array().expect("a list").iter();
-    values
-        .map(|x| x.as_f64().expect("a number") as f32)
-        .collect()
 }
 
 fn filled<const D: usize>(like: &Tensor<D>, values: &serde_json::Value) -> Tensor<D> {

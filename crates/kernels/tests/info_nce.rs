@@ -1,11 +1,14 @@
-//! Fused InfoNCE through the public face, against the definition in double precision.
+//! Fused InfoNCE through the public API, against the definition in double precision.
 #![cfg(feature = "flex")]
 
+mod common;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::difference;
 use kernels::{Contrast, ContrastGroup, ContrastScores, has_info_nce, info_nce};
 use proptest::prelude::*;
 
-/// Everything as plain numbers, row after row.
+/// The operands as plain numbers, row after row.
 #[derive(Clone, Debug)]
 struct Case {
     queries: usize,
@@ -14,7 +17,7 @@ struct Case {
     temperature: f64,
     groups: Vec<ContrastGroup>,
     own: Vec<usize>,
-    /// Of keys; two of the same are no negatives of each other.
+    /// The kind of each key. Keys of the same kind are no negatives of each other.
     kinds: Vec<usize>,
     query_values: Vec<f32>,
     key_values: Vec<f32>,
@@ -101,15 +104,15 @@ impl Case {
         let keys = tracked(floats(&self.key_values, self.features), keys_tracked);
         // -(a - b)^2 + 1/2, which is negative where two whole numbers differ.
         let squares = |kind: usize| (kind as f32, (kind * kind) as f32);
-        let asked = self.own.iter().flat_map(|&own| {
+        let query_side = self.own.iter().flat_map(|&own| {
             let (kind, square) = squares(self.kinds[own]);
             [2.0 * kind, 0.5 - square, -1.0]
         });
-        let others = self.kinds.iter().flat_map(|&kind| {
+        let key_side = self.kinds.iter().flat_map(|&kind| {
             let (kind, square) = squares(kind);
             [kind, 1.0, square]
         });
-        let sides = [asked.collect::<Vec<f32>>(), others.collect()];
+        let sides = [query_side.collect::<Vec<f32>>(), key_side.collect()];
         let contrast = Contrast {
             queries: queries.clone(),
             keys: keys.clone(),
@@ -184,23 +187,6 @@ impl Case {
     }
 }
 
-/// The largest difference, relative to the largest value.
-fn difference(got: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(got.len(), expected.len());
-    let largest = expected.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
-    let mut worst = 0.0_f64;
-    for (got, expected) in got.iter().zip(expected) {
-        // A NaN is as far off as can be.
-        let off = (got - expected).abs() / largest;
-        worst = if off >= 0.0 {
-            worst.max(off)
-        } else {
-            f64::INFINITY
-        };
-    }
-    worst
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -229,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn queries_choose_among_the_keys_of_their_group_alone(
+    fn queries_choose_among_the_keys_of_their_group(
         sizes in prop::collection::vec([0_usize..90, 1_usize..200], 1..6),
         features in 1_usize..60,
         kinds in 1_usize..40,
@@ -242,7 +228,7 @@ proptest! {
         prop_assert_eq!(&got.candidates, &expected.candidates);
         prop_assert!(difference(&got.query_gradient, &expected.query_gradient) < 1e-4);
         prop_assert!(difference(&got.key_gradient, &expected.key_gradient) < 1e-4);
-        // To the last bit what each group says alone.
+        // To the last bit the result of each group without the others.
         let (mut query, mut key) = (0, 0);
         for (&[queries, keys], group) in sizes.iter().zip(&case.groups) {
             if queries > 0 {
@@ -266,7 +252,7 @@ proptest! {
 
 #[test]
 fn many_keys_of_many_features_are_the_definition() {
-    // More than one tile of everything, none of them full.
+    // Several tiles of queries, keys and features, none of them full.
     let case = Case::new([130, 2_600, 150], 30, 0.07);
     let (got, expected) = (case.run([true, true]), case.dense());
     assert!(difference(&got.loss, &expected.loss) < 1e-5);
@@ -291,7 +277,7 @@ fn runs_and_numbers_of_threads_agree_to_the_last_bit() {
 }
 
 #[test]
-fn only_what_is_on_the_graph_gets_a_gradient_and_values_stay() {
+fn only_tracked_operands_get_a_gradient_and_values_stay() {
     let case = Case::new([70, 140, 19], 9, 0.2);
     let both = case.run([true, true]);
     let queries = case.run([true, false]);
@@ -308,7 +294,7 @@ fn only_what_is_on_the_graph_gets_a_gradient_and_values_stay() {
 }
 
 #[test]
-fn a_query_without_negatives_costs_nothing_and_pulls_nowhere() {
+fn a_query_without_negatives_has_no_loss_and_no_gradient() {
     let outcome = Case::new([5, 200, 7], 1, 0.07).run([true, true]);
     assert_eq!(outcome.loss, [0.0; 5]);
     assert_eq!(outcome.candidates, [1.0; 5]);
@@ -337,7 +323,7 @@ fn scores_far_apart_neither_overflow_nor_vanish() {
                     .all(|x| x.is_finite())
             );
             assert!(got.query_gradient.iter().all(|x| x.is_finite()));
-            // Sums over the first keys have to shrink, by far, before later ones join them.
+            // Sums over the first keys have to be scaled down by far before later ones are added.
             let slopes = difference(&got.query_gradient, &expected.query_gradient);
             assert!(slopes < 1e-2, "{own}, {sign}: gradient off by {slopes}");
             let off = difference(&got.loss, &expected.loss);
@@ -352,7 +338,7 @@ fn scores_far_apart_neither_overflow_nor_vanish() {
 }
 
 #[test]
-fn what_is_no_number_stays_none() {
+fn nan_stays_nan() {
     let mut case = Case::new([4, 150, 6], 20, 0.1);
     case.key_values[6 * 140] = f32::NAN;
     let outcome = case.run([true, true]);
@@ -385,7 +371,7 @@ fn a_temperature_that_is_no_positive_number_is_refused() {
 }
 
 /// Three queries and eight keys in these groups.
-fn ask(groups: [[usize; 2]; 2], own: [usize; 3]) {
+fn call_with(groups: [[usize; 2]; 2], own: [usize; 3]) {
     let device = Device::flex();
     let zeros = |rows| Tensor::<2>::zeros([rows, 2], &device);
     info_nce(Contrast {
@@ -403,17 +389,17 @@ fn ask(groups: [[usize; 2]; 2], own: [usize; 3]) {
 #[test]
 #[should_panic(expected = "own keys must be among their group's keys 3..8, got 8")]
 fn an_own_key_that_does_not_exist_is_refused() {
-    ask([[0, 3], [3, 5]], [3, 8, 7]);
+    call_with([[0, 3], [3, 5]], [3, 8, 7]);
 }
 
 #[test]
 #[should_panic(expected = "own keys must be among their group's keys 3..8, got 2")]
 fn an_own_key_of_another_group_is_refused() {
-    ask([[1, 3], [2, 5]], [1, 2, 7]);
+    call_with([[1, 3], [2, 5]], [1, 2, 7]);
 }
 
 #[test]
 #[should_panic(expected = "the groups must be all queries and keys together")]
 fn groups_that_leave_keys_out_are_refused() {
-    ask([[1, 3], [2, 4]], [1, 4, 5]);
+    call_with([[1, 3], [2, 4]], [1, 4, 5]);
 }

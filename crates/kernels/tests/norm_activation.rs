@@ -1,23 +1,23 @@
-//! Normalisations and GELU through the public face: the values of Burn's operations and of PyTorch.
+//! Normalisations and GELU through the public API, against Burn's operations and values of PyTorch.
 //!
 //! On `f32` with the feature `flex` these are the fused versions; on the other types, and without the
 //! feature, Burn's operations.
 
-mod random;
+mod common;
 
 use burn::nn::{GroupNormConfig, LayerNormConfig};
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use common::{floats, floats_of, golden, normal};
 use kernels::{gelu, group_norm, group_norm_silu, layer_norm};
 use proptest::prelude::*;
-use random::normal;
 
 const EPSILON: f64 = 1e-3;
 
 /// An operation of x, gamma and beta.
 type Operation<'a> = &'a (dyn Fn(Tensor<3>, Tensor<1>, Tensor<1>) -> Tensor<3> + Sync);
 
-/// What it is given, and the gradient of its output.
+/// The operands, and the gradient of the output.
 struct Case {
     x: Tensor<3>,
     parameters: [Tensor<1>; 2],
@@ -54,7 +54,7 @@ impl Case {
         ];
         let [gamma, beta] = self.parameters.clone();
         let without_graph = floats(operation(self.x.clone(), gamma, beta));
-        // Burn's own operations need not take the same way under a graph.
+        // Burn's operations may be computed in another way under a graph.
         let most = if cfg!(feature = "flex") { 0.0 } else { 1e-5 };
         assert_eq!(results[0].len(), without_graph.len());
         for (&with, &without) in results[0].iter().zip(&without_graph) {
@@ -68,7 +68,7 @@ impl Case {
     }
 }
 
-/// Of Burn's operations, with the mean taken off first.
+/// By Burn's operations, with the mean subtracted first.
 fn plain_group_norm(x: Tensor<3>, groups: usize, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<3> {
     let [batch, channels, frames] = x.dims();
     let x = x.reshape([batch, groups, channels / groups * frames]);
@@ -84,29 +84,14 @@ fn plain_layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>) -> Tensor<3
     centred / deviation * gamma.unsqueeze() + beta.unsqueeze()
 }
 
-fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    let data = tensor.into_data().convert::<f32>();
-    data.try_to_vec().expect("f32 after conversion")
-}
-
 /// Equal up to 1e-5 of the largest value, gradients up to 1e-4 of theirs.
 fn assert_close(got: &Results, expected: &Results) {
     assert_close_to(got, expected, [1e-5, 1e-4, 1e-4, 1e-4]);
 }
 
 fn assert_close_to(got: &Results, expected: &Results, tolerances: [f32; 4]) {
-    for (which, tolerance) in tolerances.into_iter().enumerate() {
-        let (got, expected) = (&got[which], &expected[which]);
-        assert_eq!(got.len(), expected.len(), "result {which}");
-        // What cancels to nothing is a difference of values of about 1.
-        let largest = expected.iter().fold(0.1_f32, |max, x| max.max(x.abs()));
-        for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-            assert!(
-                (got - expected).abs() <= tolerance * largest,
-                "result {which}, value {i}: {got}, expected {expected}, the largest {largest}"
-            );
-        }
-    }
+    // Values that cancel are differences of values of about 1.
+    common::assert_close(got, expected, &tolerances, 0.1);
 }
 
 proptest! {
@@ -180,7 +165,7 @@ fn burns_modules_give_the_same() {
 }
 
 #[test]
-fn a_large_mean_takes_no_digits_from_the_deviation() {
+fn a_large_mean_costs_the_deviation_no_digits() {
     let mut case = Case::new([2, 6, 700], 6);
     // Whole numbers, so that f32 holds the sums.
     case.x = (case.x * 8.0).round();
@@ -212,9 +197,9 @@ fn views_give_the_same() {
     }
 }
 
-/// The gradient of a sum is one value, expanded; that of `y + y` is held by two.
+/// A gradient that two nodes share is not overwritten.
 #[test]
-fn a_gradient_that_others_hold_too_stays_as_it_is() {
+fn a_shared_gradient_is_not_overwritten() {
     let case = Case::new([2, 5, 36], 36);
     let [gamma, beta] = case.parameters.clone();
     let x = case.x.clone().autodiff().require_grad();
@@ -281,13 +266,8 @@ fn neither_threads_nor_runs_change_a_bit() {
 
 #[test]
 fn values_and_gradients_are_those_of_pytorch() {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("golden/norm_activation.json")).expect("golden values");
-    let values = |of: &serde_json::Value| -> Vec<f32> {
-        let list = of.as_array().expect("a list").iter();
-        list.map(|x| x.as_f64().expect("a number") as f32).collect()
-    };
-    let input = |name: &str| values(&golden[name]);
+    let golden = golden(include_str!("golden/norm_activation.json"));
+    let input = |name: &str| floats_of(&golden[name]);
     let device = Device::flex();
     let shape = [2, 6, 5];
     let operations: [(&str, usize, Operation); 3] = [
@@ -309,7 +289,7 @@ fn values_and_gradients_are_those_of_pytorch() {
             }),
             gradient: tensor("output_gradient"),
         };
-        let expected = [0, 1, 2, 3].map(|i| values(&golden[name][i]));
+        let expected = [0, 1, 2, 3].map(|i| floats_of(&golden[name][i]));
         assert_close(&case.run(operation), &expected);
     }
 }

@@ -1,12 +1,15 @@
-//! The fused transform through the public face, against its definition in double precision.
+//! The fused transform through the public API, against its definition in double precision.
 #![cfg(feature = "flex")]
 
+mod common;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use common::difference;
 use kernels::{StftPlan, has_stft_magnitude, stft_magnitude};
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 
-/// Sizes in samples, and signals of so many.
+/// Sizes in samples, and the shape of the signals.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     n_fft: usize,
@@ -29,7 +32,7 @@ fn weight(i: usize) -> f64 {
 
 impl Case {
     fn window(&self) -> Vec<f32> {
-        // No two values are alike, so that one at a wrong place would be seen.
+        // All values differ, so that a misplaced one would be noticed.
         (0..self.win_length)
             .map(|n| 1.0 + 0.5 * (n as f32 * 0.9).sin())
             .collect()
@@ -113,23 +116,6 @@ impl Case {
     }
 }
 
-/// The largest difference, relative to the largest value.
-fn difference(got: &[f64], expected: &[f64]) -> f64 {
-    assert_eq!(got.len(), expected.len());
-    let largest = expected.iter().fold(1e-3_f64, |m, x| m.max(x.abs()));
-    got.iter()
-        .zip(expected)
-        .fold(0.0, |worst, (got, expected)| {
-            let off = (got - expected).abs() / largest;
-            // A NaN is as far off as can be.
-            if off >= 0.0 {
-                worst.max(off)
-            } else {
-                f64::INFINITY
-            }
-        })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -147,7 +133,7 @@ proptest! {
         let (got, expected) = (case.run(&signal), case.direct(&signal));
         let off = difference(&got.magnitudes, &expected.magnitudes);
         prop_assert!(off < 1e-5, "magnitudes off by {off}");
-        // Where a magnitude is next to nothing its direction is lost in the rounding of the sums.
+        // The direction of a tiny magnitude is lost in the rounding of the sums.
         let least = expected.magnitudes.iter().fold(f64::INFINITY, |m, x| m.min(*x));
         if least > 1e-2 {
             let off = difference(&got.gradient, &expected.gradient);
@@ -195,7 +181,7 @@ fn silence_has_no_magnitude_and_no_gradient() {
 }
 
 #[test]
-fn other_types_than_f32_have_another_way() {
+fn other_types_than_f32_are_not_supported() {
     let signal = Tensor::<2>::zeros([1, 9], &Device::flex());
     assert!(has_stft_magnitude(&signal));
     assert!(!has_stft_magnitude(&signal.cast(DType::F64)));

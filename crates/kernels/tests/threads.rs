@@ -1,4 +1,4 @@
-//! A program's thread among those of the pool. A file of its own: the pool is the process's.
+//! The calling thread as a member of the pool. A test program of its own, because the pool belongs to the process.
 
 #![cfg(feature = "flex")]
 

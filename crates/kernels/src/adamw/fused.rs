@@ -1,23 +1,16 @@
 //! AdamW on the CPU, in one pass.
 
 use super::Factors;
-use crate::backend::{contiguous, is_fused, mutable, values};
-use crate::simd::arch;
-use crate::vectors;
+use crate::cpu::backend::{contiguous, mutable, primitive, values};
+use crate::cpu::simd::arch;
+use crate::cpu::vectors;
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Values that a thread takes at a time. With fewer than two such shares there is one thread.
+/// Values that a thread takes at a time. With fewer than two such shares one thread does it all.
 const SHARE: usize = 1 << 15;
-
-pub(super) fn takes<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
-    tensors
-        .into_iter()
-        .all(|tensor| is_fused(tensor) && !tensor.device().is_autodiff())
-}
 
 pub(super) fn adamw<const D: usize>(
     factors: &Factors,
@@ -26,16 +19,11 @@ pub(super) fn adamw<const D: usize>(
     [mean, square]: [Tensor<D>; 2],
 ) -> (Tensor<D>, [Tensor<D>; 2]) {
     let [mut parameter, gradient, mut mean, mut square] =
-        [parameter, gradient, mean, square].map(primitive);
+        [parameter, gradient, mean, square].map(|tensor| contiguous(primitive(tensor)));
     let states = [&mut parameter, &mut mean, &mut square].map(mutable);
     update(factors, values(&gradient), states);
     let [parameter, mean, square] = [parameter, mean, square].map(Tensor::from_primitive::<Flex>);
     (parameter, [mean, square])
-}
-
-fn primitive<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
-    let tensor = tensor.try_into_primitive::<Flex>();
-    contiguous(tensor.expect("the tensor lies on the CPU backend"))
 }
 
 /// `states` are the parameter and its moments.
@@ -78,7 +66,7 @@ impl WithSimd for Update<'_> {
             simd,
             self.states,
             [self.gradient],
-            // A step is long for a closure: without this, each would be called.
+            // Without this, each step would be a call.
             #[inline(always)]
             |state, [gradient]| moved(simd, &factors, state, gradient),
         );

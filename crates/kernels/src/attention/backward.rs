@@ -1,21 +1,21 @@
 //! The backward pass of fused attention.
 
 use super::columns::{add_column_products, weights_and_score_gradients};
-use super::heads::{Head, KEY_TILE, KeyTile, KeyTiles, Operands, QUERY_TILE, padded};
-use crate::blocks::zeros;
-use crate::matrix::{Matrices, Matrix};
-use crate::product::{Onto, product};
-use crate::scratch::with_scratch;
+use super::heads::{Head, KEY_TILE, KeyTile, KeyTiles, Operands, QUERY_TILE};
+use crate::cpu::blocks::{tiles, zeros};
+use crate::cpu::matrix::{Matrices, Matrix};
+use crate::cpu::product::{Onto, padded, product};
+use crate::cpu::scratch::with_scratch;
 use rayon::prelude::*;
 use std::f32::consts::LOG2_E;
 use std::ops::Range;
 
-/// The keys of every head are split so that there are at least this many pieces of work. It is a
-/// constant, so that the result doesn't depend on the number of threads.
+/// The keys of every head are split into at least this many pieces of work. The number is constant, so that the
+/// result doesn't depend on the number of threads.
 const PIECES: usize = 16;
 
-/// The gradients of query, key and value, `[batch, heads, queries or keys, head_dim]`, from what the forward pass
-/// returned and the gradient of its output, in whatever order they lie. `log_sum` is `[batch, heads, queries, 1]`.
+/// The gradients of query, key and value, `[batch, heads, queries or keys, head_dim]`, from the results of the
+/// forward pass and the gradient of its output, in any layout. `log_sum` is `[batch, heads, queries, 1]`.
 pub(super) fn backward(
     operands: Operands,
     output: Matrices,
@@ -32,12 +32,12 @@ pub(super) fn backward(
     let piece_keys = keys.div_ceil(pieces).next_multiple_of(KEY_TILE);
     let pieces = keys.div_ceil(piece_keys);
 
-    // Every piece of the keys has its own share of the gradient of the queries. What belongs to the keys
-    // is summed in columns, which are a whole number of vectors.
+    // Every piece of the keys has its own part of the gradient of the queries. The gradients of the keys and
+    // values are summed in columns, which are a whole number of vectors.
     let (query_len, key_dim) = (queries * head_dim, padded(head_dim));
     let mut query_gradient = zeros(pieces * query_len);
     let [mut key_gradient, mut value_gradient] = [(); 2].map(|()| zeros(keys * key_dim));
-    let tiles = KeyTiles::new(&operands);
+    let key_tiles = KeyTiles::new(&operands);
     query_gradient
         .par_chunks_mut(pieces * query_len)
         .zip(key_gradient.par_chunks_mut(keys * key_dim))
@@ -58,16 +58,16 @@ pub(super) fn backward(
                     .enumerate()
                     .for_each(|(piece, ((query, key), value))| {
                         let first_key = piece * piece_keys;
-                        let tiles = tiles.within(head.batch, first_key..first_key + piece_keys);
+                        let keys = first_key..first_key + piece_keys;
+                        let key_tiles = key_tiles.within(head.batch, keys);
                         let mut gradients = Gradients {
                             query,
                             first_key,
                             key,
                             value,
                         };
-                        for start in (0..queries).step_by(QUERY_TILE) {
-                            let end = (start + QUERY_TILE).min(queries);
-                            backward_tile(start..end, head, &forward, tiles, &mut gradients);
+                        for queries in tiles(0..queries, QUERY_TILE) {
+                            backward_tile(queries, head, &forward, key_tiles, &mut gradients);
                         }
                     });
             },
@@ -79,14 +79,14 @@ pub(super) fn backward(
     ]
 }
 
-/// What the forward pass left for a head, and the gradient of its output.
+/// The results of the forward pass for a head, and the gradient of its output.
 struct Forward<'a> {
     output: Matrix<'a>,
     log_sum: Matrix<'a>,
     gradient: Matrix<'a>,
 }
 
-/// Where a head's gradients go: of all its queries, and of its keys from `first_key` on.
+/// The gradients of a head: of all its queries, and of its keys and values from `first_key` on.
 struct Gradients<'a> {
     query: &'a mut [f32],
     first_key: usize,
@@ -94,7 +94,7 @@ struct Gradients<'a> {
     value: &'a mut [f32],
 }
 
-/// Flash attention (Dao et al. 2022, algorithm 4): computes the weights anew, tile by tile.
+/// Flash attention (Dao et al. 2022, algorithm 4): computes the weights again, tile by tile.
 ///
 /// ```text
 /// p  = exp(q k^T / sqrt(d) - log_sum)      dv += p^T do
@@ -132,31 +132,20 @@ fn backward_tile(
             log_sum,
             delta,
         ] = scratch;
-        head.query
-            .rows(queries.clone())
-            .copy_columns(head.scale * LOG2_E, lanes, query);
-        head.query
-            .rows(queries.clone())
-            .transposed()
-            .copy_columns(1.0, d_padded, query_rows);
-        forward
-            .gradient
-            .rows(queries.clone())
-            .copy_columns(1.0, lanes, gradient);
-        forward
-            .gradient
-            .rows(queries.clone())
-            .transposed()
-            .copy_columns(1.0, d_padded, gradient_rows);
-        // The lanes below the last query must not become infinite; what they hold is never used.
-        forward
-            .log_sum
-            .rows(queries.clone())
-            .copy_columns(LOG2_E, lanes, log_sum);
-        forward
-            .output
-            .rows(queries.clone())
-            .copy_columns(1.0, lanes, sums);
+        let of_head = [
+            head.query,
+            forward.gradient,
+            forward.log_sum,
+            forward.output,
+        ];
+        let [q, g, l, o] = of_head.map(|matrix| matrix.rows(queries.clone()));
+        q.copy_columns(head.scale * LOG2_E, lanes, query);
+        q.transposed().copy_columns(1.0, d_padded, query_rows);
+        g.copy_columns(1.0, lanes, gradient);
+        g.transposed().copy_columns(1.0, d_padded, gradient_rows);
+        // The lanes below the last query must not become infinite. Their values are never used.
+        l.copy_columns(LOG2_E, lanes, log_sum);
+        o.copy_columns(1.0, lanes, sums);
         delta.fill(0.0);
         add_column_products(sums, gradient, delta);
         sums.fill(0.0);
@@ -187,15 +176,20 @@ fn backward_tile(
             product(sums, Onto::Sum, dots, head.key.rows(tile.keys.clone()), 1.0);
         }
         let query_gradient = &mut gradients.query[queries.start * d..queries.end * d];
-        for (i, gradient) in query_gradient.chunks_exact_mut(d).enumerate() {
-            for (gradient, &sum) in gradient.iter_mut().zip(sums[i..].iter().step_by(lanes)) {
-                *gradient = head.scale * sum;
-            }
-        }
+        write_rows(query_gradient, d, head.scale, sums, lanes);
     });
 }
 
-/// `[heads, pieces, len]` to `[heads, len]`, always in the same order.
+/// Writes `factor` times columns of `lanes` values as rows of `width`, for as many rows as there are.
+fn write_rows(rows: &mut [f32], width: usize, factor: f32, columns: &[f32], lanes: usize) {
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        for (to, &from) in row.iter_mut().zip(columns[i..].iter().step_by(lanes)) {
+            *to = factor * from;
+        }
+    }
+}
+
+/// Sums `[heads, pieces, len]` to `[heads, len]`, always in the same order.
 fn sum_pieces(parts: Vec<f32>, pieces: usize, len: usize) -> Vec<f32> {
     if pieces == 1 {
         return parts;

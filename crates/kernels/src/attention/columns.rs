@@ -1,21 +1,20 @@
 //! The softmax of a tile whose columns are queries, several queries at a time.
 //!
-//! A tile holds a row of `lanes` values per key, one value per query. Nothing is ever summed within a
-//! vector, so that the arithmetic of a query doesn't depend on the width of the machine's vectors.
+//! A tile holds a row of `lanes` values per key, one value per query. No sum runs within a vector, so that the
+//! results of a query don't depend on the width of the machine's vectors.
 
-use crate::exponential::exp2;
-use crate::rows::scale_rows;
-use crate::simd::arch;
+use crate::cpu::exponential::exp2;
+use crate::cpu::rows::scale_rows;
+use crate::cpu::simd::arch;
 use pulp::{Simd, WithSimd};
 
-/// What is known of each query's softmax after some of the keys (Milakov & Gimelshein 2018). In powers
-/// of two: the scores are logarithms to base 2.
+/// Each query's softmax after some of the keys (Milakov & Gimelshein 2018). Scores are logarithms to base 2.
 pub(super) struct Running<'a> {
     /// The largest score.
     pub(super) max: &'a mut [f32],
     /// The sum of `2^(score - max)`.
     pub(super) sum: &'a mut [f32],
-    /// By how much the last step has shrunk what was summed before it.
+    /// The factor by which the last step scaled the earlier sums.
     pub(super) shrink: &'a mut [f32],
 }
 
@@ -25,7 +24,7 @@ impl Running<'_> {
         self.sum.fill(0.0);
     }
 
-    /// Goes on with more keys: their scores become weights `2^(score - max)`.
+    /// Adds more keys: their scores become weights `2^(score - max)`.
     pub(super) fn absorb(&mut self, scores: &mut [f32]) {
         arch().dispatch(Absorb {
             scores,
@@ -33,14 +32,14 @@ impl Running<'_> {
         });
     }
 
-    /// Shrinks the rows, which were summed with the weights of earlier keys, to the present maximum.
+    /// Scales the rows, sums with the weights of earlier keys, to the present maximum.
     pub(super) fn shrink(&self, rows: &mut [f32]) {
         scale_rows(rows, self.shrink);
     }
 }
 
-/// From scores and the gradients of the weights to weights and the gradients of the scores:
-/// `p = 2^(score - log_sum)`, `ds = p (dp - delta)`. In place; the last two have a value per query.
+/// Turns scores and the gradients of the weights into weights and the gradients of the scores, in place:
+/// `p = 2^(score - log_sum)`, `ds = p (dp - delta)`. `log_sum` and `delta` have a value per query.
 pub(super) fn weights_and_score_gradients(
     scores: &mut [f32],
     gradients: &mut [f32],
@@ -78,7 +77,7 @@ impl WithSimd for Absorb<'_, '_> {
             sum: S::as_mut_simd_f32s(running.sum).0,
             shrink: S::as_mut_simd_f32s(running.shrink).0,
         };
-        // Four at a time, so that one addition needn't wait for the last.
+        // Four at a time, so that an addition doesn't wait for the one before.
         let mut at = 0;
         while at + 4 <= width {
             columns.absorb::<4>(simd, at);
@@ -103,7 +102,7 @@ impl<S: Simd> Columns<'_, S> {
     #[inline(always)]
     fn absorb<const N: usize>(&mut self, simd: S, at: usize) {
         let width = self.max.len();
-        // Loops rather than closures: what is not inlined loses the machine's vectors.
+        // Loops rather than closures: code that is not inlined can't use the machine's vectors.
         let mut max = [simd.splat_f32s(f32::NEG_INFINITY); N];
         max.copy_from_slice(&self.max[at..at + N]);
         let old = max;

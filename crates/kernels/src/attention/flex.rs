@@ -1,70 +1,49 @@
-//! Attention of the CPU backend.
+//! Attention on the CPU backend.
 
 use super::heads::Operands;
-use super::{AttentionOps, HiddenKeys, backward, forward, stock};
-use crate::backend::tensor;
-use crate::matrix::Matrices;
+use super::{backward, forward};
+use crate::cpu::backend::tensor;
+use crate::cpu::graph::Graph;
+use crate::cpu::matrix::Matrices;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::DType;
+use burn::tensor::{Bool, Tensor};
 
-impl AttentionOps for Flex {
-    fn attention_forward(
-        query: FlexTensor,
-        key: FlexTensor,
-        value: FlexTensor,
-        hidden_keys: HiddenKeys<Self>,
-    ) -> (FlexTensor, FlexTensor) {
-        if query.dtype() != DType::F32 {
-            return stock::forward::<Self>(query, key, value, hidden_keys.into_option());
-        }
-        let [query, key, value] = [query, key, value].map(readable);
-        let hidden_keys = hidden_keys.into_option().map(|keys| keys.to_contiguous());
-        let operands = operands([&query, &key, &value], &hidden_keys);
+pub(super) fn attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    hidden_keys: Option<Tensor<2, Bool>>,
+) -> Tensor<4> {
+    let (graph, inputs) = Graph::enter([query, key, value].map(Tensor::into_dispatch));
+    let hidden_keys = hidden_keys.map(bytes);
+    let (output, log_sum) = {
+        let inputs = inputs.clone().map(readable);
+        let operands = operands(&inputs, &hidden_keys);
         let [batch, heads, queries, head_dim] = operands.query.shape();
         let (output, log_sum) = forward::forward(operands, 1);
         (
             tensor(output, [batch, heads, queries, head_dim]),
             tensor(log_sum, [batch, heads, queries, 1]),
         )
-    }
-
-    fn attention_backward(
-        query: FlexTensor,
-        key: FlexTensor,
-        value: FlexTensor,
-        hidden_keys: HiddenKeys<Self>,
-        output: FlexTensor,
-        log_sum: FlexTensor,
-        gradient: FlexTensor,
-    ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let hidden_keys = hidden_keys.into_option();
-        if query.dtype() != DType::F32 {
-            let operands = stock::Operands {
-                query,
-                key,
-                value,
-                hidden_keys,
-            };
-            return stock::backward::<Self>(operands, output, log_sum, gradient);
-        }
-        let [query, key, value, output, log_sum, gradient] =
-            [query, key, value, output, log_sum, gradient].map(readable);
-        let hidden_keys = hidden_keys.map(|keys| keys.to_contiguous());
-        let operands = operands([&query, &key, &value], &hidden_keys);
+    };
+    let results = [output.clone(), log_sum];
+    graph.leave(output, move |gradient, register| {
+        let inputs = inputs.map(readable);
+        let operands = operands(&inputs, &hidden_keys);
+        let [output, log_sum] = results.map(readable);
+        let gradient = readable(gradient);
         let [query, key, value] =
             backward::backward(operands, view(&output), view(&log_sum), view(&gradient));
         let [queries, keys] = [operands.query.shape(), operands.key.shape()];
-        (
-            tensor(query, queries),
-            tensor(key, keys),
-            tensor(value, keys),
-        )
-    }
+        register(0, tensor(query, queries));
+        register(1, tensor(key, keys));
+        register(2, tensor(value, keys));
+    })
 }
 
 fn operands<'a>(
-    [query, key, value]: [&'a FlexTensor; 3],
+    [query, key, value]: &'a [FlexTensor; 3],
     hidden_keys: &'a Option<FlexTensor>,
 ) -> Operands<'a> {
     Operands {
@@ -75,8 +54,14 @@ fn operands<'a>(
     }
 }
 
-/// The tensor itself if its heads are matrices whose rows or columns are without gaps, which is
-/// what `swap_dims` and `narrow` leave; else a copy.
+/// A mask as a tensor whose bytes are its values, row after row.
+pub(super) fn bytes(mask: Tensor<2, Bool>) -> FlexTensor {
+    let mask = mask.inner().try_into_primitive::<Flex>();
+    mask.expect("a mask on the CPU backend").to_contiguous()
+}
+
+/// The tensor itself if its heads are matrices whose rows or columns have no gaps, as `swap_dims` and
+/// `narrow` leave them; else a copy.
 fn readable(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     let [rows, columns] = [layout.shape()[2], layout.shape()[3]];

@@ -1,12 +1,13 @@
-//! What fused attention works on: heads, and the tiles of their keys.
+//! Heads, and the tiles of their keys.
 
-use crate::matrix::{Matrices, Matrix};
-use crate::product::{LANE_MULTIPLE, Onto, product};
+use crate::cpu::blocks::tiles;
+use crate::cpu::matrix::{Matrices, Matrix};
+use crate::cpu::product::{Onto, product};
 use std::ops::Range;
 
 /// Queries of a tile: four of the widest vectors.
 pub(super) const QUERY_TILE: usize = 64;
-/// Keys of a tile: its scores fill the larger part of the first cache.
+/// Keys of a tile. The scores of a tile fill the larger part of the first cache.
 pub(super) const KEY_TILE: usize = 128;
 
 /// The operands, each `[batch, heads, queries or keys, head_dim]`.
@@ -52,7 +53,7 @@ impl<'a> Operands<'a> {
     }
 }
 
-/// Keys that are worked on together. The first and the last of them are visible.
+/// Keys that are processed together. The first and the last of them are visible.
 #[derive(Clone, Debug)]
 pub(super) struct KeyTile {
     pub(super) keys: Range<usize>,
@@ -61,7 +62,7 @@ pub(super) struct KeyTile {
 }
 
 impl KeyTile {
-    /// The scores of the queries, `[keys, lanes]`, in powers of two: minus infinity where hidden.
+    /// Writes the scores of the queries, `[keys, lanes]`, in powers of two: minus infinity where hidden.
     pub(super) fn scores(&self, query: &[f32], head: Head, scores: &mut [f32]) {
         let lanes = scores.len() / self.keys.len();
         let key = head.key.rows(self.keys.clone()).transposed();
@@ -79,7 +80,7 @@ impl KeyTile {
     }
 }
 
-/// The tiles of every example that have a visible key; padding at the end costs nothing.
+/// The tiles of every example that have a visible key. Padding at the end costs nothing.
 pub(super) struct KeyTiles {
     /// One list for all examples if nothing is hidden.
     lists: Vec<Vec<KeyTile>>,
@@ -89,21 +90,19 @@ impl KeyTiles {
     pub(super) fn new(operands: &Operands) -> Self {
         let [batch, _, keys, _] = operands.key.shape();
         let list = |hidden: Option<&[u8]>| {
-            (0..keys)
-                .step_by(KEY_TILE)
-                .filter_map(|start| {
-                    let end = (start + KEY_TILE).min(keys);
+            tiles(0..keys, KEY_TILE)
+                .filter_map(|keys| {
                     let Some(hidden) = hidden else {
                         return Some(KeyTile {
-                            keys: start..end,
+                            keys,
                             has_hidden: false,
                         });
                     };
-                    let hidden = &hidden[start..end];
+                    let hidden = &hidden[keys.clone()];
                     let first = hidden.iter().position(|&hidden| hidden == 0)?;
                     let last = hidden.iter().rposition(|&hidden| hidden == 0)?;
                     Some(KeyTile {
-                        keys: start + first..start + last + 1,
+                        keys: keys.start + first..keys.start + last + 1,
                         has_hidden: hidden[first..=last].iter().any(|&hidden| hidden != 0),
                     })
                 })
@@ -124,16 +123,11 @@ impl KeyTiles {
         &self.lists[batch.min(self.lists.len() - 1)]
     }
 
-    /// Those inside a range whose ends are ends of tiles.
+    /// The tiles inside a range that begins and ends with a tile.
     pub(super) fn within(&self, batch: usize, keys: Range<usize>) -> &[KeyTile] {
         let tiles = self.of(batch);
         let start = tiles.partition_point(|tile| tile.keys.start < keys.start);
         let end = tiles.partition_point(|tile| tile.keys.start < keys.end);
         &tiles[start..end]
     }
-}
-
-/// A whole number of vectors.
-pub(super) fn padded(size: usize) -> usize {
-    size.next_multiple_of(LANE_MULTIPLE)
 }

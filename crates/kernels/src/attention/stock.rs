@@ -1,17 +1,95 @@
-//! Attention made of Burn's operations, for every backend, a tile of queries at a time.
+//! Attention by Burn's operations, for every backend, a tile of queries at a time.
 
+use crate::autodiff::record;
+use burn::backend::autodiff::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::tensor::{BoolTensor, FloatTensor};
-use burn::backend::{Backend, TensorMetadata};
+use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 use burn::tensor::{DType, FloatDType, Shape, Slice};
 use std::ops::Range;
 
 /// How many scores exist at once, over all heads of a batch: 64 MiB.
 const SCORES: usize = 1 << 24;
-/// A score that no other is below, but finite, so that a row of them has no NaN.
+/// A score below all others, but finite, so that a row of them has no NaN.
 const LOWEST: f32 = -1e30;
 
-/// What attention is computed from, in the shapes of [`attention`](crate::attention).
-#[derive(Clone, Debug)]
+/// Attention with its own backward pass, so that memory is linear in training too.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
+    Autodiff,
+)]
+pub(crate) trait AttentionOps: Backend {
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        #[extension_type] hidden_keys: HiddenKeys<Self>,
+    ) -> FloatTensor<Self> {
+        let operands = Operands {
+            query,
+            key,
+            value,
+            hidden_keys: hidden_keys.into_option(),
+        };
+        forward::<Self>(&operands).0
+    }
+}
+
+#[cfg(feature = "flex")]
+impl AttentionOps for burn::backend::Flex {}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+impl AttentionOps for burn::backend::Cube {}
+
+impl<B: Backend, C: CheckpointStrategy> AttentionOps for Autodiff<B, C> {
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        hidden_keys: HiddenKeys<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [query.node(), key.node(), value.node()];
+        let operands = Operands::<B> {
+            query: query.into_primitive(),
+            key: key.into_primitive(),
+            value: value.into_primitive(),
+            hidden_keys: hidden_keys.into_option(),
+        };
+        let (output, log_sum) = forward(&operands);
+        let kept = output.clone();
+        record::<B, _, 3>(nodes, output, move |gradient, register| {
+            let gradients = backward(operands, kept, log_sum, gradient);
+            for (operand, gradient) in gradients.into_iter().enumerate() {
+                register(operand, gradient);
+            }
+        })
+    }
+}
+
+/// Keys that no query attends to: a tensor `[batch, keys]`, true = hidden.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) enum HiddenKeys<B: Backend> {
+    None,
+    Some(BoolTensor<B>),
+}
+
+impl<B: Backend> From<Option<BoolTensor<B>>> for HiddenKeys<B> {
+    fn from(keys: Option<BoolTensor<B>>) -> Self {
+        keys.map_or(Self::None, Self::Some)
+    }
+}
+
+impl<B: Backend> HiddenKeys<B> {
+    fn into_option(self) -> Option<BoolTensor<B>> {
+        match self {
+            Self::None => None,
+            Self::Some(keys) => Some(keys),
+        }
+    }
+}
+
+/// The operands, in the shapes of [`attention`](crate::attention()).
 pub(super) struct Operands<B: Backend> {
     pub(super) query: FloatTensor<B>,
     pub(super) key: FloatTensor<B>,
@@ -20,19 +98,8 @@ pub(super) struct Operands<B: Backend> {
 }
 
 /// The output, and the logarithm of each query's sum of exponentials, `[batch, heads, queries, 1]`.
-pub(super) fn forward<B: Backend>(
-    query: FloatTensor<B>,
-    key: FloatTensor<B>,
-    value: FloatTensor<B>,
-    hidden_keys: Option<BoolTensor<B>>,
-) -> (FloatTensor<B>, FloatTensor<B>) {
-    let dtype = float_dtype(query.dtype());
-    let operands = Operands::<B> {
-        query,
-        key,
-        value,
-        hidden_keys,
-    };
+pub(super) fn forward<B: Backend>(operands: &Operands<B>) -> (FloatTensor<B>, FloatTensor<B>) {
+    let dtype = float_dtype(operands.query.dtype());
     let (outputs, log_sums) = operands
         .tiles()
         .map(|tile| {
@@ -51,14 +118,14 @@ pub(super) fn forward<B: Backend>(
     (join::<B>(outputs), join::<B>(log_sums))
 }
 
-/// The gradients of query, key and value, from what [`forward`] returned and the gradient of its
-/// output: the weights are computed anew.
-pub(super) fn backward<B: Backend>(
+/// The gradients of query, key and value, from the results of [`forward`] and the gradient of its output. The
+/// weights are computed again.
+fn backward<B: Backend>(
     operands: Operands<B>,
     output: FloatTensor<B>,
     log_sum: FloatTensor<B>,
     gradient: FloatTensor<B>,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+) -> [FloatTensor<B>; 3] {
     let dtype = float_dtype(operands.query.dtype());
     let wide = |tensor| B::float_cast(tensor, FloatDType::F32);
     let narrow = |tensor| B::float_cast(tensor, dtype);
@@ -90,11 +157,11 @@ pub(super) fn backward<B: Backend>(
         let transposed = B::float_transpose(scores);
         key_gradient = add(key_gradient, B::float_matmul(transposed, query));
     }
-    (
+    [
         join::<B>(query_gradients),
         key_gradient.expect("at least one tile"),
         value_gradient.expect("at least one tile"),
-    )
+    ]
 }
 
 impl<B: Backend> Operands<B> {

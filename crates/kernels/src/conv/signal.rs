@@ -1,11 +1,11 @@
-//! Channels over time.
+//! Signals `[batch, channels, frames]`.
 
-use crate::blocks::{LEAST_SHARE, filled_in_shares};
-use crate::simd::arch;
-use crate::vectors::sums;
+use crate::cpu::blocks::{LEAST_SHARE, filled_in_shares};
+use crate::cpu::simd::arch;
+use crate::cpu::vectors::sums;
 use pulp::{Simd, WithSimd};
 
-/// Values `[batch, channels, frames]`.
+/// A signal without gaps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signal<'a> {
     data: &'a [f32],
@@ -79,7 +79,7 @@ impl WithSimd for Sum<'_> {
 pub(super) fn copy_strided(to: &mut [f32], from: &[f32], step: usize) {
     match step {
         1 => to.copy_from_slice(&from[..to.len()]),
-        // Known to the compiler, so that it shuffles vectors.
+        // Constants, with which the compiler shuffles vectors.
         2 => copy_every::<2>(to, from),
         4 => copy_every::<4>(to, from),
         _ => {
@@ -103,7 +103,7 @@ fn copy_every<const STEP: usize>(to: &mut [f32], from: &[f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::for_each_arch;
+    use crate::cpu::simd::for_each_arch;
 
     #[test]
     fn a_sum_is_that_of_double_precision_on_any_number_of_threads() {
@@ -116,7 +116,7 @@ mod tests {
             [2, 4, 0],
         ] {
             let [batch, channels, frames] = shape;
-            // A large mean takes the last digits where f32 sums alone.
+            // A large mean costs a sum in f32 its last digits.
             let value = |i: usize| 3.0 + (i * 2_654_435_761 % 1000) as f32 / 1000.0;
             let data: Vec<f32> = (0..batch * channels * frames).map(value).collect();
             let signal = Signal::new(&data, shape);

@@ -2,11 +2,11 @@
 
 use super::correlate::tasks_wanted;
 use super::signal::Signal;
-use crate::blocks::zeros;
-use crate::matrix::Matrix;
-use crate::product::{LANE_MULTIPLE, Onto, product};
-use crate::scratch::with_scratch;
-use crate::transpose::write_columns;
+use crate::cpu::blocks::zeros;
+use crate::cpu::matrix::Matrix;
+use crate::cpu::product::{LANE_MULTIPLE, Onto, product};
+use crate::cpu::scratch::with_scratch;
+use crate::cpu::transpose::write_columns;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -19,10 +19,10 @@ const DEPTH: usize = 128;
 /// Values of the sums of a task, at most: they stay in the second cache.
 const SUMS: usize = 1 << 17;
 
-/// Fewer multiplications than this are not worth another thread.
+/// Fewer multiplications are not worth another thread.
 const TASK_PRODUCTS: usize = 1 << 20;
 
-/// Which frames meet in a weight.
+/// The sizes that decide which frames are multiplied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meeting {
     pub(super) taps: usize,
@@ -37,8 +37,8 @@ pub(super) struct Meeting {
 /// dW[a, b, k] = sum_i sum_j near[i, a, j] far[i, b, stride j + k - left]
 /// ```
 ///
-/// `near` is the gradient of the output and `far` the input; in the transposed convolution it is the
-/// other way round. Returns `[near.channels, far.channels, taps]`.
+/// `near` is the gradient of the output and `far` the input; in the transposed convolution it is the other way
+/// round. Returns `[near.channels, far.channels, taps]`.
 pub(super) fn weight_gradient(near: Signal, far: Signal, meeting: Meeting) -> Vec<f32> {
     let row_length = far.channels * meeting.taps;
     let mut gradient = zeros(near.channels * row_length);
@@ -74,7 +74,7 @@ pub(super) fn weight_gradient(near: Signal, far: Signal, meeting: Meeting) -> Ve
 }
 
 fn rows_of_a_task(channels: usize, blocks: usize, taps: usize, products: usize) -> usize {
-    /// What a product takes at once.
+    /// Columns that a product computes at once.
     const COLUMNS: usize = 6;
     let tasks = (products / TASK_PRODUCTS).clamp(1, tasks_wanted());
     let rows = channels.div_ceil(tasks.div_ceil(blocks));
@@ -98,7 +98,7 @@ impl Task<'_> {
         let rows = self.gradient.len();
         let chunks = near.frames.div_ceil(DEPTH).max(1);
         let depth = near.frames.div_ceil(chunks);
-        // Taps a stride apart meet the same frames, one step later.
+        // Taps a stride apart use the same frames, one step later.
         let reach = (taps - 1) / stride;
         let panel_rows = depth + reach;
         with_scratch(

@@ -1,11 +1,12 @@
-//! Windows of three frames, two outputs at a time: four products where plain sums take six.
+//! Windows of three frames, two outputs at a time, with four products in place of six.
 
-use super::correlate::{Phase, Steps, Tile, Weights};
+use super::phase::{Phase, Steps, Tile, Weights, of_tiles};
 use super::signal::Signal;
-use crate::matrix::Matrix;
-use crate::product::{Onto, product};
-use crate::scratch::with_scratch;
-use crate::simd::arch;
+use crate::cpu::blocks::tiles;
+use crate::cpu::matrix::Matrix;
+use crate::cpu::product::{Onto, product};
+use crate::cpu::scratch::with_scratch;
+use crate::cpu::simd::arch;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -15,24 +16,24 @@ const PRODUCTS: usize = 4;
 /// Pairs of outputs that are computed at once: the columns of a product.
 const TILE: usize = 64;
 
-/// Tiles which the same weights meet while they are in the second cache.
+/// Tiles that are multiplied by the same weights while these are in the second cache.
 const GROUP: usize = 4;
 
 /// Channels of a product: so many rows of a tile fit into the first cache.
 const CHANNELS: usize = 128;
 
-/// Channels of the output whose sums and weights stay in the second cache.
+/// Output channels whose sums and weights stay in the second cache.
 const OUTPUTS: usize = 132;
 
-/// Fewer channels than this, of input or output, and putting pairs together takes longer than is saved.
+/// With fewer input or output channels, preparing the pairs takes longer than it saves.
 const LEAST_CHANNELS: usize = 16;
 
-/// Whether a phase can be computed so, and is worth it: windows of three frames, one after the other.
+/// Whether a phase is computed this way: adjacent windows of three frames, and enough channels.
 pub(super) fn suits(phase: &Phase, [c_in, c_out]: [usize; 2]) -> bool {
     phase.taps == 3
         && phase.read.step == 1
         && phase.write.step == 1
-        && phase.weights.are_all_met()
+        && phase.weights.uses_all_taps()
         && c_in.min(c_out) >= LEAST_CHANNELS
 }
 
@@ -47,12 +48,12 @@ pub(super) fn suits(phase: &Phase, [c_in, c_out]: [usize; 2]) -> bool {
 /// v = (d_0 - d_2, d_1 + d_2, d_2 - d_1, d_1 - d_3)                   d  four frames, from 2 j on
 /// ```
 ///
-/// Pairs are counted from the first frame of an example, so that a result doesn't depend on what it is
-/// computed with.
+/// Pairs are counted from the first frame of an example, so that a result doesn't depend on the rest of the
+/// batch.
 pub(super) struct Pairs<'a> {
     pub(super) x: Signal<'a>,
     pub(super) phase: &'a Phase<'a>,
-    /// Of the channels from the first on.
+    /// The bias of the task's channels.
     pub(super) bias: &'a [f32],
     pub(super) first_item: usize,
     pub(super) first_output: usize,
@@ -63,23 +64,20 @@ impl Pairs<'_> {
     pub(super) fn write(&self, y: &mut [&mut [f32]]) {
         let pairs = self.phase.frames.div_ceil(2);
         let lanes = y.len() * pairs;
-        for start in (0..lanes).step_by(GROUP * TILE) {
-            let end = lanes.min(start + GROUP * TILE);
-            let tiles: Vec<Tile> = (start..end)
-                .step_by(TILE)
-                .map(|first| Tile::new(first..end.min(first + TILE), pairs))
+        for group in tiles(0..lanes, GROUP * TILE) {
+            let group: Vec<Tile> = tiles(group, TILE)
+                .map(|lanes| Tile::new(lanes, pairs))
                 .collect();
-            for first in (0..self.bias.len()).step_by(OUTPUTS) {
-                let outputs = first..self.bias.len().min(first + OUTPUTS);
-                self.tiles(y, &tiles, outputs);
+            for outputs in tiles(0..self.bias.len(), OUTPUTS) {
+                self.group(y, &group, outputs);
             }
         }
     }
 
-    fn tiles(&self, y: &mut [&mut [f32]], tiles: &[Tile], outputs: Range<usize>) {
+    fn group(&self, y: &mut [&mut [f32]], group: &[Tile], outputs: Range<usize>) {
         let width = outputs.len();
         let channels_at_once = CHANNELS.min(self.x.channels);
-        let height: usize = tiles.iter().map(|tile| tile.height).sum();
+        let height: usize = group.iter().map(|tile| tile.height).sum();
         let lengths = [
             PRODUCTS * width * channels_at_once,
             PRODUCTS * TILE * channels_at_once,
@@ -87,8 +85,7 @@ impl Pairs<'_> {
             4 * (TILE + 1),
         ];
         with_scratch(lengths, |[weights, panel, sums, window]| {
-            for first in (0..self.x.channels).step_by(channels_at_once) {
-                let channels = first..self.x.channels.min(first + channels_at_once);
+            for channels in tiles(0..self.x.channels, channels_at_once) {
                 let depth = channels.len();
                 let weights = &mut weights[..PRODUCTS * width * depth];
                 arch().dispatch(Kernels {
@@ -97,9 +94,8 @@ impl Pairs<'_> {
                     channels: channels.clone(),
                     weights,
                 });
-                let onto = if first == 0 { Onto::Nothing } else { Onto::Sum };
-                let mut sums = &mut *sums;
-                for tile in tiles {
+                let onto = Onto::nth(channels.start);
+                for (sums, tile) in of_tiles(sums, group, PRODUCTS * width) {
                     let panel = &mut panel[..PRODUCTS * tile.height * depth];
                     arch().dispatch(Pack {
                         pairs: self,
@@ -108,9 +104,7 @@ impl Pairs<'_> {
                         window,
                         panel,
                     });
-                    let part = sums.split_off_mut(..PRODUCTS * tile.height * width);
-                    let part = part.expect("sums for every tile");
-                    let of_product = part
+                    let of_product = sums
                         .chunks_exact_mut(tile.height * width)
                         .zip(panel.chunks_exact(tile.height * depth));
                     for ((sums, panel), weights) in
@@ -121,14 +115,12 @@ impl Pairs<'_> {
                     }
                 }
             }
-            let mut sums = &*sums;
-            for tile in tiles {
-                let part = sums.split_off(..PRODUCTS * tile.height * width);
+            for (sums, tile) in of_tiles(sums, group, PRODUCTS * width) {
                 arch().dispatch(Unpack {
                     pairs: self,
                     tile,
                     outputs: outputs.clone(),
-                    sums: part.expect("sums for every tile"),
+                    sums,
                     y,
                 });
             }
@@ -137,14 +129,6 @@ impl Pairs<'_> {
 }
 
 impl Weights<'_> {
-    /// Whether no tap is left out.
-    fn are_all_met(&self) -> bool {
-        match self {
-            Self::ByOutput(_) => true,
-            Self::ByInput { step, .. } => *step == 1,
-        }
-    }
-
     /// `[channels, outputs]` of the kernels of one product, in the order in which [`Kernels`] writes them.
     fn kernels<'a>(&self, data: &'a [f32], [width, depth]: [usize; 2]) -> Matrix<'a> {
         match self {
@@ -154,8 +138,8 @@ impl Weights<'_> {
     }
 }
 
-/// Writes what the kernels contribute to each product, where they are read in one go: `[output, channel]`, or
-/// `[channel, output]` of weights that are the transpose's.
+/// Writes the kernels' factors of each product, in the order in which they are read: `[output, channel]`, or
+/// `[channel, output]` for weights of a transposed convolution.
 struct Kernels<'a> {
     pairs: &'a Pairs<'a>,
     outputs: Range<usize>,
@@ -201,7 +185,7 @@ impl WithSimd for Kernels<'_> {
     }
 }
 
-/// Writes what the frames contribute to each product: `[channel]` columns of `height` lanes.
+/// Writes the frames' factors of each product: `[channel]` columns of `height` lanes.
 struct Pack<'a> {
     pairs: &'a Pairs<'a>,
     tile: &'a Tile,
@@ -234,7 +218,7 @@ impl WithSimd for Pack<'_> {
         let Steps { start, .. } = phase.read;
         for run in &tile.runs {
             let n = run.length;
-            // One pair more than there are, whose first two frames the last pair reads.
+            // One extra pair: its first two frames belong to the window of the last pair.
             let (window, split) = window.split_at_mut(2 * (n + 1));
             let (even, odd) = split[..2 * (n + 1)].split_at_mut(n + 1);
             let read = Around::new(start + 2 * run.first as isize, window.len(), x.frames);
@@ -262,11 +246,11 @@ impl WithSimd for Pack<'_> {
     }
 }
 
-/// Some frames of a row, some of which may lie before its first or after its last: there it is zero.
+/// Some frames of a row. Frames before its first or after its last are zero.
 struct Around {
-    /// In what is written: zeros before and from there on.
+    /// The place of the row's frames in what is written, with zeros before and after.
     inside: Range<usize>,
-    /// In the row.
+    /// The first of them in the row.
     from: usize,
 }
 
@@ -293,7 +277,7 @@ impl Around {
     }
 }
 
-/// Puts the products of a tile together, and writes them to where they belong.
+/// Combines the products of a tile, and writes the outputs.
 struct Unpack<'a, 'y> {
     pairs: &'a Pairs<'a>,
     tile: &'a Tile,

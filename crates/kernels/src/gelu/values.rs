@@ -1,56 +1,33 @@
 //! Output and gradient, value by value.
 
-use crate::blocks::{BLOCK_VALUES, filled, update as update_blocks};
-use crate::error_function::normal_distribution;
-use crate::simd::arch;
-use crate::vectors::{map, update};
-use pulp::{Simd, WithSimd};
+use crate::cpu::blockwise::Blockwise;
+use crate::cpu::error_function::normal_distribution;
+use crate::cpu::vectors::{map, update};
+use pulp::Simd;
+use std::ops::Range;
 
-/// `y = x P(x)`
-pub(super) fn forward(x: &[f32]) -> Vec<f32> {
-    let arch = arch();
-    filled(
-        x.len(),
-        BLOCK_VALUES,
-        || (),
-        |(), range, output| {
-            arch.dispatch(Forward {
-                x: &x[range],
-                output,
-            });
-        },
-    )
-}
-
-/// Makes of the gradient of the output that of `x`.
-///
 /// ```text
+/// y  = x P(x)
 /// x' = (P(x) + x exp(-x^2 / 2) / sqrt(2 pi)) y'
 /// ```
-pub(super) fn backward(x: &[f32], gradient: &mut [f32]) {
-    let arch = arch();
-    update_blocks(gradient, BLOCK_VALUES, &mut [], 0, &|range, gradient, _| {
-        arch.dispatch(Backward {
-            x: &x[range],
-            gradient,
-        });
-    });
-}
+pub(super) struct Gelu;
 
-struct Forward<'a> {
-    x: &'a [f32],
-    output: &'a mut [f32],
-}
-
-impl WithSimd for Forward<'_> {
-    type Output = ();
+impl Blockwise for Gelu {
+    type Cache = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn forward<S: Simd>(
+        &self,
+        simd: S,
+        x: &[f32],
+        range: Range<usize>,
+        output: &mut [f32],
+        (): &mut (),
+    ) {
         map(
             simd,
-            [self.x],
-            self.output,
+            [&x[range]],
+            output,
             #[inline(always)]
             |[x]| {
                 let (below, _) = normal_distribution(simd, x);
@@ -58,25 +35,23 @@ impl WithSimd for Forward<'_> {
             },
         );
     }
-}
-
-struct Backward<'a> {
-    x: &'a [f32],
-    gradient: &'a mut [f32],
-}
-
-impl WithSimd for Backward<'_> {
-    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn backward<S: Simd>(
+        &self,
+        simd: S,
+        x: &[f32],
+        range: Range<usize>,
+        gradient: &mut [f32],
+        _: &mut [f32],
+    ) {
         /// 1 / sqrt(2 pi)
         const HEIGHT: f32 = 0.398_942_3;
         let height = simd.splat_f32s(HEIGHT);
         update(
             simd,
-            [self.gradient],
-            [self.x],
+            [gradient],
+            [&x[range]],
             #[inline(always)]
             |[gradient], [x]| {
                 let (below, bell) = normal_distribution(simd, x);

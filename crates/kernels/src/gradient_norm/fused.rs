@@ -1,29 +1,24 @@
 //! Norms and scaling on the CPU.
 
-use crate::backend::{contiguous, is_fused, mutable, tensor, values};
-use crate::simd::arch;
-use crate::vectors;
+use crate::cpu::backend::{contiguous, mutable, primitive, tensor, values};
+use crate::cpu::simd::arch;
+use crate::cpu::vectors;
 use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Values that a thread takes at a time. With fewer than two such shares there is one thread.
+/// Values that a thread takes at a time. With fewer than two such shares one thread does it all.
 const SHARE: usize = 1 << 15;
 
-pub(super) fn takes<const D: usize>(x: &Tensor<D>) -> bool {
-    is_fused(x) && !x.device().is_autodiff()
-}
-
 pub(super) fn squared_norm<const D: usize>(x: Tensor<D>) -> Tensor<1> {
-    let x = primitive(x);
+    let x = contiguous(primitive(x));
     let x = values(&x);
     let of_share = |x: &[f32]| arch().dispatch(Squares(x));
     let sum: f64 = if x.len() < 2 * SHARE {
         x.chunks(SHARE).map(of_share).sum()
     } else {
-        // Collected first: rayon's own sum would depend on who took what.
+        // Collected first: the order of rayon's own sum depends on the threads.
         let sums: Vec<f64> = x.par_chunks(SHARE).map(of_share).collect();
         sums.iter().sum()
     };
@@ -34,7 +29,7 @@ pub(super) fn scale<const D: usize>(x: Tensor<D>, factor: f32) -> Tensor<D> {
     if factor == 1.0 {
         return x;
     }
-    let mut x = primitive(x);
+    let mut x = contiguous(primitive(x));
     let values = mutable(&mut x);
     let scale = |values: &mut [f32]| arch().dispatch(Scale { values, factor });
     if values.len() < 2 * SHARE {
@@ -43,11 +38,6 @@ pub(super) fn scale<const D: usize>(x: Tensor<D>, factor: f32) -> Tensor<D> {
         values.par_chunks_mut(SHARE).for_each(scale);
     }
     Tensor::from_primitive::<Flex>(x)
-}
-
-fn primitive<const D: usize>(x: Tensor<D>) -> FlexTensor {
-    let x = x.try_into_primitive::<Flex>();
-    contiguous(x.expect("the tensor lies on the CPU backend"))
 }
 
 struct Squares<'a>(&'a [f32]);

@@ -1,12 +1,13 @@
 //! The gradient of the keys of fused InfoNCE.
 
 use super::columns::slopes;
+use super::forward::QueryScore;
 use super::ranges;
-use super::tile::{KEY_TILE, Operands, QUERY_TILE, QueryTile, padded, tiles};
-use crate::blocks::zeros;
-use crate::matrix::Matrix;
-use crate::product::{Onto, product};
-use crate::scratch::with_scratch;
+use super::tile::{KEY_TILE, Operands, QUERY_TILE, QueryTile};
+use crate::cpu::blocks::{tiles, zeros};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::product::{Onto, padded, product};
+use crate::cpu::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -14,20 +15,18 @@ use std::ops::Range;
 /// is a constant, so that the result doesn't depend on the number of threads.
 const PIECES: usize = 16;
 
-/// What the forward pass left for each query, and the gradient of its loss.
-#[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub(super) loss: &'a [f32],
-    pub(super) log_sum: &'a [f32],
-    pub(super) gradient: &'a [f32],
-}
-
-/// `[keys, features]`. The softmax is computed anew, tile by tile:
+/// `[keys, features]`, from the scores of the queries and the gradient of their losses. The softmax is computed
+/// again, tile by tile:
 ///
 /// ```text
 /// dk_j = sum_i g_i (p_ij - [j = own(i)]) q_i / tau
 /// ```
-pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
+pub(super) fn keys_backward(
+    operands: Operands,
+    scores: &[QueryScore],
+    gradient: &[f32],
+) -> Vec<f32> {
+    let losses = Losses { scores, gradient };
     let (keys, features) = (operands.keys.rows, operands.keys.columns);
     let mut gradient = zeros(keys * features);
     let piece = keys
@@ -48,7 +47,7 @@ pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
         // Columns are a whole number of vectors; the keys' own rows are not, for every width.
         let mut columns = vec![0.0; keys.len() * height];
         for queries in tiles(queries, QUERY_TILE) {
-            add_tile(operands, known, queries, keys.clone(), &mut columns);
+            add_tile(operands, losses, queries, keys.clone(), &mut columns);
         }
         let rows = gradient.chunks_exact_mut(features);
         for (row, column) in rows.zip(columns.chunks_exact(height)) {
@@ -58,9 +57,17 @@ pub(super) fn keys_backward(operands: Operands, known: Known) -> Vec<f32> {
     gradient
 }
 
+/// The queries' scores, and the gradient of their losses.
+#[derive(Clone, Copy)]
+struct Losses<'a> {
+    scores: &'a [QueryScore],
+    gradient: &'a [f32],
+}
+
+/// Adds what a tile of queries contributes to the gradient of some keys, `[keys, padded(features)]`.
 fn add_tile(
     operands: Operands,
-    known: Known,
+    losses: Losses,
     queries: Range<usize>,
     keys: Range<usize>,
     columns: &mut [f32],
@@ -70,7 +77,7 @@ fn add_tile(
     let height = padded(features);
     let lengths = [
         lanes * features,
-        lanes * operands.asked.columns,
+        lanes * operands.query_side.columns,
         rows * height,
         lanes * KEY_TILE,
         lanes * KEY_TILE,
@@ -80,7 +87,7 @@ fn add_tile(
     with_scratch(lengths, |scratch| {
         let [
             query_columns,
-            asked_columns,
+            side_columns,
             query_rows,
             scores,
             marks,
@@ -89,27 +96,21 @@ fn add_tile(
         ] = scratch;
         let values = operands.queries.rows(queries.clone());
         values.transposed().copy_columns(1.0, height, query_rows);
-        let tile = QueryTile::new(operands, queries.clone(), query_columns, asked_columns);
-        // The lanes beyond the last query are excluded everywhere; what they hold only has to be finite.
+        let tile = QueryTile::new(operands, queries.clone(), query_columns, side_columns);
+        // The lanes beyond the last query are excluded everywhere. Their values only have to be finite.
         log_sum.fill(0.0);
         factor.fill(0.0);
-        let gradient = &known.gradient[queries.clone()];
-        log_sum[..rows].copy_from_slice(&known.log_sum[queries.clone()]);
-        for (factor, gradient) in factor.iter_mut().zip(gradient) {
-            *factor = operands.scale * gradient;
+        for (i, query) in queries.clone().enumerate() {
+            log_sum[i] = losses.scores[query].log_sum;
+            factor[i] = operands.scale * losses.gradient[query];
         }
         for range in tiles(keys.clone(), KEY_TILE) {
             let scores = &mut scores[..lanes * range.len()];
             let marks = &mut marks[..lanes * range.len()];
-            let mut own = [(0, 0); QUERY_TILE];
-            let mut n_own = 0;
-            tile.compare(range.clone(), scores, marks, |lane, place| {
-                own[n_own] = (lane, place);
-                n_own += 1;
-            });
+            tile.compare(range.clone(), scores, marks);
             slopes(scores, marks, log_sum, factor);
-            for &(lane, place) in &own[..n_own] {
-                let loss = known.loss[queries.start + lane];
+            for (lane, place) in tile.own(range.clone()) {
+                let loss = losses.scores[queries.start + lane].loss;
                 scores[place] = factor[lane] * (-loss).exp_m1();
             }
             let weights = Matrix::by_columns(scores, lanes, range.len()).rows(0..rows);

@@ -1,32 +1,32 @@
 //! The softmax of a tile whose columns are queries, several queries at a time.
 //!
-//! A tile holds a row of values per key, one value per query. Nothing is ever summed within a vector, so
-//! that the arithmetic of a query doesn't depend on the width of the machine's vectors.
+//! A tile holds a row of values per key, one value per query. No sum runs within a vector, so that the results
+//! of a query don't depend on the width of the machine's vectors.
 
-use crate::exponential::exp2;
-use crate::rows::scale_rows;
-use crate::simd::arch;
+use crate::cpu::exponential::exp2;
+use crate::cpu::rows::scale_rows;
+use crate::cpu::simd::arch;
 use pulp::{Simd, WithSimd};
 
-/// What is known of each query's negatives after some of the keys. Scores are logarithms to base 2.
+/// The softmax over each query's negatives after some of the keys. Scores are logarithms to base 2.
 pub(super) struct Running<'a> {
     /// The largest score: minus infinity before the first.
     pub(super) nearest: &'a mut [f32],
-    /// What exponents are relative to: a score not far below the largest.
+    /// The offset of exponents: a score not far below the largest.
     pub(super) reference: &'a mut [f32],
     /// The sum of `2^(score - reference)`.
     pub(super) sum: &'a mut [f32],
-    /// How many they are.
+    /// The number of negatives.
     pub(super) count: &'a mut [f32],
-    /// By how much the last step has shrunk what was summed before it.
+    /// The factor by which the last step scaled the earlier sums.
     pub(super) shrink: &'a mut [f32],
 }
 
-/// By how much a score may exceed the reference before all that was summed is shrunk to a new one:
-/// weights stay below `2^10`, and after the first keys hardly anything is ever shrunk.
+/// The most by which a score may exceed the reference before the sums are scaled to a new one. Weights stay
+/// below `2^10`, and after the first keys the reference hardly ever changes.
 const SLACK: f32 = 10.0;
 
-/// A score that no other is below, but finite: a difference from it is no NaN.
+/// A score below all others, but finite: a difference from it is no NaN.
 const LOWEST: f32 = -1e30;
 
 impl Running<'_> {
@@ -37,8 +37,7 @@ impl Running<'_> {
         self.count.fill(0.0);
     }
 
-    /// Goes on with more keys: their scores become weights `2^(score - reference)`, 0 where the mark isn't
-    /// negative.
+    /// Adds more keys: their scores become weights `2^(score - reference)`, 0 where the mark isn't negative.
     pub(super) fn absorb(&mut self, scores: &mut [f32], marks: &[f32]) {
         arch().dispatch(Absorb {
             scores,
@@ -47,7 +46,7 @@ impl Running<'_> {
         });
     }
 
-    /// Shrinks the rows, which were summed with the weights of earlier keys, to the present reference.
+    /// Scales the rows, sums with the weights of earlier keys, to the present reference.
     pub(super) fn shrink(&self, rows: &mut [f32]) {
         // A factor of 1 changes nothing.
         if self.shrink.iter().any(|&shrink| shrink != 1.0) {
@@ -56,8 +55,8 @@ impl Running<'_> {
     }
 }
 
-/// From scores to slopes: `factor * 2^(score - log_sum)`, or 0 where the mark isn't negative. The last two
-/// have a value per query.
+/// Turns scores into slopes: `factor * 2^(score - log_sum)`, or 0 where the mark isn't negative. `log_sum` and
+/// `factor` have a value per query.
 pub(super) fn slopes(scores: &mut [f32], marks: &[f32], log_sum: &[f32], factor: &[f32]) {
     arch().dispatch(Slopes {
         scores,
@@ -93,7 +92,7 @@ impl WithSimd for Absorb<'_, '_> {
             count: S::as_mut_simd_f32s(running.count).0,
             shrink: S::as_mut_simd_f32s(running.shrink).0,
         };
-        // Four at a time, so that one addition needn't wait for the last.
+        // Four at a time, so that an addition doesn't wait for the one before.
         let mut at = 0;
         while at + 4 <= width {
             columns.absorb::<4>(simd, at);
@@ -123,7 +122,7 @@ impl<S: Simd> Columns<'_, S> {
         let width = self.sum.len();
         let [zero, one] = [0.0, 1.0].map(|x| simd.splat_f32s(x));
         let infinity = simd.splat_f32s(f32::NEG_INFINITY);
-        // Loops rather than closures: what is not inlined loses the machine's vectors.
+        // Loops rather than closures: code that is not inlined can't use the machine's vectors.
         let mut nearest = [zero; N];
         nearest.copy_from_slice(&self.nearest[at..at + N]);
         let mut count = [zero; N];

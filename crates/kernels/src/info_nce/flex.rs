@@ -1,78 +1,84 @@
-//! InfoNCE of the CPU backend.
+//! InfoNCE on the CPU backend.
 
-use super::autodiff::{InfoNceGradient, InfoNceOps, Pairing};
-use super::backward::{Known, keys_backward};
-use super::forward::forward;
+use super::backward::keys_backward;
+use super::forward::{QueryScore, forward};
 use super::tile::Operands;
-use crate::backend::{tensor, values};
-use crate::matrix::Matrix;
+use super::{Contrast, ContrastGroup, ContrastScores};
+use crate::cpu::backend::{primitive, shape, tensor, values};
+use crate::cpu::graph::Graph;
+use crate::cpu::matrix::Matrix;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::Tensor;
 
-impl InfoNceOps for Flex {
-    fn info_nce_forward(
-        queries: FlexTensor,
-        keys: FlexTensor,
-        asked: FlexTensor,
-        others: FlexTensor,
-        pairing: Pairing,
-    ) -> (FlexTensor, FlexTensor, FlexTensor, FlexTensor, FlexTensor) {
-        let tensors = [queries, keys, asked, others].map(|tensor| tensor.to_contiguous());
-        let operands = operands(&tensors, &pairing);
-        let (rows, features) = (operands.queries.rows, operands.queries.columns);
-        let (answers, slopes) = forward(operands, pairing.with_gradient);
-        let column = |of: fn(&super::forward::Answer) -> f32| {
-            tensor(answers.iter().map(of).collect(), [rows, 1])
-        };
-        let slope_rows = if pairing.with_gradient { rows } else { 0 };
-        (
-            column(|answer| answer.loss),
-            column(|answer| f32::from(u8::from(answer.right))),
-            column(|answer| answer.candidates),
-            column(|answer| answer.log_sum),
-            tensor(slopes, [slope_rows, features]),
-        )
-    }
-}
-
-impl InfoNceGradient for Flex {
-    fn info_nce_keys_backward(
-        queries: FlexTensor,
-        keys: FlexTensor,
-        asked: FlexTensor,
-        others: FlexTensor,
-        pairing: Pairing,
-        loss: FlexTensor,
-        log_sum: FlexTensor,
-        gradient: FlexTensor,
-    ) -> FlexTensor {
-        let tensors = [queries, keys, asked, others].map(|tensor| tensor.to_contiguous());
-        let [loss, log_sum, gradient] =
-            [loss, log_sum, gradient].map(|tensor| tensor.to_contiguous());
-        let operands = operands(&tensors, &pairing);
-        let shape = [operands.keys.rows, operands.keys.columns];
-        let known = Known {
-            loss: values(&loss),
-            log_sum: values(&log_sum),
-            gradient: values(&gradient),
-        };
-        tensor(keys_backward(operands, known), shape)
-    }
-}
-
-/// The tensors are without gaps.
-fn operands<'a>(tensors: &'a [FlexTensor; 4], pairing: &'a Pairing) -> Operands<'a> {
-    let [queries, keys, asked, others] = tensors.each_ref().map(|tensor| {
-        let shape = tensor.layout().shape();
-        Matrix::by_columns(values(tensor), shape[1], shape[0]).transposed()
+pub(super) fn info_nce(contrast: Contrast) -> ContrastScores {
+    let Contrast { queries, keys, .. } = contrast;
+    let [queries_are_tracked, keys_are_tracked] = [queries.is_tracked(), keys.is_tracked()];
+    let (graph, [queries, keys]) = Graph::enter([queries, keys].map(Tensor::into_dispatch));
+    let [query_side, key_side] = contrast.exclusion.map(|side| primitive(side.inner()));
+    let inputs = Inputs {
+        tensors: [queries, keys, query_side, key_side],
+        groups: contrast.groups,
+        own: contrast.own,
+        scale: (1.0 / contrast.temperature) as f32,
+    };
+    let (scores, slopes) = inputs.with(|operands| forward(operands, queries_are_tracked));
+    let column = |of: fn(&QueryScore) -> f32| {
+        let values: Vec<f32> = scores.iter().map(of).collect();
+        let rows = values.len();
+        tensor(values, [rows, 1])
+    };
+    let right = column(|score| f32::from(u8::from(score.right)));
+    let candidates = column(|score| score.candidates);
+    let loss = column(|score| score.loss);
+    let [rows, features] = shape(&inputs.tensors[0]);
+    let slopes = queries_are_tracked.then(|| tensor(slopes, [rows, features]));
+    let kept = keys_are_tracked.then_some((inputs, scores));
+    let loss = graph.leave(loss, move |gradient, register| {
+        if let Some(slopes) = slopes {
+            register(0, Flex::float_mul(slopes, gradient.clone()));
+        }
+        if let Some((inputs, scores)) = kept {
+            let shape: [usize; 2] = shape(&inputs.tensors[1]);
+            let gradient = gradient.to_contiguous();
+            let slopes =
+                inputs.with(|operands| keys_backward(operands, &scores, values(&gradient)));
+            register(1, tensor(slopes, shape));
+        }
     });
-    Operands {
-        queries,
-        keys,
-        asked,
-        others,
-        groups: &pairing.groups,
-        own: &pairing.own,
-        scale: pairing.scale,
+    ContrastScores {
+        loss,
+        right: Tensor::from_primitive::<Flex>(right),
+        candidates: Tensor::from_primitive::<Flex>(candidates),
+    }
+}
+
+struct Inputs {
+    /// Queries and keys, and the two sides of the exclusion.
+    tensors: [FlexTensor; 4],
+    groups: Vec<ContrastGroup>,
+    own: Vec<usize>,
+    /// The factor of products.
+    scale: f32,
+}
+
+impl Inputs {
+    /// Calls `work` with the values, without gaps.
+    fn with<T>(&self, work: impl FnOnce(Operands) -> T) -> T {
+        let tensors = self.tensors.each_ref().map(|tensor| tensor.to_contiguous());
+        let [queries, keys, query_side, key_side] = tensors.each_ref().map(|tensor| {
+            let [rows, columns] = shape(tensor);
+            Matrix::by_columns(values(tensor), columns, rows).transposed()
+        });
+        work(Operands {
+            queries,
+            keys,
+            query_side,
+            key_side,
+            groups: &self.groups,
+            own: &self.own,
+            scale: self.scale,
+        })
     }
 }

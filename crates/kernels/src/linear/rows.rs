@@ -1,30 +1,29 @@
-//! Every row of a matrix times another matrix: the output of a linear map, and its input's gradient.
+//! Every row of a matrix times another matrix: the output of a linear map, and the gradient of its input.
 //!
-//! The matrix is laid out in tiles, of which each stays in the nearest cache while it meets the rows of
+//! The other matrix is laid out in tiles. Each stays in the nearest cache while it is multiplied by the rows of
 //! many tokens.
 
-use crate::blocks::filled_in_shares;
-use crate::matrix::Matrix;
-use crate::product::{LANE_MULTIPLE, Onto, product_apart};
-use crate::scratch::with_scratch;
+use crate::cpu::blocks::filled_in_shares;
+use crate::cpu::matrix::Matrix;
+use crate::cpu::product::{Onto, padded, product_apart};
+use crate::cpu::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Values of a row in a tile: as many as `product` sums at once in registers, where there are 32 of 512
-/// bits.
+/// Values of a row in a tile: as many as `product` sums at once in 32 registers of 512 bits.
 pub(super) const PANEL: usize = 64;
 
-/// Summands in a tile: with [`PANEL`], 64 KiB. It comes out of the second cache as fast as it is multiplied, and half
-/// as many sums would go back and forth more often.
+/// Summands in a tile: with [`PANEL`], 64 KiB. The second cache delivers a tile as fast as it is multiplied.
+/// With half as many summands, the sums would be loaded and stored twice as often.
 const DEPTH: usize = 256;
 
-/// Tokens that a thread takes at a time: their output fits the second cache.
+/// Tokens that a thread takes at a time: their output fits into the second cache.
 const TOKENS: usize = 48;
 
-/// So many threads have something to do with few tokens too.
+/// Few tokens are divided among so many threads.
 const PIECES: usize = 16;
 
-/// With fewer multiplications than this, waking a thread takes longer than doing its share.
+/// With fewer multiplications than this, waking a thread takes longer than the work.
 pub(super) const LEAST_PARALLEL: usize = 1 << 20;
 
 /// `x weight + bias`, row after row.
@@ -57,20 +56,20 @@ pub(super) fn input_gradient(
     map_rows(gradient, &panels, &vec![0.0; d_in])
 }
 
-/// A matrix in tiles as `product` wants them on its left.
+/// A matrix in tiles, as `product` needs them on its left.
 struct Panels {
-    /// Panel after panel, each tile after tile: columns of [`Panels::height`].
+    /// Panel after panel, each tile after tile, column after column.
     values: Vec<f32>,
     width: usize,
     depth: usize,
 }
 
 impl Panels {
-    /// Of a matrix whose columns are the summands.
+    /// Lays out a matrix whose columns are the summands.
     fn new(matrix: Matrix) -> Self {
         let [width, depth] = [matrix.rows, matrix.columns];
         let mut panels = Self {
-            values: vec![0.0; width.next_multiple_of(LANE_MULTIPLE) * depth],
+            values: vec![0.0; padded(width) * depth],
             width,
             depth,
         };
@@ -89,7 +88,7 @@ impl Panels {
         panels
     }
 
-    /// The panels, with the values of a row that each stands for.
+    /// The panels, each with its range in a row of the output.
     fn iter(&self) -> impl Iterator<Item = (Range<usize>, &[f32])> {
         let panels = self.values.chunks(PANEL * self.depth).enumerate();
         panels.map(|(panel, values)| {
@@ -99,7 +98,7 @@ impl Panels {
     }
 }
 
-/// Of every row of `x`, the sum of the panels' columns times its values, and `bias`.
+/// For every row of `x`, the sum of the panels' columns times the row's values, plus `bias`.
 fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
     let Panels { width, depth, .. } = *panels;
     let tokens = x.len() / depth;
@@ -109,7 +108,7 @@ fn map_rows(x: &[f32], panels: &Panels, bias: &[f32]) -> Vec<f32> {
         true => tokens.div_ceil(PIECES).clamp(6, TOKENS).next_multiple_of(6),
         false => TOKENS,
     };
-    let stride = width.next_multiple_of(LANE_MULTIPLE);
+    let stride = padded(width);
     let least_share = LEAST_PARALLEL / 2 / depth;
     let length = tokens * width;
     filled_in_shares(
@@ -163,9 +162,4 @@ fn sum_up(x: &[f32], panels: &Panels, bias: &[f32], rows: &mut [f32], stride: us
             );
         }
     }
-}
-
-/// The first tile of summands is written, the others are added.
-pub(super) fn onto(i: usize) -> Onto {
-    if i == 0 { Onto::Nothing } else { Onto::Sum }
 }

@@ -1,24 +1,24 @@
 //! The gradient of a linear map's weight: sums over all tokens.
 
-use super::rows::{LEAST_PARALLEL, PANEL, onto};
-use crate::blocks::zeros;
-use crate::matrix::Matrix;
-use crate::product::{LANE_MULTIPLE, product};
-use crate::scratch::with_scratch;
+use super::rows::{LEAST_PARALLEL, PANEL};
+use crate::cpu::blocks::{tiles, zeros};
+use crate::cpu::matrix::Matrix;
+use crate::cpu::product::{Onto, padded, product};
+use crate::cpu::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Rows of a block of the gradient, at most, and its columns: it fits the second cache.
 const BLOCK: [usize; 2] = [264, 256];
 
-/// Tokens that are summed up at once.
+/// Tokens of a product.
 const DEPTH: usize = 256;
 
-/// Rows whose inputs lie together: with [`DEPTH`], 24 KiB.
+/// Rows with their inputs side by side: with [`DEPTH`], 24 KiB.
 const STRIP: usize = 24;
 
-/// The tokens are split so that there are at least this many pieces of work. It is a constant, so that
-/// the result doesn't depend on the number of threads.
+/// The tokens are split into at least this many pieces of work. The number is constant, so that the result
+/// doesn't depend on the number of threads.
 const PIECES: usize = 16;
 
 /// Rows of the gradient that are worth another thread.
@@ -66,15 +66,15 @@ fn add(sums: &[f32], to: &mut [f32]) {
     }
 }
 
-/// How the gradient is cut into parts: blocks of it, by stretches of the tokens.
+/// The partition of the work: blocks of the gradient, times stretches of the tokens.
 struct Cut {
     tokens: usize,
     d_in: usize,
     d_out: usize,
-    /// Of a block.
+    /// Rows of a block.
     rows: usize,
     columns: usize,
-    /// Of a stretch.
+    /// Tokens of a stretch.
     part_tokens: usize,
 }
 
@@ -118,7 +118,7 @@ impl Cut {
         self.counts().iter().product()
     }
 
-    /// The parts that have a row of the gradient, in the order in which they are added.
+    /// The parts that contribute to a row of the gradient, in the order in which they are added.
     fn parts_with(&self, row: usize) -> impl Iterator<Item = usize> + use<> {
         let [stretches, row_blocks, column_blocks] = self.counts();
         let block = row / self.rows;
@@ -154,12 +154,12 @@ impl Cut {
 }
 
 impl Part {
-    /// Columns of the gradient that are summed at once.
+    /// The columns of the gradient in panels, which are summed at once.
     fn panels(&self) -> impl Iterator<Item = Range<usize>> {
-        pieces(&self.columns, PANEL)
+        tiles(self.columns.clone(), PANEL)
     }
 
-    /// Adds the columns number `place` of all panels to a row of the gradient.
+    /// Adds column number `place` of every panel to a row of the gradient.
     fn add_column(&self, place: usize, sums: &[f32], row: &mut [f32]) {
         for (panel, sums) in self.panels().zip(sums.chunks(self.panel_len)) {
             add(&sums[place * height(&panel)..], &mut row[panel]);
@@ -169,16 +169,16 @@ impl Part {
     /// Panel after panel: columns of [`height`], the first for the bias, then one for each row.
     fn add_up(&self, x: &[f32], gradient: &[f32], sums: &mut [f32]) {
         let [d_in, d_out] = self.cut;
-        let strips: Vec<_> = pieces(&self.rows, STRIP).collect();
+        let strips: Vec<_> = tiles(self.rows.clone(), STRIP).collect();
         let lengths = [strips.len() * STRIP * DEPTH, PANEL * DEPTH, DEPTH];
         with_scratch(lengths, |[inputs, tile, ones]| {
             ones.fill(1.0);
-            for (i, tokens) in pieces(&self.tokens, DEPTH).enumerate() {
+            for (i, tokens) in tiles(self.tokens.clone(), DEPTH).enumerate() {
                 let depth = tokens.len();
                 for (rows, inputs) in strips.iter().zip(inputs.chunks_exact_mut(STRIP * DEPTH)) {
                     let x = x[tokens.start * d_in + rows.start..].chunks(d_in);
                     for (to, from) in inputs.chunks_exact_mut(STRIP).take(depth).zip(x) {
-                        // A length that is known is no call.
+                        // With a known length the compiler copies in place, without a call.
                         match (to.first_chunk_mut::<STRIP>(), from.first_chunk::<STRIP>()) {
                             (Some(to), Some(from)) if rows.len() == STRIP => *to = *from,
                             _ => to[..rows.len()].copy_from_slice(&from[..rows.len()]),
@@ -198,7 +198,7 @@ impl Part {
                     gradient.copy_columns(1.0, height, tile);
                     let (bias, sums) = sums.split_at_mut(height);
                     let ones = Matrix::by_columns(ones, depth, 1);
-                    product(bias, onto(i), tile, ones, 1.0);
+                    product(bias, Onto::nth(i), tile, ones, 1.0);
                     let sums = sums.chunks_mut(height * STRIP);
                     let inputs = inputs.chunks_exact(STRIP * DEPTH);
                     for ((rows, inputs), sums) in strips.iter().zip(inputs).zip(sums) {
@@ -209,7 +209,13 @@ impl Part {
                             row_stride: STRIP,
                             column_stride: 1,
                         };
-                        product(&mut sums[..height * rows.len()], onto(i), tile, inputs, 1.0);
+                        product(
+                            &mut sums[..height * rows.len()],
+                            Onto::nth(i),
+                            tile,
+                            inputs,
+                            1.0,
+                        );
                     }
                 }
             }
@@ -219,11 +225,5 @@ impl Part {
 
 /// The length of a panel's columns.
 fn height(panel: &Range<usize>) -> usize {
-    panel.len().next_multiple_of(LANE_MULTIPLE)
-}
-
-fn pieces(range: &Range<usize>, size: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-    let end = range.end;
-    let starts = range.clone().step_by(size);
-    starts.map(move |start| start..(start + size).min(end))
+    padded(panel.len())
 }

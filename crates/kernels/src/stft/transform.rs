@@ -1,13 +1,12 @@
 //! Spectra of slices, some frames at a time.
 
 use super::StftPlan;
-use crate::blocks::zeros;
+use crate::cpu::blocks::{tiles, zeros};
 use rayon::prelude::*;
 use realfft::num_complex::Complex;
-use std::ops::Range;
 
-/// Frames that are transformed before they are written: magnitudes lie bin after bin, so one frame at a time would touch
-/// another cache line with every value.
+/// Frames that are transformed before they are written. Magnitudes lie bin after bin: writing one frame at a
+/// time would touch another cache line with every value.
 const FRAMES: usize = 16;
 
 /// `[batch, bins, frames]` of `[batch, samples]`.
@@ -20,7 +19,7 @@ pub(super) fn forward(plan: &StftPlan, signals: &[f32], samples: usize) -> Vec<f
         .for_each_init(
             || (Transforms::new(plan), vec![0.0; FRAMES * bins]),
             |(transforms, tile), (magnitudes, signal)| {
-                for range in tiles(frames) {
+                for range in tiles(0..frames, FRAMES) {
                     let spectra = range.clone().zip(tile.chunks_exact_mut(bins));
                     for (frame, tile) in spectra {
                         let spectrum = transforms.spectrum(signal, frame);
@@ -60,7 +59,7 @@ pub(super) fn backward(
         .for_each_init(
             || (Transforms::new(plan), vec![0.0; FRAMES * bins]),
             |(transforms, tile), ((slopes, signal), gradient)| {
-                for range in tiles(frames) {
+                for range in tiles(0..frames, FRAMES) {
                     for (bin, row) in gradient.chunks_exact(frames).enumerate() {
                         let column = tile[bin..].iter_mut().step_by(bins);
                         for (value, slope) in column.zip(&row[range.clone()]) {
@@ -77,12 +76,7 @@ pub(super) fn backward(
     slopes
 }
 
-fn tiles(frames: usize) -> impl Iterator<Item = Range<usize>> {
-    let starts = (0..frames).step_by(FRAMES);
-    starts.map(move |start| start..(start + FRAMES).min(frames))
-}
-
-/// The two transforms with the memory that they work in.
+/// The two transforms with their working memory.
 struct Transforms<'a> {
     plan: &'a StftPlan,
     samples: Vec<f32>,
@@ -104,7 +98,7 @@ impl<'a> Transforms<'a> {
         }
     }
 
-    /// The spectrum of a frame, which is kept until the next call.
+    /// The spectrum of a frame, valid until the next call.
     fn spectrum(&mut self, signal: &[f32], frame: usize) -> &[Complex<f32>] {
         let window = &self.plan.window;
         let under = &signal[frame * self.plan.hop_length..][..window.len()];
@@ -120,7 +114,7 @@ impl<'a> Transforms<'a> {
         &self.spectrum
     }
 
-    /// Adds what the frame of the last [`spectrum`](Self::spectrum) gives back to the samples under it.
+    /// Adds the slopes of the samples under the frame of the last [`spectrum`](Self::spectrum).
     fn add_slopes(&mut self, gradient: &[f32], slopes: &mut [f32], frame: usize) {
         for (x, &slope) in self.spectrum.iter_mut().zip(gradient) {
             let magnitude = x.norm_sqr().sqrt();
@@ -131,7 +125,7 @@ impl<'a> Transforms<'a> {
             };
             *x *= factor;
         }
-        // The inverse counts each bin twice, for its mirror image too, but these have none. They are real.
+        // The inverse counts each bin twice, for its mirror image too. These have none, and are real.
         let n_fft = self.plan.n_fft;
         let nyquist = (n_fft.is_multiple_of(2)).then_some(n_fft / 2);
         for bin in [0].into_iter().chain(nyquist) {
