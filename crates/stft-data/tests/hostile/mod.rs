@@ -1,0 +1,5 @@
+//! Hostile sound files.
+
+pub mod bytes;
+pub mod cases;
+pub mod mutation;
