@@ -14,7 +14,7 @@ const SAMPLES: usize = 4 * RATE_HZ as usize;
 
 /// A decaying tone with three partials.
 fn tone() -> Vec<f32> {
-    let sample = |n| {
+    let sample = |n: usize| {
         let t = n as f32 / RATE_HZ as f32;
         let partial = |hz: f32| (std::f32::consts::TAU * hz * t).sin();
         0.3 * [220.0, 441.0, 1_330.0].map(partial).iter().sum::<f32>() * (-2.0 * t).exp()

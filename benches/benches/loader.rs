@@ -19,7 +19,7 @@ fn sounds() -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     for number in 0..FILES {
         let hz = 55.0 * 2_f32.powf(number as f32 / 12.0);
-        let sample = |n| 0.6 * (std::f32::consts::TAU * hz * n as f32 / RATE_HZ as f32).sin();
+        let sample = |n: u32| 0.6 * (std::f32::consts::TAU * hz * n as f32 / RATE_HZ as f32).sin();
         let samples = (0..(SECONDS * RATE_HZ as f32) as u32).map(sample);
         write_wav(&folder.path().join(format!("{number}.wav")), samples);
     }
