@@ -1,13 +1,14 @@
-//! Attention and its gradient at the sizes of a small encoder, of a wider one, and of the paper preset's grid of patches.
+//! Attention and its gradient at the sizes of a small encoder, of a wider one, and of the paper preset's grid of
+//! patches.
 
 mod shared;
 
-use benches::Work;
 use criterion::{Criterion, criterion_group, criterion_main};
+use peer::Work;
 
 fn attention(criterion: &mut Criterion) {
     shared::measure(criterion, "attention", |case| {
-        matches!(case.work, Work::Attention(_))
+        matches!(case.work, Work::Attention { .. })
     });
 }
 

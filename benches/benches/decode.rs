@@ -1,55 +1,34 @@
-//! Decoding a sound file, and bringing it to another rate.
+//! Decoding a sound file, and resampling.
+
+mod shared;
 
 use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use shared::{RATE_HZ, write_wav};
 use stft_data::{Audio, DecodeLimits, decode_file, resample};
 
-const RATE_HZ: u32 = 44_100;
 /// Four seconds, as in the NSynth data set.
 const SAMPLES: usize = 4 * RATE_HZ as usize;
 
 /// A decaying tone with three partials.
 fn tone() -> Vec<f32> {
-    (0..SAMPLES)
-        .map(|n| {
-            let t = n as f32 / RATE_HZ as f32;
-            let partials = [220.0, 441.0, 1_330.0];
-            let wave: f32 = partials
-                .iter()
-                .map(|hz| (std::f32::consts::TAU * hz * t).sin())
-                .sum();
-            0.3 * wave * (-2.0 * t).exp()
-        })
-        .collect()
-}
-
-fn write_wav(path: &Path, sound: &[f32]) {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
+    let sample = |n: usize| {
+        let t = n as f32 / RATE_HZ as f32;
+        let partial = |hz: f32| (std::f32::consts::TAU * hz * t).sin();
+        0.3 * [220.0, 441.0, 1_330.0].map(partial).iter().sum::<f32>() * (-2.0 * t).exp()
     };
-    let mut writer = hound::WavWriter::create(path, spec).expect("the folder can be written");
-    for &sample in sound {
-        writer
-            .write_sample((sample * 32_767.0) as i16)
-            .expect("the file can be written");
-    }
-    writer.finalize().expect("the file can be written");
+    (0..SAMPLES).map(sample).collect()
 }
 
 fn decode(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let sound = tone();
     let wav = folder.path().join("tone.wav");
-    write_wav(&wav, &sound);
+    write_wav(&wav, tone().into_iter());
     // There is no encoder here, so the compressed files are those of the tests: a fraction of a second.
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/stft-data/tests/fixtures");
     let limits = DecodeLimits::default();
-
     let mut group = criterion.benchmark_group("decode");
     for path in [
         wav,
@@ -65,13 +44,15 @@ fn decode(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
 
-    let mut group = criterion.benchmark_group("resample");
-    group.throughput(Throughput::Elements(SAMPLES as u64));
+fn resampling(criterion: &mut Criterion) {
     let audio = Audio {
-        samples: sound,
+        samples: tone(),
         sample_rate_hz: RATE_HZ,
     };
+    let mut group = criterion.benchmark_group("resample");
+    group.throughput(Throughput::Elements(SAMPLES as u64));
     for to_hz in [16_000, 16_384, 22_050, 48_000] {
         group.bench_function(format!("44100_to_{to_hz}"), |bencher| {
             bencher.iter(|| resample(black_box(&audio), to_hz));
@@ -80,5 +61,5 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, decode);
+criterion_group!(all, decode, resampling);
 criterion_main!(all);

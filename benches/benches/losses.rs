@@ -1,14 +1,17 @@
-//! Two losses that cost something, each with its gradient: InfoNCE, whose table of similarities never exists at once,
+//! The two losses that take long, each with its gradient: InfoNCE, which never holds the table of similarities at once,
 //! and the multi-resolution STFT of sounds.
 
 mod shared;
 
-use benches::Work;
 use criterion::{Criterion, criterion_group, criterion_main};
+use peer::Work;
 
 fn losses(criterion: &mut Criterion) {
     shared::measure(criterion, "losses", |case| {
-        matches!(case.work, Work::InfoNce(_) | Work::MultiResolution(_))
+        matches!(
+            case.work,
+            Work::InfoNce { .. } | Work::MultiResolution { .. }
+        )
     });
 }
 

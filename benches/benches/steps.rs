@@ -2,11 +2,11 @@
 
 mod shared;
 
-use benches::Case;
 use criterion::{Criterion, criterion_group, criterion_main};
+use peer::Case;
 
 fn steps(criterion: &mut Criterion) {
-    // The comparison with PyTorch has the paper's contrast.
+    // The paper's contrastive step takes too long; the comparison with PyTorch has it.
     shared::measure(criterion, "steps", Case::is_short_training_step);
 }
 

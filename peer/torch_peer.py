@@ -1,22 +1,21 @@
-"""PyTorch on the work of one benchmark case: the other side of `cargo xtask bench --peer`.
+"""PyTorch's side of `cargo xtask bench --peer`: one benchmark case in this process.
 
     pip install torch            (any 2.x; made with 2.15)
-    python reference/torch_peer.py '{"name": "attention", "pass": "step", "work": {"kind": "attention",
+    python peer/torch_peer.py '{"name": "attention", "pass": "step", "work": {"kind": "attention",
         "batch": 8, "heads": 8, "tokens": 512, "head_dim": 32}}' '{... "tokens": 4 ...}' --threads 2 --repeats 3
 
-The case is what `benches/src/case.rs` writes: its sizes and the models' settings are there and nowhere else. The second is
-the same in small, which is done once before anything is measured. Prints one line of JSON: the parameters of the model, the
-milliseconds of each timed call, what came out, the peak of memory, the version.
+The first argument is a case as `src/case.rs` writes it, with all sizes and settings. The second is the same case with tiny
+sizes, which runs once before anything is measured. Prints one line of JSON: the number of parameters, the milliseconds of
+each timed call, the value that both sides compare, the peak of memory, the version.
 
-A call of the pass "forward" is inference under no_grad; of "step" it is forward, mean squared error (of attention: the
-sum), backward and, of a model, AdamW in its fused form. Models are those of the crates `unet1d` and `transformer`,
-layer by layer: whoever runs this compares the numbers of parameters, and what a tiny model puts out whose weights follow from
-their places. Work without parameters is given the same data as on the other side, and what comes out is compared: the mean
-absolute value of the output, or of a step's gradient.
+Pass "forward" is inference under no_grad. Pass "step" is forward, mean squared error (of attention: the sum), backward and,
+for a network, fused AdamW. Networks are those of the crates `unet1d` and `transformer`, layer by layer. The numbers of
+parameters must agree, and so must the output of a tiny network with weights by a formula. Work without parameters computes
+on data by a formula; its mean absolute output, or gradient, must agree.
 
-Memory is the largest resident set while data and model are made and all calls are done, above what the process held
-before; by then the libraries are loaded and the work was done in small, so that code and threads don't count.
-It is read from Linux's /proc and null elsewhere.
+Memory is the largest resident set while data and model are made and all calls are done, above what the process held before.
+By then libraries are loaded and the tiny case has run, so that code and threads don't count. It is read from Linux's /proc
+and is null elsewhere.
 """
 
 import argparse
@@ -28,7 +27,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-# Short work is repeated for so long, and long work for no longer; as in benches/src/bin/peer/measure.rs.
+# Short work is repeated for this long, and long work for no longer; as in src/bin/peer/measure.rs.
 AT_LEAST_S, AT_MOST_S = 1.0, 30.0
 # Speed doesn't depend on it.
 LR = 1e-4
@@ -37,9 +36,9 @@ FUSED_ADAMW = True
 
 
 def noise(*shape, stream=0):
-    """Values in 0..1 by a hash of their places and of the stream, as in benches/src/noise.rs."""
+    """Values in 0..1 by a hash of their places and of the stream, as in src/formula.rs."""
     values = torch.empty(math.prod(shape))
-    # In pieces, so that the integers take no memory to speak of.
+    # In pieces, so that the integers take little memory.
     for start in range(0, len(values), 1 << 16):
         place = torch.arange(start, min(start + (1 << 16), len(values)))
         h = (place * 2_654_435_761 + stream * 40_503) & 0xFFFFFFFF
@@ -88,7 +87,7 @@ class UNet(nn.Module):
     def __init__(self, c):
         super().__init__()
         if c["attention_levels"]:
-            raise SystemExit("a U-Net with attention has no peer yet: clear unet.attention_levels")
+            raise SystemExit("a U-Net with attention is not supported: clear unet.attention_levels")
         kind = {"plain": PlainBlock, "residual": ResidualBlock}[c["block"]]
         bins, base, groups, blocks = c["in_channels"], c["base_channels"], c["norm_groups"], c["blocks_per_level"]
         channels = [base * mult for mult in c["channel_mults"]]
@@ -184,23 +183,21 @@ class Encoder(nn.Module):
         self.embed = nn.Linear(c["patch_bins"] * c["patch_frames"], d)
         if c["tokens"] == "all":
             self.mask_token = nn.Parameter(torch.randn(d) * 0.02)
-        if c["position"] == "learned":
-            self.positions = nn.Parameter(torch.randn(rows, columns, d) * 0.02)
-        else:
-            self.register_buffer("positions", sin_cos(rows, columns, d))
+        if c["position"] != "sin_cos":
+            raise SystemExit("learned positions are not supported")
+        self.register_buffer("positions", sin_cos(rows, columns, d).flatten(0, 1))
         self.dropout = nn.Dropout(c["dropout"])
         self.blocks = nn.ModuleList(Block(c) for _ in range(c["n_layers"]))
         self.norm = nn.LayerNorm(d)
         self.visible_only = c["tokens"] == "visible"
 
     def forward(self, patches, hidden, kept):
-        positions = self.positions.flatten(0, 1)
         if self.visible_only:
             batch, places = kept.shape
             seen = patches.gather(1, kept[:, :, None].expand(-1, -1, patches.shape[2]))
-            x = self.embed(seen) + positions[kept.flatten()].view(batch, places, -1)
+            x = self.embed(seen) + self.positions[kept.flatten()].view(batch, places, -1)
         else:
-            x = torch.where(hidden[:, :, None], self.mask_token, self.embed(patches)) + positions
+            x = torch.where(hidden[:, :, None], self.mask_token, self.embed(patches)) + self.positions
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x)
@@ -208,7 +205,7 @@ class Encoder(nn.Module):
 
 
 class Masked(nn.Module):
-    """Encoder and decoder; the decoder asks about every place by its position."""
+    """Encoder and decoder; the decoder has a query for every place, made of its position."""
 
     def __init__(self, w):
         super().__init__()
@@ -216,8 +213,6 @@ class Masked(nn.Module):
         d, self.encoder = c["d_model"], encoder_of(w)
         rows, columns = (-(-size // encoder[patch]) for size, patch in ((encoder["bins"], "patch_bins"), (w["frames"], "patch_frames")))
         self.embed, self.mask_token = nn.Linear(encoder["d_model"], d), nn.Parameter(torch.randn(d) * 0.02)
-        if encoder["position"] != "sin_cos":
-            raise SystemExit("a decoder with learned positions has no peer yet")
         self.register_buffer("positions", sin_cos(rows, columns, d).flatten(0, 1))
         self.dropout = nn.Dropout(c["dropout"])
         self.blocks = nn.ModuleList(Block(c, reads=True) for _ in range(c["n_layers"]))
@@ -235,7 +230,7 @@ class Masked(nn.Module):
 
 
 def trained(model, inputs, target, optimizer, is_step):
-    """One call on a model, and its number of parameters."""
+    """A call of a network, and its number of parameters."""
     if is_step:
         return training_step(model, optimizer, lambda: F.mse_loss(model(*inputs), target))
     model.eval()
@@ -248,9 +243,8 @@ def trained(model, inputs, target, optimizer, is_step):
 
 
 def training_step(model, optimizer, loss_of):
-    named = list(model.named_parameters())
-    undecayed = [p for name, p in named if p.ndim == 1 or "positions" in name]
-    decayed = [p for name, p in named if not (p.ndim == 1 or "positions" in name)]
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    undecayed = [p for p in model.parameters() if p.ndim == 1]
     groups = [{"params": decayed, "weight_decay": optimizer["weight_decay"]}, {"params": undecayed, "weight_decay": 0.0}]
     betas = (optimizer["beta_1"], optimizer["beta_2"])
     adamw = torch.optim.AdamW(groups, lr=LR, betas=betas, eps=optimizer["epsilon"], fused=FUSED_ADAMW)
@@ -275,7 +269,7 @@ def unet(w, is_step):
 
 
 def patches_of(w):
-    """Random patches, which of them are hidden, and the places of those that aren't."""
+    """Random patches, which of them are hidden, and the places of the others."""
     c = w["encoder"]
     tokens = -(-c["bins"] // c["patch_bins"]) * -(-w["frames"] // c["patch_frames"])
     patches = noise(w["batch"], tokens, c["patch_bins"] * c["patch_frames"])
@@ -285,8 +279,7 @@ def patches_of(w):
 
 
 def encoder_of(w):
-    c = w["encoder"]
-    return Encoder({**c, "max_frames": w["frames"] if c["position"] == "sin_cos" else c["max_frames"]})
+    return Encoder({**w["encoder"], "max_frames": w["frames"]})
 
 
 def transformer(w, is_step):
@@ -297,13 +290,13 @@ def transformer(w, is_step):
 
 
 class Contrastive(nn.Module):
-    """Encoder and two heads; that of the keys reads the embedding of each patch, off the graph."""
+    """Encoder and two heads; the head of the keys reads the detached embedding of each patch."""
 
     def __init__(self, w):
         super().__init__()
         heads = w["heads"]
         if heads["predictor_layers"] or heads["keys"] != "content" or heads["key_gradient"] != "head":
-            raise SystemExit("a predictor, positions in keys and fixed keys have no peer yet")
+            raise SystemExit("a predictor, positions in keys and fixed keys are not supported")
         self.encoder = encoder_of(w)
         self.query_head, self.key_head = (nn.Linear(w["encoder"]["d_model"], heads["proj_dim"]) for _ in range(2))
 
@@ -385,8 +378,8 @@ def stft(w, is_step):
 def contrast(queries, keys, content, places, c):
     """InfoNCE of the tokens at `places`, as many in each item, on the dense matrix of cosines.
 
-    Negatives are all tokens of the batch, or the item's own at `places`, by one batched product. Tokens with the content
-    of the query's own are no negatives.
+    Negatives are all tokens of the batch, or those of the same item at `places`, by one batched product. Tokens with the
+    same content as the query's positive are left out.
     """
     batch, tokens, _ = queries.shape
     of_clip = c["negatives"]["from"] == "clip"
@@ -464,15 +457,15 @@ WORK = {f.__name__: f for f in KINDS}
 # ------------------------------------------------------------------------------------------------------------ measurement
 
 
-def known_values(shape):
-    """Weights that follow from their places, the same for a weight and its transpose; as in benches/src/weights.rs."""
+def formula_weights(shape):
+    """Weights that follow from their places, the same for a weight and its transpose; as in src/formula.rs."""
     places = sum(torch.arange(size, dtype=torch.double).view(-1, *[1] * (len(shape) - 1 - axis)) for axis, size in enumerate(shape))
     wave = (0.7 * (places + 1)).sin()
     return 1 + 0.1 * wave if sum(size > 1 for size in shape) < 2 else wave / math.sqrt(math.prod(shape))
 
 
-def known_output(w):
-    """What a model puts out whose weights both sides know; of contrast, its loss."""
+def formula_output(w):
+    """The mean absolute output of a network with weights by the formula; of a contrastive one, its loss."""
     if w["kind"] == "unet":
         model, inputs = UNet(w["model"]), [noise(w["batch"], w["model"]["in_channels"], w["frames"])]
     else:
@@ -481,7 +474,7 @@ def known_output(w):
     model.eval()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(known_values(parameter.shape))
+            parameter.copy_(formula_weights(parameter.shape))
         output = model(*inputs)
         if w["kind"] == "contrastive_training":
             places = inputs[1].nonzero()[:, 1].view(w["batch"], -1)
@@ -494,7 +487,7 @@ def magnitude(values):
 
 
 def reset_peak():
-    """What is resident now, from where the peak counts on; None where there is no such thing."""
+    """Resets the peak to what is resident now, and returns that; None where the system can't."""
     try:
         with open("/proc/self/clear_refs", "w") as f:
             f.write("5")
@@ -516,7 +509,7 @@ def wants_more(calls, elapsed_s, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case", type=json.loads, help="a case as JSON")
-    parser.add_argument("tiny", type=json.loads, help="the same in small")
+    parser.add_argument("tiny", type=json.loads, help="the same with tiny sizes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
@@ -524,7 +517,7 @@ def main():
     torch.manual_seed(0)
     work, tiny = arguments.case["work"], arguments.tiny["work"]
     make, is_step = WORK[work["kind"]], arguments.case["pass"] == "step"
-    # Code is read from disk when it first runs, and threads start: neither belongs to the work.
+    # Loads code and starts threads, neither of which belongs to the work.
     make(tiny, is_step)[0]()
 
     baseline = reset_peak()
@@ -536,8 +529,8 @@ def main():
         call()
         times_ms.append((time.perf_counter() - begin) * 1e3)
     peak_bytes = None if baseline is None else max(0, peak() - baseline)
-    # After the peak: summing it up takes memory.
-    value = known_output(tiny) if parameters else magnitude(call())
+    # After the peak: the check takes memory.
+    value = formula_output(tiny) if parameters else magnitude(call())
     print(json.dumps({"parameters": parameters, "times_ms": times_ms, "value": value, "peak_bytes": peak_bytes,
                       "version": f"torch {torch.__version__}"}))
 

@@ -9,23 +9,23 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, RefreshKind, System};
 use time::OffsetDateTime;
 
-/// What a time can't be understood without.
+/// What one has to know about a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Machine {
-    /// As the processor calls itself.
+    /// The processor's own name.
     pub cpu: String,
     /// Threads that it runs at once.
     pub cores: usize,
     /// The system and its version.
     pub system: String,
-    /// The compiler at hand; nothing else has built this in a checkout.
+    /// The compiler that `rustc` runs; in a checkout it is the one that built this.
     pub rustc: String,
     /// In UTC, `2026-01-31`.
     pub date: String,
 }
 
 impl Machine {
-    /// This machine, now. What can't be told is `unknown`.
+    /// This machine, now. What can't be read is `unknown`.
     pub fn here() -> Self {
         let cpus = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let all = System::new_with_specifics(cpus);
@@ -59,8 +59,8 @@ impl fmt::Display for Machine {
 fn rustc() -> Option<String> {
     let program = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(program).arg("--version").output().ok()?;
-    let said = String::from_utf8(output.stdout).ok()?;
-    let words: Vec<&str> = said.split_whitespace().take(2).collect();
+    let printed = String::from_utf8(output.stdout).ok()?;
+    let words: Vec<&str> = printed.split_whitespace().take(2).collect();
     Some(words.join(" "))
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_tells_all_that_a_time_needs() {
+    fn a_machine_has_all_of_its_parts() {
         let machine = Machine::here();
         assert!(machine.cores >= 1);
         assert!(machine.rustc.starts_with("rustc 1."), "{}", machine.rustc);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_says_is_unknown() {
+    fn what_is_missing_is_unknown() {
         assert_eq!(or_unknown(None), "unknown");
         assert_eq!(or_unknown(Some(String::new())), "unknown");
         assert_eq!(or_unknown(Some("Linux".into())), "Linux");

@@ -1,7 +1,7 @@
-//! What the rounds of a case come to.
+//! The summary of a case's rounds.
 
 use anyhow::{bail, ensure};
-use benches::Case;
+use peer::Case;
 use serde::Serialize;
 
 use crate::machine::Machine;
@@ -22,10 +22,6 @@ pub struct Row {
     pub ratio_low: f64,
     /// Largest ratio of a round.
     pub ratio_high: f64,
-    /// Our fastest call of all rounds.
-    pub ours_min_ms: f64,
-    /// PyTorch's.
-    pub torch_min_ms: f64,
     /// Largest peak of our rounds.
     pub ours_peak_bytes: Option<u64>,
     /// Largest peak of PyTorch's.
@@ -38,77 +34,81 @@ pub struct Row {
     pub threads: u16,
     /// Turns of each side.
     pub rounds: usize,
-    /// Timed calls of each side, the smaller number.
-    pub calls: usize,
-    /// What ours stands on.
+    /// Burn's version.
     pub ours_version: String,
-    /// What is compared with.
+    /// PyTorch's version.
     pub torch_version: String,
     /// Where and when.
     pub machine: Machine,
 }
 
 impl Row {
-    /// Sums up rounds of (ours, PyTorch's).
+    /// The summary of rounds, each ours and PyTorch's.
     ///
     /// # Errors
-    /// The models have different numbers of parameters, something else came out of the same work, or a round is
-    /// missing.
+    /// The models have different numbers of parameters, the results of the same work differ, or there is no round.
     pub fn new(
         case: &Case,
         threads: u16,
-        rounds: &[(Measurement, Measurement)],
+        rounds: &[[Measurement; 2]],
         machine: &Machine,
     ) -> anyhow::Result<Self> {
-        let Some((first_ours, first_torch)) = rounds.first() else {
+        let Some([first_ours, first_torch]) = rounds.first() else {
             bail!("{}: expected at least one round, got none", case.name);
         };
-        for (ours, torch) in rounds {
+        for [ours, torch] in rounds {
             ensure!(
                 ours.parameters == torch.parameters,
                 "{}: our model has {} parameters and PyTorch's {}: they aren't the same model; \
-                 make reference/torch_peer.py build what the crate builds",
+                 make peer/torch_peer.py build what the crate builds",
                 case.name,
                 ours.parameters,
                 torch.parameters
             );
             ensure!(
                 agree(ours.value, torch.value),
-                "{}: what comes out is {} here and {} in PyTorch: it isn't the same work; \
-                 make reference/torch_peer.py compute what this computes",
+                "{}: the result is {} here and {} in PyTorch: it isn't the same work; \
+                 make peer/torch_peer.py compute what this computes",
                 case.name,
                 ours.value,
                 torch.value
             );
         }
-        let of = |side: fn(&(Measurement, Measurement)) -> &Measurement| {
-            let rounds: Vec<&Measurement> = rounds.iter().map(side).collect();
-            Summary::new(&rounds)
+        let [ours, torch] = [0, 1].map(|side| -> Vec<f64> {
+            let times = rounds.iter().map(|round| &round[side].times_ms);
+            times.map(|times| median(times)).collect()
+        });
+        let peak = |side: usize| {
+            rounds
+                .iter()
+                .filter_map(|round| round[side].peak_bytes)
+                .max()
         };
-        let (ours, torch) = (of(|round| &round.0), of(|round| &round.1));
-        let ratios: Vec<f64> = std::iter::zip(&ours.medians_ms, &torch.medians_ms)
+        let ratios: Vec<f64> = std::iter::zip(&ours, &torch)
             .map(|(ours, torch)| ours / torch)
             .collect();
         Ok(Self {
             name: case.name.clone(),
-            ours_ms: median(&ours.medians_ms),
-            torch_ms: median(&torch.medians_ms),
+            ours_ms: median(&ours),
+            torch_ms: median(&torch),
             ratio: median(&ratios),
             ratio_low: ratios.iter().copied().fold(f64::INFINITY, f64::min),
             ratio_high: ratios.iter().copied().fold(0.0, f64::max),
-            ours_min_ms: ours.min_ms,
-            torch_min_ms: torch.min_ms,
-            ours_peak_bytes: ours.peak_bytes,
-            torch_peak_bytes: torch.peak_bytes,
+            ours_peak_bytes: peak(0),
+            torch_peak_bytes: peak(1),
             parameters: first_ours.parameters,
             gflop: case.gflop(),
             threads,
             rounds: rounds.len(),
-            calls: ours.calls.min(torch.calls),
             ours_version: first_ours.version.clone(),
             torch_version: first_torch.version.clone(),
             machine: machine.clone(),
         })
+    }
+
+    /// Operations in a second, in 1e9: ours and PyTorch's.
+    pub fn gflop_per_s(&self) -> [f64; 2] {
+        [self.ours_ms, self.torch_ms].map(|ms| self.gflop / ms * 1e3)
     }
 }
 
@@ -120,9 +120,9 @@ fn agree(ours: f64, torch: f64) -> bool {
 /// Relative. Sums of f32 in another order differ by less than a tenth of it in all rows.
 const LARGEST_DIFFERENCE: f64 = 1e-4;
 
-/// Whose times a table holds, above it: machine, versions, and how often.
-pub fn caption<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> String {
-    let Some(first) = rows.clone().next() else {
+/// The line above a table: machine, versions, threads and rounds.
+pub fn caption(rows: &[Row]) -> String {
+    let Some(first) = rows.first() else {
         return String::new();
     };
     let Row {
@@ -132,34 +132,14 @@ pub fn caption<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> String {
         rounds,
         ..
     } = first;
-    let mut threads: Vec<String> = rows.map(|row| row.threads.to_string()).collect();
+    let mut threads: Vec<String> = rows.iter().map(|row| row.threads.to_string()).collect();
     threads.dedup();
     let threads = threads.join(", then ");
     format!("{machine}; {ours_version}, {torch_version}; threads: {threads}; rounds: {rounds}")
 }
 
-/// One side's rounds.
-struct Summary {
-    medians_ms: Vec<f64>,
-    min_ms: f64,
-    peak_bytes: Option<u64>,
-    calls: usize,
-}
-
-impl Summary {
-    fn new(rounds: &[&Measurement]) -> Self {
-        let all = || rounds.iter().flat_map(|round| &round.times_ms);
-        Self {
-            medians_ms: rounds.iter().map(|round| median(&round.times_ms)).collect(),
-            min_ms: all().copied().fold(f64::INFINITY, f64::min),
-            peak_bytes: rounds.iter().filter_map(|round| round.peak_bytes).max(),
-            calls: all().count(),
-        }
-    }
-}
-
 /// The middle of sorted values, or the mean of the two in the middle.
-pub fn median(values: &[f64]) -> f64 {
+fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -173,7 +153,7 @@ pub fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use benches::{Pass, Product, Work};
+    use peer::{Pass, Work};
 
     pub fn measurement(parameters: usize, times_ms: &[f64], peak_bytes: u64) -> Measurement {
         Measurement {
@@ -196,50 +176,45 @@ pub mod tests {
     }
 
     pub fn case() -> Case {
-        Case::new(
-            "product",
-            Work::Product(Product { size: 1000 }),
-            Pass::Forward,
-        )
+        Case::new("product", Work::Product { size: 1000 }, Pass::Forward)
     }
 
     #[test]
     fn a_row_holds_medians_of_rounds_and_of_their_ratios() {
         let rounds = [
-            (
+            [
                 measurement(5, &[2.0, 9.0, 1.0], 30),
                 measurement(5, &[4.0, 4.0], 70),
-            ),
-            (measurement(5, &[3.0], 20), measurement(5, &[2.0], 90)),
-            (measurement(5, &[4.0], 10), measurement(5, &[1.0], 80)),
+            ],
+            [measurement(5, &[3.0], 20), measurement(5, &[2.0], 90)],
+            [measurement(5, &[4.0], 10), measurement(5, &[1.0], 80)],
         ];
         let row = Row::new(&case(), 2, &rounds, &machine()).unwrap();
         assert_eq!((row.ours_ms, row.torch_ms), (3.0, 2.0));
         assert_eq!((row.ratio_low, row.ratio, row.ratio_high), (0.5, 1.5, 4.0));
-        assert_eq!((row.ours_min_ms, row.torch_min_ms), (1.0, 1.0));
         assert_eq!(
             (row.ours_peak_bytes, row.torch_peak_bytes),
             (Some(30), Some(90))
         );
-        assert_eq!((row.rounds, row.calls, row.gflop), (3, 4, 2.0));
+        assert_eq!((row.rounds, row.gflop), (3, 2.0));
     }
 
     #[test]
-    fn a_caption_tells_machine_versions_threads_and_rounds() {
-        let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
+    fn a_caption_has_machine_versions_threads_and_rounds() {
+        let rounds = [[measurement(5, &[2.0], 30), measurement(5, &[4.0], 70)]];
         let row = |threads| Row::new(&case(), threads, &rounds, &machine()).unwrap();
         assert_eq!(
-            caption([row(1), row(1), row(2)].iter()),
+            caption(&[row(1), row(1), row(2)]),
             "a processor, 2 cores, a system, rustc 1.0, 2000-01-31; a version, a version; threads: 1, then 2; rounds: 1"
         );
-        assert_eq!(caption([].iter()), "");
+        assert_eq!(caption(&[]), "");
     }
 
     #[test]
     fn models_with_different_numbers_of_parameters_are_not_compared() {
         let rounds = [
-            (measurement(5, &[1.0], 1), measurement(5, &[1.0], 1)),
-            (measurement(5, &[1.0], 1), measurement(6, &[1.0], 1)),
+            [measurement(5, &[1.0], 1), measurement(5, &[1.0], 1)],
+            [measurement(5, &[1.0], 1), measurement(6, &[1.0], 1)],
         ];
         let message = Row::new(&case(), 2, &rounds, &machine())
             .unwrap_err()
@@ -250,12 +225,12 @@ pub mod tests {
     }
 
     #[test]
-    fn work_out_of_which_something_else_comes_is_not_compared() {
+    fn work_with_another_result_is_not_compared() {
         let with = |value| Measurement {
             value,
             ..measurement(0, &[1.0], 1)
         };
-        let row = |ours, torch| Row::new(&case(), 2, &[(with(ours), with(torch))], &machine());
+        let row = |ours, torch| Row::new(&case(), 2, &[[with(ours), with(torch)]], &machine());
         assert!(row(2.0, 2.00001).is_ok());
         for (ours, torch) in [(2.0, 2.001), (f64::NAN, 2.0), (f64::NAN, f64::NAN)] {
             let message = row(ours, torch).unwrap_err().to_string();
@@ -265,7 +240,7 @@ pub mod tests {
 
     #[test]
     fn a_row_is_written_under_the_names_that_readers_expect() {
-        let rounds = [(measurement(5, &[2.0], 30), measurement(5, &[4.0], 70))];
+        let rounds = [[measurement(5, &[2.0], 30), measurement(5, &[4.0], 70)]];
         let row = Row::new(&case(), 2, &rounds, &machine()).unwrap();
         let json = serde_json::to_value(vec![row]).unwrap();
         assert_eq!(json[0]["name"], "product");

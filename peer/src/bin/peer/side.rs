@@ -1,4 +1,4 @@
-//! Work in a process of its own, here or in PyTorch.
+//! A case in a process of its own, of this project or of PyTorch.
 
 use std::env;
 use std::io::ErrorKind;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
-use benches::Case;
+use peer::Case;
 
 use crate::measure::Measurement;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../reference/torch_peer.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/torch_peer.py");
 
-/// To glibc what `kernels::keep_freed_memory` says in our own process.
+/// What `kernels::keep_freed_memory` sets in our own process, for glibc.
 const KEEP_FREED_MEMORY: [(&str, &str); 3] = [
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
     ("MALLOC_TRIM_THRESHOLD_", "2147483647"),
     ("MALLOC_TOP_PAD_", "67108864"),
 ];
 
-/// One of those that are compared.
+/// One of the two that are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Side {
     /// This project.
@@ -29,7 +29,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Whether PyTorch can be measured.
+    /// PyTorch, where it can be measured.
     ///
     /// # Errors
     /// There is no such interpreter, or it doesn't have PyTorch.
@@ -44,8 +44,8 @@ impl Side {
             output => output.with_context(|| format!("can't run {}", python.display()))?,
         };
         if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.lines().last().unwrap_or("it said nothing");
+            let message = String::from_utf8_lossy(&output.stderr);
+            let last = message.lines().last().unwrap_or("no message");
             bail!(
                 "{} can't import torch ({last}): {install}",
                 python.display()
@@ -57,7 +57,7 @@ impl Side {
     /// Measures `case` in a new process with so many threads.
     ///
     /// # Errors
-    /// The process fails, or says something else than a [`Measurement`].
+    /// The process fails, or prints something other than a [`Measurement`].
     pub fn measure(&self, case: &Case, threads: u16, repeats: u16) -> anyhow::Result<Measurement> {
         let mut command = match self {
             Self::Ours => {
@@ -92,8 +92,8 @@ impl Side {
 
 fn read(output: &[u8]) -> anyhow::Result<Measurement> {
     let measurement: Measurement = serde_json::from_slice(output).with_context(|| {
-        let said = String::from_utf8_lossy(output);
-        format!("expected a line of JSON, got {said:?}")
+        let printed = String::from_utf8_lossy(output);
+        format!("expected a line of JSON, got {printed:?}")
     })?;
     if measurement.times_ms.is_empty() {
         bail!("expected at least one time, got none");
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interpreter_that_is_not_there_or_has_no_torch_is_told_with_what_to_do() {
+    fn a_missing_interpreter_or_torch_is_reported_with_how_to_install_it() {
         for python in ["/nowhere/python", "false"] {
             let message = Side::torch(Path::new(python)).unwrap_err().to_string();
             assert!(message.contains(python), "{message}");
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_has_to_say_all_of_a_measurement() {
-        let said = br#"{"parameters": 3, "times_ms": [1.5], "value": 2, "peak_bytes": null, "version": "x"}"#;
-        assert_eq!(read(said).unwrap().times_ms, [1.5]);
+    fn a_process_has_to_print_a_whole_measurement() {
+        let printed = br#"{"parameters": 3, "times_ms": [1.5], "value": 2, "peak_bytes": null, "version": "x"}"#;
+        assert_eq!(read(printed).unwrap().times_ms, [1.5]);
         for wrong in [
             &b"ready\n"[..],
             br#"{"parameters": 3, "times_ms": [1.5], "value": 1, "version": 7}"#,

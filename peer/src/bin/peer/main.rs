@@ -1,20 +1,18 @@
-//! This project beside PyTorch: the same work in turn, each in a process of its own.
+//! Compares this project with PyTorch on the same work, each side in a process of its own, in turn.
 //!
-//! `cargo xtask bench --peer` and `cargo xtask bench --scaling` start it; `README.md` tells how it measures.
+//! `cargo xtask bench --peer` and `cargo xtask bench --scaling` start it; `README.md` describes the method.
 
 mod compare;
 mod machine;
 mod measure;
-mod memory;
-mod process;
 mod row;
-mod scaling;
+mod side;
 mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 
 /// Measures this project and PyTorch on the same work.
 #[derive(Parser, Debug)]
@@ -30,9 +28,9 @@ enum Command {
     Compare(Options),
     /// Time, memory and arithmetic over growing sizes; writes target/bench-scaling.json
     Scaling(Options),
-    /// Measure one row of this project in this process, and print what came out as JSON
+    /// Measure one row of this project in this process, and print the result as JSON
     Case {
-        /// Its name, as in the tables
+        /// Name of the row, as in the tables
         name: String,
         #[command(flatten)]
         effort: measure::Effort,
@@ -44,20 +42,17 @@ struct Options {
     /// Python with PyTorch
     #[arg(long, default_value = "python3")]
     python: PathBuf,
-    /// Only rows with this in their names; may be given again
+    /// Only rows with this in their names; may be repeated
     #[arg(long)]
     only: Vec<String>,
-    /// Threads of each process [default: 2; of --scaling: 1, then 2]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads of each process [default: 2; with scaling: 1, then 2]
+    #[arg(long, value_parser = value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Turns of each side
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Processes of each side
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..))]
     rounds: u16,
     #[command(flatten)]
     effort: measure::Effort,
-    /// Print the table as Markdown
-    #[arg(long)]
-    markdown: bool,
 }
 
 fn main() -> ExitCode {
@@ -65,8 +60,8 @@ fn main() -> ExitCode {
     kernels::keep_freed_memory();
     kernels::join_thread_pool();
     let done = match Arguments::parse().command {
-        Command::Compare(options) => compare::run(&options),
-        Command::Scaling(options) => scaling::run(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Scaling(options) => compare::scaling(&options),
         Command::Case { name, effort } => measure::run(&name, &effort),
     };
     match done {
@@ -76,21 +71,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Those of `names` that have any of `only` in them, or all of them.
-fn chosen<T>(items: Vec<T>, only: &[String], name: impl Fn(&T) -> &str) -> anyhow::Result<Vec<T>> {
-    let names: Vec<String> = items.iter().map(|item| name(item).to_owned()).collect();
-    for part in only {
-        if !names.iter().any(|name| name.contains(part)) {
-            anyhow::bail!(
-                "no row has {part:?} in its name: they are {}",
-                names.join(", ")
-            );
-        }
-    }
-    let wanted = |item: &T| only.is_empty() || only.iter().any(|part| name(item).contains(part));
-    Ok(items.into_iter().filter(wanted).collect())
 }
 
 #[cfg(test)]
@@ -124,7 +104,6 @@ mod tests {
             "9",
             "--rounds",
             "5",
-            "--markdown",
         ]);
         assert_eq!(set.python, PathBuf::from("/opt/py"));
         assert_eq!(set.only, ["unet", "stft"]);
@@ -132,7 +111,6 @@ mod tests {
             (set.threads, set.rounds, set.effort.repeats),
             (Some(1), 5, 9)
         );
-        assert!(set.markdown);
     }
 
     #[test]
@@ -146,21 +124,5 @@ mod tests {
             let all = [&["peer", "compare"], &wrong[..]].concat();
             assert!(Arguments::try_parse_from(all).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn rows_are_chosen_by_a_part_of_their_names() {
-        let names = || vec!["unet_step", "unet_forward", "stft"];
-        let pick = |only: &[&str]| {
-            let only: Vec<String> = only.iter().map(|&part| part.to_owned()).collect();
-            chosen(names(), &only, |name| name)
-        };
-        assert_eq!(pick(&[]).unwrap(), names());
-        assert_eq!(pick(&["step", "stft"]).unwrap(), ["unet_step", "stft"]);
-        let message = pick(&["step", "lstm"]).unwrap_err().to_string();
-        assert!(
-            message.contains("\"lstm\"") && message.contains("unet_forward"),
-            "{message}"
-        );
     }
 }

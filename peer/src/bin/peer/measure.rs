@@ -1,13 +1,13 @@
 //! One case of this project, in this process.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use benches::{Case, cases, sweeps};
 use clap::Args;
+use peer::{Case, cases, sweeps};
 use serde::{Deserialize, Serialize};
-
-use crate::memory;
+use trainer::peak_rss_bytes;
 
 /// How often work is done in a process.
 #[derive(Args, Clone, Debug)]
@@ -17,13 +17,13 @@ pub struct Effort {
     pub repeats: u16,
 }
 
-/// Short work is repeated for so long.
-pub const AT_LEAST: Duration = Duration::from_secs(1);
+/// Short work is repeated for this long.
+const AT_LEAST: Duration = Duration::from_secs(1);
 
-/// Long work is repeated for no longer, however few calls that are.
-pub const AT_MOST: Duration = Duration::from_secs(30);
+/// Long work is repeated for no longer than this, however few calls that are.
+const AT_MOST: Duration = Duration::from_secs(30);
 
-/// What a process tells of its work, PyTorch's as well.
+/// What a process prints of its work, PyTorch's as well.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
@@ -31,11 +31,11 @@ pub struct Measurement {
     pub parameters: usize,
     /// Each timed call.
     pub times_ms: Vec<f64>,
-    /// What comes out where both sides are given the same, as [`benches::Prepared::value`].
+    /// The result where both sides compute with the same values, see [`peer::Work::value`].
     pub value: f64,
-    /// Largest resident set above what was held before model and data; `None` where the system doesn't say.
+    /// Largest resident set above what was held before model and data; `None` where the system doesn't report it.
     pub peak_bytes: Option<u64>,
-    /// Of Burn, or of PyTorch.
+    /// Burn's version, or PyTorch's.
     pub version: String,
 }
 
@@ -50,10 +50,10 @@ pub fn run(name: &str, effort: &Effort) -> anyhow::Result<()> {
 }
 
 fn measure(case: &Case, effort: &Effort) -> Measurement {
-    // Code is read from disk when it first runs, and threads start: neither belongs to the work.
+    // Loads code and starts threads, neither of which belongs to the work.
     (case.work.tiny().prepare(case.pass).call)();
 
-    let baseline = memory::reset_peak();
+    let baseline = reset_peak();
     let mut prepared = case.work.prepare(case.pass);
     (prepared.call)();
     let mut times_ms = Vec::new();
@@ -63,12 +63,13 @@ fn measure(case: &Case, effort: &Effort) -> Measurement {
         (prepared.call)();
         times_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    let peak_bytes = memory::peak_above(baseline);
+    let peak_bytes = peak_above(baseline);
+    // After the peak: the check takes memory.
+    let value = case.work.value(case.pass);
     Measurement {
         parameters: prepared.parameters,
         times_ms,
-        // After the peak: summing it up takes memory.
-        value: (prepared.value)(),
+        value,
         peak_bytes,
         version: burn_version(),
     }
@@ -79,7 +80,18 @@ fn wants_more(calls: usize, elapsed: Duration, effort: &Effort) -> bool {
     calls == 0 || too_few || elapsed < AT_LEAST
 }
 
-/// The version that the workspace pins, since Burn doesn't tell its own.
+/// Resets the peak to what is resident now. `None` where the system can't; on Linux it is `/proc/self/clear_refs`.
+fn reset_peak() -> Option<u64> {
+    fs::write("/proc/self/clear_refs", "5").ok()?;
+    peak_rss_bytes()
+}
+
+/// Bytes by which the largest resident set since [`reset_peak`] exceeds `baseline`.
+fn peak_above(baseline: Option<u64>) -> Option<u64> {
+    Some(peak_rss_bytes()?.saturating_sub(baseline?))
+}
+
+/// The version that the workspace pins: Burn doesn't export its own.
 fn burn_version() -> String {
     let manifest = include_str!("../../../../Cargo.toml");
     let line = manifest.lines().find(|line| line.starts_with("burn = "));
@@ -91,7 +103,7 @@ fn burn_version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use benches::{Pass, Work};
+    use peer::{Pass, Work};
 
     #[test]
     fn long_work_is_called_at_least_once_and_no_more_after_half_a_minute() {
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn work_is_done_as_often_as_asked_for_and_for_a_second() {
-        let work = Work::Product(benches::Product { size: 2 });
+        let work = Work::Product { size: 2 };
         let case = Case::new("tiny", work, Pass::Forward);
         let got = measure(&case, &Effort { repeats: 7 });
         assert!(got.times_ms.len() > 7);
@@ -111,5 +123,18 @@ mod tests {
         assert!(got.times_ms.iter().all(|&time| time > 0.0));
         assert_eq!((got.parameters, got.version.as_str()), (0, "burn 0.22.1"));
         assert!(got.value > 0.0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_peak_counts_what_was_held_since_and_given_back() {
+        const BYTES: u64 = 64 << 20;
+        drop(vec![1u8; 3 * BYTES as usize]);
+        let baseline = reset_peak();
+        let block = vec![1u8; BYTES as usize];
+        assert!(block.iter().all(|&byte| byte == 1));
+        drop(block);
+        let peak = peak_above(baseline).unwrap();
+        assert!((BYTES / 2..2 * BYTES).contains(&peak), "{peak}");
     }
 }

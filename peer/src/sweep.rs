@@ -3,32 +3,32 @@
 use trainer::{Experiment, TrainerError};
 use transformer::EncoderTokens;
 
-use crate::case::{Case, product, small_encoder, unet};
-use crate::work::{Attention, Pass, Work};
+use crate::case::{Case, small_encoder, unet};
+use crate::work::{Pass, Work};
 
-/// Side of the square product that stands for what the machine can do.
+/// Side of the square matrix product that stands for what the machine can do.
 const PRODUCT_SIZE: usize = 2048;
 
-/// The machine's matrix product, then training steps of the default U-Net over batch and frames, of a small
-/// encoder and of attention over tokens, and that encoder on the visible tokens alone.
+/// The machine's matrix product, then training steps of the default U-Net over batch and frames, of a small encoder
+/// and of attention over tokens, and that encoder on the visible tokens alone.
 ///
 /// # Errors
 /// The default experiment can't be read.
 pub fn sweeps() -> Result<Vec<Case>, TrainerError> {
-    let mut cases = vec![product(PRODUCT_SIZE)];
+    let product = Work::Product { size: PRODUCT_SIZE };
+    let name = format!("product_{PRODUCT_SIZE}");
+    let mut cases = vec![Case::new(name, product, Pass::Forward)];
+    let mut step = |name, work| cases.push(Case::new(name, work, Pass::Step));
     let model = unet(&Experiment::load(None, &[])?);
     for batch in [1, 2, 4, 8, 16] {
         let mut model = model.clone();
         model.batch = batch;
-        cases.push(step(format!("unet_step_batch_{batch}"), Work::UNet(model)));
+        step(format!("unet_step_batch_{batch}"), Work::UNet(model));
     }
     for frames in [64, 128, 256, 512, 1024] {
         let mut model = model.clone();
         (model.batch, model.frames) = (4, frames);
-        cases.push(step(
-            format!("unet_step_frames_{frames}"),
-            Work::UNet(model),
-        ));
+        step(format!("unet_step_frames_{frames}"), Work::UNet(model));
     }
     for tokens in [128, 256, 512, 1024, 2048] {
         let mut model = small_encoder();
@@ -37,32 +37,27 @@ pub fn sweeps() -> Result<Vec<Case>, TrainerError> {
         model.frames = tokens / rows * model.encoder.patch_frames;
         model.encoder.max_frames = model.frames;
         let name = format!("transformer_step_tokens_{tokens}");
-        cases.push(step(name, Work::Transformer(model)));
+        step(name, Work::Transformer(model));
     }
     for tokens in [256, 512, 1024, 2048, 4096, 8192] {
-        let work = Work::Attention(Attention {
+        let work = Work::Attention {
             batch: 1,
             heads: 8,
             tokens,
             head_dim: 64,
-        });
-        cases.push(step(format!("attention_step_tokens_{tokens}"), work));
+        };
+        step(format!("attention_step_tokens_{tokens}"), work);
     }
     for percent in [0, 45, 80] {
         let mut model = small_encoder();
         model.encoder.tokens = EncoderTokens::Visible;
-        let tokens = model.encoder.grid(model.frames).tokens();
-        model.hidden = tokens * percent / 100;
-        let work = Work::Transformer(model);
-        let name = |verb: &str| format!("transformer_{verb}_{percent}_percent_hidden");
-        cases.push(Case::new(name("forward"), work.clone(), Pass::Forward));
-        cases.push(step(name("step"), work));
+        model.hidden = model.tokens() * percent / 100;
+        for (pass, verb) in [(Pass::Forward, "forward"), (Pass::Step, "step")] {
+            let name = format!("transformer_{verb}_{percent}_percent_hidden");
+            cases.push(Case::new(name, Work::Transformer(model.clone()), pass));
+        }
     }
     Ok(cases)
-}
-
-fn step(name: String, work: Work) -> Case {
-    Case::new(name, work, Pass::Step)
 }
 
 #[cfg(test)]
@@ -93,8 +88,7 @@ mod tests {
             if let (Work::Transformer(size), Some((_, tokens))) =
                 (&case.work, case.name.split_once("_tokens_"))
             {
-                let got = size.encoder.grid(size.frames).tokens();
-                assert_eq!(got.to_string(), tokens);
+                assert_eq!(size.tokens().to_string(), tokens);
             }
         }
     }
