@@ -399,10 +399,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
         problems[0].starts_with("summary.json can't be understood: EOF"),
         "{problems:?}"
     );
-    assert_eq!(
-        problems[1],
-        "It has left no examples."
-    );
+    assert_eq!(problems[1], "It has left no examples.");
 
     let page = desk.page();
     for problem in problems {

@@ -169,9 +169,7 @@ impl Study<'_> {
     ) -> anyhow::Result<Session> {
         let session = Session::open(experiment, statistics)?;
         if session.parameters().is_none() {
-            bail!(
-                "these sounds have no labels; label them with manifest.jsonl and params.json"
-            );
+            bail!("these sounds have no labels; label them with manifest.jsonl and params.json");
         }
         session.check_held_out()?;
         Ok(session)

@@ -71,9 +71,7 @@ impl RunArguments {
                 bail!("--stage goes with --run stage alone; leave one of them out")
             }
             (_, Some(name)) => Scope::Stage(name.parse()?),
-            (None | Some(RunScope::Pretrain | RunScope::Stage), None) => {
-                Scope::Group(StageGroup::Pretrain)
-            }
+            (None | Some(RunScope::Pretrain), None) => Scope::Group(StageGroup::Pretrain),
             (Some(RunScope::Train), None) => Scope::Group(StageGroup::Train),
             (Some(RunScope::Test), None) => Scope::Group(StageGroup::Test),
             (Some(RunScope::Parameters), None) => Scope::Group(StageGroup::Parameters),

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use params::{ParamVector, keyed_rng};
+use params::keyed_rng;
 
 use crate::config::DataConfig;
-use crate::dataset::batch::SpectrogramBatch;
+use crate::dataset::batch::{Example, SpectrogramBatch};
 use crate::dataset::chain::Chain;
 use crate::dataset::epoch::EVALUATION_EPOCH;
 use crate::dataset::memory_cache::MemoryCache;

@@ -1,4 +1,4 @@
-use crate::audio::MAX_SAMPLE;
+use crate::audio::{MAX_RATE_HZ, MAX_SAMPLE, MIN_RATE_HZ};
 use crate::decode::level::ChannelLevel;
 use crate::decode::limits::DecodeLimits;
 use crate::decode::unusable::Unusable;
