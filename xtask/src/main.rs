@@ -76,7 +76,7 @@ fn inversynth(arguments: &[&str], rest: &[String]) -> ExitCode {
     cargo(&[&run, arguments].concat(), rest)
 }
 
-/// Criterion's benchmarks, or the comparison with PyTorch where that is asked for.
+/// Criterion's benchmarks, or the comparison with PyTorch where that is asked for; both in the release profile.
 fn bench(mut rest: Vec<String>) -> ExitCode {
     let command = match rest.iter().position(|argument| argument == "--peer") {
         Some(at) => Some((at, "compare")),
@@ -92,11 +92,11 @@ fn bench(mut rest: Vec<String>) -> ExitCode {
         );
     };
     rest.remove(at);
-    let built = cargo(&["build", "--package", "peer"], &[]);
+    let built = cargo(&["build", "--release", "--package", "peer"], &[]);
     if built != ExitCode::SUCCESS {
         return built;
     }
-    match program("peer") {
+    match release_program("peer") {
         Ok(peer) => run(Command::new(peer).arg(command).args(rest), "peer"),
         Err(error) => {
             eprintln!("error: can't find where programs are built: {error}");
@@ -105,10 +105,12 @@ fn bench(mut rest: Vec<String>) -> ExitCode {
     }
 }
 
-/// Where cargo puts a program: next to this one.
-fn program(name: &str) -> io::Result<PathBuf> {
+/// Where cargo puts a program of the release build: in the folder next to that of this one.
+fn release_program(name: &str) -> io::Result<PathBuf> {
+    let this = env::current_exe()?;
+    let target = this.ancestors().nth(2).ok_or(io::ErrorKind::NotFound)?;
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
-    Ok(env::current_exe()?.with_file_name(file))
+    Ok(target.join("release").join(file))
 }
 
 fn check() -> ExitCode {
