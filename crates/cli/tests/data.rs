@@ -206,7 +206,7 @@ fn a_fault_of_a_list_is_reported_once_with_the_line_of_the_file() {
     );
     fs::write(cli.path("patches/manifest.jsonl"), marked + &second).unwrap();
     let output = cli.refuses(&["data", "check", "patches"], &["line 2: ", "`foo`"]);
-    let message = cli::stderr(&output);
+    let message = fixture::stderr(&output);
     assert_eq!(message.matches("unknown field").count(), 1, "{message}");
     assert!(!message.contains("column"), "{message}");
 }

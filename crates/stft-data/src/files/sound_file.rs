@@ -38,7 +38,7 @@ pub struct SoundFile {
     /// chain of streams may change its rate, and damaged bytes may look like an MP3 frame.
     pub packets_at_another_rate: usize,
     /// The file ends before the length in its header. What is there is used. Truncation is not detected
-    /// in Ogg files, nor without a length in the header (MP3 without a table of contents, WAV or FLAC
+    /// in OGG files, nor without a length in the header (MP3 without a table of contents, WAV or FLAC
     /// from a pipe).
     pub truncated: bool,
     /// SHA-256 of the sample rate and the decoded mono samples. A renamed, re-tagged or losslessly
