@@ -106,10 +106,10 @@ fn heads_estimate_parameters_of_files_from_a_run_and_from_an_exported_model() {
     ];
     let said = cli.run(&render);
     assert!(said.contains("Hz") && said.contains("mss"), "{said}");
-    let render = hound::WavReader::open(cli.path("renders/00002.wav")).unwrap();
-    assert_eq!(render.spec().sample_rate, 8000);
-    assert_eq!(render.duration(), 8000);
-    // What is there stays, and what was estimated is printed nevertheless.
+    let wav = hound::WavReader::open(cli.path("renders/00002.wav")).unwrap();
+    assert_eq!(wav.spec().sample_rate, 8000);
+    assert_eq!(wav.duration(), 8000);
+    // A file is never overwritten, and the estimate is still printed.
     let before = fs::read(cli.path("renders/00002.wav")).unwrap();
     let said = [
         "00002.wav",

@@ -46,8 +46,8 @@ pub use run::trained_on::TrainedOn;
 pub use settings::experiment::{Experiment, LoaderConfig, SoundSource, SourceConfig};
 pub use settings::stage::{Stage, StageGroup};
 pub use settings::stages::{
-    AutoencoderStage, AutoencoderStart, ContrastiveStage, DecoderStage, EncoderTraining,
-    FinetuneStage, FullStage, ParameterStage, Stages, TokenMask, TransformerStart,
+    AutoencoderStage, AutoencoderStart, ContrastiveStage, DecoderStage, EncoderStart,
+    EncoderTraining, FinetuneStage, FullStage, ParameterStage, Stages, TokenMask, TransformerStart,
 };
 pub use settings::training::Training;
 pub use stages::lineage::{WeightSource, check_start};

@@ -271,7 +271,7 @@ mod tests {
         let all = [cases().unwrap(), sweeps().unwrap()].concat();
         for case in &all {
             let tiny = case.work.tiny();
-            (tiny.prepare(case.pass).call)();
+            drop((tiny.prepare(case.pass).call)());
             let value = tiny.value(case.pass);
             assert!(value > 0.0 && value.is_finite(), "{}: {value}", case.name);
         }

@@ -30,7 +30,7 @@ pub fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
 
 /// Lists of RIFF, each the whole content of the one around it.
 pub fn lists_in_lists(depth: u32) -> Vec<u8> {
-    let size = |outer| (12 * (depth - 1 - outer) + 4).to_le_bytes();
+    let size = |outer: u32| (12 * (depth - 1 - outer) + 4).to_le_bytes();
     (0..depth)
         .flat_map(|outer| [*b"LIST", size(outer), *b"INFO"].concat())
         .collect()

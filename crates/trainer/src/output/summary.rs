@@ -68,7 +68,7 @@ pub struct Summary {
     pub valid_loss: f64,
     /// Lowest such loss of the run.
     pub best_valid_loss: f64,
-    /// What the model has to beat: `mean spectrogram`, `guessing`.
+    /// What the model has to beat: `mean spectrogram`, `chance`.
     pub baseline: String,
     /// Its loss on the same examples and masks.
     pub baseline_loss: f64,

@@ -10,7 +10,9 @@ use crate::error::TrainerError;
 use crate::run::checkpoint::Checkpoint;
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
-use crate::settings::stages::{AutoencoderStart, ParameterStage, Stages, TransformerStart};
+use crate::settings::stages::{
+    AutoencoderStart, EncoderStart, ParameterStage, Stages, TransformerStart,
+};
 
 /// An encoder's settings, and its features of a spectrogram.
 pub trait FeatureEncoder {
@@ -18,7 +20,7 @@ pub trait FeatureEncoder {
     type Encoder: Module + ModuleDisplay;
 
     /// Where it may start under parameter heads.
-    type Start;
+    type Start: EncoderStart;
 
     /// That of `experiment`.
     fn of(experiment: &Experiment) -> Self;

@@ -369,6 +369,12 @@ pub enum EncoderTraining {
     Finetuned,
 }
 
+/// Where an encoder under parameter heads starts.
+pub trait EncoderStart: Copy {
+    /// The stage that trained the weights; none from scratch.
+    fn stage(self) -> Option<Stage>;
+}
+
 /// Where a U-Net under parameter heads starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -384,9 +390,8 @@ pub enum AutoencoderStart {
     FinetuneParametersAutoencoder,
 }
 
-impl AutoencoderStart {
-    /// The stage that leaves the weights; none from scratch.
-    pub fn stage(self) -> Option<Stage> {
+impl EncoderStart for AutoencoderStart {
+    fn stage(self) -> Option<Stage> {
         match self {
             Self::Scratch => None,
             Self::PretrainAutoencoderMae => Some(Stage::PretrainAutoencoderMae),
@@ -411,9 +416,8 @@ pub enum TransformerStart {
     FinetuneParametersTransformer,
 }
 
-impl TransformerStart {
-    /// The stage that leaves the weights; none from scratch.
-    pub fn stage(self) -> Option<Stage> {
+impl EncoderStart for TransformerStart {
+    fn stage(self) -> Option<Stage> {
         match self {
             Self::Scratch => None,
             Self::PretrainTransformerContrastive => Some(Stage::PretrainTransformerContrastive),

@@ -13,7 +13,7 @@ use crate::parameters::probe_data::ProbeData;
 use crate::run::checkpoint::{Checkpoint, Context};
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
-use crate::settings::stages::{EncoderTraining, ParameterStage, Stages};
+use crate::settings::stages::{EncoderStart, EncoderTraining, ParameterStage, Stages};
 use crate::stages::context::Work;
 use crate::stages::spec::{StageSpec, WorkInputs, read_weights};
 use crate::stages::train::TrainStage;
@@ -23,119 +23,85 @@ use crate::training::weights::NamedWeights;
 
 pub(crate) struct FinetuneParametersAutoencoder;
 
-impl StageSpec for FinetuneParametersAutoencoder {
-    fn title(&self) -> &'static str {
-        "Parameter heads on the U-Net"
-    }
-
-    fn network(&self, experiment: &Experiment) -> String {
-        let settings = &experiment.stages.finetune_parameters_autoencoder;
-        network("U-Net, encoder", settings)
-    }
-
-    fn about(&self, experiment: &Experiment) -> String {
-        let settings = &experiment.stages.finetune_parameters_autoencoder;
-        about(settings, settings.start.stage(), experiment)
-    }
-
-    fn pictures(&self) -> &'static str {
-        PICTURES
-    }
-
-    fn sounds(&self) -> &'static str {
-        SOUNDS
-    }
-
-    fn reconstruction(&self) -> &'static str {
-        RECONSTRUCTION
-    }
-
-    fn measure(&self, measure: &str, _scored: Scored) -> Option<&'static str> {
-        loss(measure)
-    }
-
-    fn starts_from(&self, stages: &Stages) -> Option<Stage> {
-        stages.finetune_parameters_autoencoder.start.stage()
-    }
-
-    fn inherited_settings(&self) -> &'static [&'static str] {
-        &["unet."]
-    }
-
-    fn mask(&self, experiment: &Experiment) -> MaskConfig {
-        let settings = &experiment.stages.finetune_parameters_autoencoder;
-        settings.mask_over(&experiment.data)
-    }
-
-    fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        Ok(Box::new(TrainStage(task::<UNetFeatures>(inputs))))
-    }
-
-    fn weights(
-        &self,
-        checkpoint: &Checkpoint,
-        device: &Device,
-    ) -> Result<Vec<NamedWeights>, TrainerError> {
-        weights::<UNetFeatures>(checkpoint, device)
-    }
-
-    fn estimator(
-        &self,
-        weights: &Weights,
-        device: &Device,
-    ) -> Result<Option<Box<Estimate>>, TrainerError> {
-        estimator::<UNetFeatures>(weights, device)
-    }
+impl HeadsStage for FinetuneParametersAutoencoder {
+    type Encoder = UNetFeatures;
+    const TITLE: &'static str = "Parameter heads on the U-Net";
+    const ENCODER: &'static str = "U-Net, encoder";
+    const INHERITED: &'static [&'static str] = &["unet."];
 }
 
 pub(crate) struct FinetuneParametersTransformer;
 
-impl StageSpec for FinetuneParametersTransformer {
+impl HeadsStage for FinetuneParametersTransformer {
+    type Encoder = TransformerFeatures;
+    const TITLE: &'static str = "Parameter heads on the Transformer";
+    const ENCODER: &'static str = "Transformer, encoder";
+    const INHERITED: &'static [&'static str] = &["transformer.encoder."];
+}
+
+/// A stage that trains parameter heads on an encoder.
+trait HeadsStage: Sync {
+    /// The encoder.
+    type Encoder: FeatureEncoder + 'static;
+    /// A heading.
+    const TITLE: &'static str;
+    /// The encoder, in a few words.
+    const ENCODER: &'static str;
+    /// Tables of settings that decide on the encoder's weights.
+    const INHERITED: &'static [&'static str];
+
+    fn settings(stages: &Stages) -> &ParameterStage<<Self::Encoder as FeatureEncoder>::Start> {
+        Self::Encoder::heads_stage(stages)
+    }
+}
+
+impl<H: HeadsStage> StageSpec for H {
     fn title(&self) -> &'static str {
-        "Parameter heads on the Transformer"
+        H::TITLE
     }
 
     fn network(&self, experiment: &Experiment) -> String {
-        let settings = &experiment.stages.finetune_parameters_transformer;
-        network("Transformer, encoder", settings)
+        match H::settings(&experiment.stages).active_bands().len() {
+            0 => format!("{}, and heads", H::ENCODER),
+            _ => format!("{}, band networks, and heads", H::ENCODER),
+        }
     }
 
     fn about(&self, experiment: &Experiment) -> String {
-        let settings = &experiment.stages.finetune_parameters_transformer;
-        about(settings, settings.start.stage(), experiment)
+        let start = self.starts_from(&experiment.stages);
+        about(H::settings(&experiment.stages), start, experiment)
     }
 
     fn pictures(&self) -> &'static str {
-        PICTURES
+        "Sounds that no model was trained on. Where the parameters are those of an embedded voice: its render of the estimates, and the error of that spectrogram."
     }
 
     fn sounds(&self) -> &'static str {
-        SOUNDS
+        "A render is played as the synthesizer makes it."
     }
 
     fn reconstruction(&self) -> &'static str {
-        RECONSTRUCTION
+        "rendered from the estimates"
     }
 
     fn measure(&self, measure: &str, _scored: Scored) -> Option<&'static str> {
-        loss(measure)
+        (measure == "loss").then_some("Loss (half of squared error and nats)")
     }
 
     fn starts_from(&self, stages: &Stages) -> Option<Stage> {
-        stages.finetune_parameters_transformer.start.stage()
+        H::settings(stages).start.stage()
     }
 
     fn inherited_settings(&self) -> &'static [&'static str] {
-        &["transformer.encoder."]
+        H::INHERITED
     }
 
     fn mask(&self, experiment: &Experiment) -> MaskConfig {
-        let settings = &experiment.stages.finetune_parameters_transformer;
-        settings.mask_over(&experiment.data)
+        H::settings(&experiment.stages).mask_over(&experiment.data)
     }
 
     fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        Ok(Box::new(TrainStage(task::<TransformerFeatures>(inputs))))
+        Ok(Box::new(TrainStage(task::<H::Encoder>(inputs))))
     }
 
     fn weights(
@@ -143,7 +109,7 @@ impl StageSpec for FinetuneParametersTransformer {
         checkpoint: &Checkpoint,
         device: &Device,
     ) -> Result<Vec<NamedWeights>, TrainerError> {
-        weights::<TransformerFeatures>(checkpoint, device)
+        weights::<H::Encoder>(checkpoint, device)
     }
 
     fn estimator(
@@ -151,18 +117,8 @@ impl StageSpec for FinetuneParametersTransformer {
         weights: &Weights,
         device: &Device,
     ) -> Result<Option<Box<Estimate>>, TrainerError> {
-        estimator::<TransformerFeatures>(weights, device)
+        estimator::<H::Encoder>(weights, device)
     }
-}
-
-const PICTURES: &str = "Sounds that no model was trained on. Where the parameters are those of an embedded voice: its render of the estimates, and the error of that spectrogram.";
-
-const SOUNDS: &str = "A render is played as the synthesizer makes it.";
-
-const RECONSTRUCTION: &str = "rendered from the estimates";
-
-fn loss(measure: &str) -> Option<&'static str> {
-    (measure == "loss").then_some("Loss (half of squared error and nats)")
 }
 
 /// The task of estimating the parameters of labelled sounds.
@@ -229,13 +185,6 @@ fn weights<E: FeatureEncoder>(
         })?;
     let network = ParameterNetwork::<E>::new(experiment, spec, *normalization);
     read_weights(checkpoint, network.init(device))
-}
-
-fn network<Start>(encoder: &str, settings: &ParameterStage<Start>) -> String {
-    match settings.active_bands().len() {
-        0 => format!("{encoder}, and heads"),
-        _ => format!("{encoder}, band networks, and heads"),
-    }
 }
 
 /// Everything that decides on estimated parameters: what reads the spectrogram, augmentation and regularisation, and the

@@ -66,7 +66,7 @@ mod tests {
         assert!(block.iter().all(|byte| *byte == 1));
         assert!(after >= before.max(300 << 20), "{before} to {after}");
         drop(block);
-        if !forget_peak_rss() {
+        if !reset_peak_rss() {
             return;
         }
         let reset = peak_rss_bytes().unwrap();

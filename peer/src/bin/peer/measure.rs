@@ -51,16 +51,16 @@ pub fn run(name: &str, effort: &Effort) -> anyhow::Result<()> {
 
 fn measure(case: &Case, effort: &Effort) -> Measurement {
     // Loads code and starts threads, neither of which belongs to the work.
-    (case.work.tiny().prepare(case.pass).call)();
+    drop((case.work.tiny().prepare(case.pass).call)());
 
     let baseline = reset_peak();
     let mut prepared = case.work.prepare(case.pass);
-    (prepared.call)();
+    drop((prepared.call)());
     let mut times_ms = Vec::new();
     let start = Instant::now();
     while wants_more(times_ms.len(), start.elapsed(), effort) {
         let start = Instant::now();
-        (prepared.call)();
+        drop((prepared.call)());
         times_ms.push(start.elapsed().as_secs_f64() * 1e3);
     }
     let peak_bytes = peak_above(baseline);
