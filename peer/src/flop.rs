@@ -105,7 +105,7 @@ fn unet(size: &UNetSize, pass: Pass) -> f64 {
 }
 
 fn encoder(size: &TransformerSize, pass: Pass) -> f64 {
-    let network = size.encoder(&Device::flex());
+    let network = size.encoder.init(&Device::flex());
     let products = products(&network, |path| encoder_columns(size, path, pass));
     size.batch as f64 * (products + encoder_attention(size, pass))
 }
@@ -143,7 +143,7 @@ fn contrastive(
         None if path.starts_with("key_head.") => tokens as f64 * passes_of_first(pass),
         None => panic!("it isn't known how often {path} is multiplied with"),
     };
-    let products = products(&size.contrastive(heads, &Device::flex()), columns);
+    let products = products(&heads.init(&size.encoder, &Device::flex()), columns);
     // The embedding of the keys, without a gradient.
     let keys = 2.0 * (tokens * size.encoder.patch_len() * size.encoder.d_model) as f64;
     let pairs = similarities(loss, [size.batch, tokens, size.hidden], heads.proj_dim);

@@ -121,7 +121,7 @@ impl UNetSize {
 impl TransformerSize {
     /// The encoder alone.
     pub(super) fn prepare(&self, pass: Pass, weights: Weights, device: &Device) -> Prepared {
-        let encoder = weights.of(self.encoder(&device.clone().autodiff()));
+        let encoder = weights.of(self.encoder.init(&device.clone().autodiff()));
         let (patches, hidden) = self.batch(&encoder, device);
         let shape = [self.batch, self.places(), self.encoder.d_model];
         let loss = squared_error(noise(shape, 1, device));
@@ -152,7 +152,7 @@ impl TransformerSize {
         weights: Weights,
         device: &Device,
     ) -> Prepared {
-        let model = weights.of(self.contrastive(heads, &device.clone().autodiff()));
+        let model = weights.of(heads.init(&self.encoder, &device.clone().autodiff()));
         let (patches, hidden) = self.batch(&model.encoder, device);
         let all = hidden.clone().full_like(true);
         let forward = move |model: &ContrastiveTransformer| {
@@ -162,15 +162,6 @@ impl TransformerSize {
         prepare(model, pass, &self.optimizer, forward, |loss| loss)
     }
 
-    pub(crate) fn encoder(&self, device: &Device) -> Encoder {
-        let heads = ContrastiveConfig {
-            // An encoder of visible tokens has to have a predictor, which is dropped here.
-            predictor_layers: 1,
-            ..ContrastiveConfig::default()
-        };
-        self.contrastive(&heads, device).encoder
-    }
-
     pub(crate) fn masked(&self, decoder: &DecoderConfig, device: &Device) -> MaskedTransformer {
         let config = TransformerConfig {
             encoder: self.encoder.clone(),
@@ -178,19 +169,6 @@ impl TransformerSize {
             ..TransformerConfig::default()
         };
         config.init(device)
-    }
-
-    pub(crate) fn contrastive(
-        &self,
-        heads: &ContrastiveConfig,
-        device: &Device,
-    ) -> ContrastiveTransformer {
-        let config = TransformerConfig {
-            encoder: self.encoder.clone(),
-            contrastive: heads.clone(),
-            ..TransformerConfig::default()
-        };
-        config.init_contrastive(device)
     }
 
     /// Patches of random spectrograms, and which tokens are hidden.
