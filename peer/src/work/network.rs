@@ -92,14 +92,15 @@ fn prepare<M: Module + 'static, const D: usize>(
             trained = Some(optimizer.step(LR, model, gradients));
             let loss: f32 = loss.into_scalar();
             assert!(loss.is_finite(), "the loss is {loss}");
-            Box::new(move || loss.into())
+            let loss = f64::from(loss);
+            Box::new(move || loss)
         }),
     }
 }
 
 /// The mean squared error of an output.
 fn squared_error<const D: usize>(target: Tensor<D>) -> impl Fn(Tensor<D>) -> Tensor<1> {
-    move |output| (output - target.clone()).square().mean()
+    move |output: Tensor<D>| (output - target.clone()).square().mean()
 }
 
 impl UNetSize {
@@ -159,7 +160,9 @@ impl TransformerSize {
             let vectors = model.forward(&patches, hidden.clone());
             contrastive_loss(&loss, vectors, &patches.values, [&hidden, &all])
         };
-        prepare(model, pass, &self.optimizer, forward, |loss| loss)
+        prepare(model, pass, &self.optimizer, forward, |loss: Tensor<1>| {
+            loss
+        })
     }
 
     pub(crate) fn masked(&self, decoder: &DecoderConfig, device: &Device) -> MaskedTransformer {
