@@ -93,7 +93,7 @@ pub(super) fn info_nce(
     }
 }
 
-/// The mean loss of the tokens at `hidden`. None is padding or silent, as `all` says.
+/// The mean loss of the tokens at `hidden`. `all` is true everywhere: none is padding or silent.
 pub(super) fn contrastive_loss(
     loss: &InfoNce,
     QueriesAndKeys { queries, keys }: QueriesAndKeys,
