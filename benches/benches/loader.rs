@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use shared::{RATE_HZ, write_wav};
-use stft_data::{DataConfig, Dataset, FolderSource, Loader, Order, SoundReader};
+use stft_data::{DataConfig, Dataset, FolderSource, Loader, Order};
 use tempfile::TempDir;
 
 const FILES: u32 = 64;
@@ -27,7 +27,7 @@ fn sounds() -> TempDir {
 }
 
 fn open(folder: &Path, config: &DataConfig) -> FolderSource {
-    FolderSource::open(folder, &SoundReader::new(config)).expect("it holds sounds")
+    FolderSource::open(folder, &config.decode).expect("it holds sounds")
 }
 
 /// The default clips have another rate than the files, so what is decoded is resampled too.

@@ -12,7 +12,7 @@ use peer::{Case, cases};
 pub const RATE_HZ: u32 = 44_100;
 
 /// A group of ten samples in so many seconds or more, in a process that is set up as the program's: with freed memory
-/// kept, and on all threads, or as many as `RAYON_NUM_THREADS` says.
+/// kept, and on all threads, or as many as `RAYON_NUM_THREADS` sets.
 pub fn group<'a>(
     criterion: &'a mut Criterion,
     name: &str,

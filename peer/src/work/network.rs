@@ -92,14 +92,15 @@ fn prepare<M: Module + 'static, const D: usize>(
             trained = Some(optimizer.step(LR, model, gradients));
             let loss: f32 = loss.into_scalar();
             assert!(loss.is_finite(), "the loss is {loss}");
-            Box::new(move || loss.into())
+            let loss = f64::from(loss);
+            Box::new(move || loss)
         }),
     }
 }
 
 /// The mean squared error of an output.
 fn squared_error<const D: usize>(target: Tensor<D>) -> impl Fn(Tensor<D>) -> Tensor<1> {
-    move |output| (output - target.clone()).square().mean()
+    move |output: Tensor<D>| (output - target.clone()).square().mean()
 }
 
 impl UNetSize {
@@ -121,7 +122,7 @@ impl UNetSize {
 impl TransformerSize {
     /// The encoder alone.
     pub(super) fn prepare(&self, pass: Pass, weights: Weights, device: &Device) -> Prepared {
-        let encoder = weights.of(self.encoder(&device.clone().autodiff()));
+        let encoder = weights.of(self.encoder.init(&device.clone().autodiff()));
         let (patches, hidden) = self.batch(&encoder, device);
         let shape = [self.batch, self.places(), self.encoder.d_model];
         let loss = squared_error(noise(shape, 1, device));
@@ -152,23 +153,16 @@ impl TransformerSize {
         weights: Weights,
         device: &Device,
     ) -> Prepared {
-        let model = weights.of(self.contrastive(heads, &device.clone().autodiff()));
+        let model = weights.of(heads.init(&self.encoder, &device.clone().autodiff()));
         let (patches, hidden) = self.batch(&model.encoder, device);
         let all = hidden.clone().full_like(true);
         let forward = move |model: &ContrastiveTransformer| {
             let vectors = model.forward(&patches, hidden.clone());
             contrastive_loss(&loss, vectors, &patches.values, [&hidden, &all])
         };
-        prepare(model, pass, &self.optimizer, forward, |loss| loss)
-    }
-
-    pub(crate) fn encoder(&self, device: &Device) -> Encoder {
-        let heads = ContrastiveConfig {
-            // An encoder of visible tokens has to have a predictor, which is dropped here.
-            predictor_layers: 1,
-            ..ContrastiveConfig::default()
-        };
-        self.contrastive(&heads, device).encoder
+        prepare(model, pass, &self.optimizer, forward, |loss: Tensor<1>| {
+            loss
+        })
     }
 
     pub(crate) fn masked(&self, decoder: &DecoderConfig, device: &Device) -> MaskedTransformer {
@@ -178,19 +172,6 @@ impl TransformerSize {
             ..TransformerConfig::default()
         };
         config.init(device)
-    }
-
-    pub(crate) fn contrastive(
-        &self,
-        heads: &ContrastiveConfig,
-        device: &Device,
-    ) -> ContrastiveTransformer {
-        let config = TransformerConfig {
-            encoder: self.encoder.clone(),
-            contrastive: heads.clone(),
-            ..TransformerConfig::default()
-        };
-        config.init_contrastive(device)
     }
 
     /// Patches of random spectrograms, and which tokens are hidden.

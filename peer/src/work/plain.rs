@@ -1,7 +1,9 @@
 //! Work without a network: attention, the transform, losses and the matrix product.
 
 use burn::tensor::{Bool, Device, Tensor};
-use losses::{ContrastiveTokens, InfoNce, MultiResolutionStftConfig, mean_over_batch};
+use losses::{
+    ContrastiveTokens, InfoNce, MultiResolutionStftConfig, WaveformLoss, mean_over_batch,
+};
 use rayon::prelude::*;
 use stft_data::{Stft, StftConfig, log1p};
 use transformer::QueriesAndKeys;
@@ -44,27 +46,29 @@ pub(super) fn stft(
     let noise = noise([clips, samples], 0, device) * 2.0 - 1.0;
     let noise: Vec<f32> = noise.into_data().try_to_vec().expect("the values are f32");
     let transform = move || -> Vec<Vec<f32>> {
-        let clips = noise.par_chunks_exact(samples);
-        let log_magnitude = |clip| {
+        let log_magnitude = |clip: &[f32]| {
             let mut values = stft.magnitude(clip).values;
             for value in &mut values {
                 *value = log1p(*value);
             }
             values
         };
+        let clips = noise.par_chunks_exact(samples);
         clips.map(log_magnitude).collect()
     };
     Prepared {
         parameters: 0,
         call: Box::new(move || {
             let spectrograms = std::hint::black_box(transform());
-            // None of the values is negative.
-            Box::new(move || {
-                let values = || spectrograms.iter().flatten();
-                values().map(|&value| f64::from(value)).sum::<f64>() / values().count() as f64
-            })
+            Box::new(move || mean(&spectrograms))
         }),
     }
+}
+
+/// None of the values is negative.
+fn mean(spectrograms: &[Vec<f32>]) -> f64 {
+    let values = || spectrograms.iter().flatten();
+    values().map(|&value| f64::from(value)).sum::<f64>() / values().count() as f64
 }
 
 /// The gradient with respect to the queries.
@@ -89,7 +93,7 @@ pub(super) fn info_nce(
     }
 }
 
-/// The mean loss of the tokens at `hidden`. None is padding or silent, as `all` says.
+/// The mean loss of the tokens at `hidden`. `all` is true everywhere: none is padding or silent.
 pub(super) fn contrastive_loss(
     loss: &InfoNce,
     QueriesAndKeys { queries, keys }: QueriesAndKeys,
@@ -114,8 +118,6 @@ pub(super) fn multi_resolution(
     loss: &MultiResolutionStftConfig,
     device: &Device,
 ) -> impl Fn() -> Tensor<2> + use<> {
-    use losses::WaveformLoss;
-
     let loss = loss.init(device).expect("the sizes are valid");
     let [prediction, target] = [0, 1].map(|stream| noise(shape, stream, device) * 0.2 - 0.1);
     let [batch, samples] = shape;
