@@ -5,6 +5,8 @@ mod correlate;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "flex")]
+mod phase;
+#[cfg(feature = "flex")]
 mod signal;
 #[cfg(feature = "flex")]
 mod weights;
