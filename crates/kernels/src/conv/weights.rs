@@ -4,7 +4,7 @@ use super::correlate::tasks_wanted;
 use super::signal::Signal;
 use crate::cpu::blocks::zeros;
 use crate::cpu::matrix::Matrix;
-use crate::cpu::product::{LANE_MULTIPLE, Onto, product};
+use crate::cpu::product::{Onto, padded, product};
 use crate::cpu::scratch::with_scratch;
 use crate::cpu::transpose::write_columns;
 use rayon::prelude::*;
@@ -94,7 +94,7 @@ impl Task<'_> {
     fn run(&mut self, near: Signal, far: Signal, meeting: Meeting) {
         let Meeting { taps, stride, .. } = meeting;
         let width = self.gradient[0].len() / taps;
-        let height = width.next_multiple_of(LANE_MULTIPLE);
+        let height = padded(width);
         let rows = self.gradient.len();
         let chunks = near.frames.div_ceil(DEPTH).max(1);
         let depth = near.frames.div_ceil(chunks);
