@@ -403,7 +403,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_no_weights() {
 }
 
 #[test]
-fn causes_are_said_once_and_a_reader_may_leave_early() {
+fn causes_are_printed_once_and_a_reader_may_leave_early() {
     let cli = tiny();
     let output = cli.inversynth(&["run", "--config", "missing.toml"]);
     let message = stderr(&output);

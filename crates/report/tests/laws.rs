@@ -134,7 +134,7 @@ fn trained(stage: &str, loss: f64) -> Value {
         "valid_examples": 190, "files_used": 0, "files_rejected": 0, "valid_loss": loss, "best_valid_loss": loss / 2.0,
         "baseline": "mean spectrogram", "baseline_loss": 2.0, "spec_l1": 0.125, "spec_l1_baseline": 1.25,
         "parameters": 980_385, "peak_rss_bytes": 536_870_912, "weights_sha256": "ab",
-        "origin": {"path": "runs/earlier", "stage": "pretrain_autoencoder_mae", "step": 37, "weights_sha256": "0123456789abcdef"},
+        "provenance": {"path": "runs/earlier", "stage": "pretrain_autoencoder_mae", "step": 37, "weights_sha256": "0123456789abcdef"},
     })
 }
 
@@ -362,7 +362,7 @@ fn an_unfinished_run_is_reported_as_far_as_it_is() {
 }
 
 #[test]
-fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
+fn damaged_and_missing_parts_are_named_and_the_rest_is_shown() {
     let desk = Cli::full("kick");
     let [first, second] = [
         "pretrain_autoencoder_mae",
@@ -387,7 +387,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
     assert_eq!(problems[1], "examples/0/mask.png is missing.");
     assert_eq!(
         problems[2],
-        "examples/1/input.wav can't be read: it isn't what its name says."
+        "examples/1/input.wav can't be read: its content doesn't match its extension."
     );
     assert!(
         problems[3].starts_with("examples/1/example.json can't be read: EOF"),
@@ -414,7 +414,7 @@ fn what_is_damaged_or_missing_is_said_and_the_rest_shown() {
 }
 
 #[test]
-fn a_damaged_table_is_said_and_one_that_nothing_was_held_out_for() {
+fn a_damaged_table_and_an_untested_estimator_are_named() {
     let desk = Cli::full("kick");
     let mut summary = tested("kick");
     summary["rows"][1]["scored"] = json!("something");
@@ -442,7 +442,7 @@ fn a_damaged_table_is_said_and_one_that_nothing_was_held_out_for() {
     desk.write(stage, "summary.json", &trained(stage, 0.5).to_string());
     assert_eq!(
         desk.problems(stage),
-        ["No sound was held out, so that its estimates were not tested."]
+        ["No sound was held out, so its estimates were not tested."]
     );
 }
 
@@ -495,7 +495,7 @@ fn what_is_no_run_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_report_goes_where_it_is_told() {
+fn a_report_is_written_to_the_given_path() {
     let desk = Cli::full("kick");
     let out = tempfile::tempdir().unwrap();
     let page = out.path().join("mine.html");

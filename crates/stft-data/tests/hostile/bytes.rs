@@ -9,6 +9,7 @@ pub const RATE_HZ: Range<usize> = 24..28;
 pub const BLOCK_BYTES: Range<usize> = 32..34;
 pub const BITS: Range<usize> = 34..36;
 pub const DATA_BYTES: Range<usize> = 40..44;
+pub const RIFF_BYTES: Range<usize> = 4..8;
 
 /// A WAV file: 16 bits, mono, 8 kHz, unless the header's fields are set to something else.
 pub fn wav(fields: &[(Range<usize>, u32)], data: &[u8]) -> Vec<u8> {

@@ -86,8 +86,9 @@ fn riff() -> Vec<Case> {
         "a WAV that ends after its header" => Refused("NoFrames") => wav(&[], &[]);
         "a WAV that ends inside its format" => Refused("NotAudio") => WAV[..30].to_vec();
         "a WAV that claims 4 GiB and has no samples" => Refused("NoFrames") =>
-            wav(&[(DATA_BYTES, u32::MAX - 1)], &[]);
-        "a WAV that claims 4 GiB and has 100 samples" => Usable => short(&[(DATA_BYTES, u32::MAX - 1)]);
+            wav(&[(RIFF_BYTES, u32::MAX), (DATA_BYTES, u32::MAX - 1)], &[]);
+        "a WAV that claims 4 GiB and has 100 samples" => Usable =>
+            short(&[(RIFF_BYTES, u32::MAX), (DATA_BYTES, u32::MAX - 1)]);
         "a WAV of nine channels" => Refused("TooManyChannels") =>
             wav(&[(CHANNELS, 9), (BLOCK_BYTES, 18)], &[7; 180]);
         "a WAV of 65,535 channels" => Refused("NotAudio") =>

@@ -449,7 +449,7 @@ fn what_a_stage_lacks_is_named() {
         &["stages.finetune_parameters_autoencoder.start=scratch"],
     );
     let message = refused(&scratch, STAGE, WeightSource::Path(run.path()));
-    assert!(message.contains("starts from nothing"), "{message}");
+    assert!(message.contains("starts from scratch"), "{message}");
 
     let nothing = ParameterPredictor::open(run.path(), None, &Device::flex());
     let message = nothing.err().expect("there are no heads").to_string();
