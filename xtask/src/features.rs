@@ -1,4 +1,4 @@
-//! Equal features of dependencies in every build, so that Burn is compiled once.
+//! Equal features of dependencies for the program and the tests, so that Burn is compiled once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -6,45 +6,32 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-/// A selection of packages, and what of their dependencies is built for it.
-const SELECTIONS: [(&str, &[&str]); 3] = [
-    (
-        "the program",
-        &["--package", "cli", "--edges", "normal,build"],
-    ),
-    (
-        "the benchmarks",
-        &["--package", "benches", "--edges", "normal,build,dev"],
-    ),
-    (
-        "the comparison",
-        &["--package", "peer", "--edges", "normal,build"],
-    ),
-];
-
-/// Compares the features of every dependency with those in a build of all tests.
+/// Compares the features of the program's dependencies with those in a build of all tests.
 ///
 /// # Errors
 /// They differ, or cargo can't be asked.
 pub fn check(cargo: &OsStr, root: &Path) -> io::Result<()> {
+    let program = features(
+        cargo,
+        root,
+        &["--package", "cli", "--edges", "normal,build"],
+    )?;
     let tests = features(cargo, root, &["--workspace", "--edges", "normal,build,dev"])?;
     let mut differing = 0;
-    for (name, selection) in SELECTIONS {
-        for (package, features) in features(cargo, root, selection)? {
-            if tests.get(&package) != Some(&features) {
-                differing += 1;
-                let tests = tests.get(&package).into_iter().flatten();
-                eprintln!(
-                    "{package} has features {features:?} for {name} and {:?} for the tests",
-                    tests.collect::<Vec<_>>()
-                );
-            }
+    for (package, features) in program {
+        if tests.get(&package) != Some(&features) {
+            differing += 1;
+            let tests = tests.get(&package).into_iter().flatten();
+            eprintln!(
+                "{package} has features {features:?} for the program and {:?} for the tests",
+                tests.collect::<Vec<_>>()
+            );
         }
     }
     match differing {
         0 => Ok(()),
         _ => Err(io::Error::other(
-            "dependencies have other features in another build, so that they are compiled again; see crates/cli/Cargo.toml",
+            "the tests would compile dependencies of the program again; see crates/cli/Cargo.toml",
         )),
     }
 }

@@ -38,6 +38,7 @@ mod chart;
 mod curves;
 mod efficiency;
 mod error;
+mod fact;
 mod json;
 mod number;
 mod outcome;

@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use trainer::Experiment;
 
 use crate::captions;
+use crate::fact::fact;
 use crate::number::{duration, figure, whole};
 use crate::run::{RunReport, StageReport, State};
 use crate::section::section;
@@ -145,16 +146,6 @@ fn overview_row(stage: &StageReport, experiment: &Experiment) -> Markup {
             td { (or_dash(outcome.steps.map(|steps| whole(steps as f64)))) }
             td { (or_dash(outcome.parameters.map(|count| whole(count as f64)))) }
             td { (or_dash(outcome.seconds.map(duration))) }
-        }
-    }
-}
-
-/// A name and its value.
-pub(crate) fn fact(name: &str, value: &str) -> Markup {
-    html! {
-        div {
-            dt { (name) }
-            dd { (value) }
         }
     }
 }

@@ -8,8 +8,8 @@ use trainer::{ComparedParameter, Experiment, HeadTransfer, Provenance, Setting, 
 use crate::captions;
 use crate::chart::{Chart, Kind, Line};
 use crate::curves::Curves;
+use crate::fact::fact;
 use crate::number::{duration, figure, whole};
-use crate::page::fact;
 use crate::run::{Example, StageReport, State};
 use crate::tables::{parameter_tables, test_tables};
 

@@ -191,7 +191,7 @@ fn fit_frames(bytes: &mut [u8]) {
 fn crc(width: u32, polynomial: u32, bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte) << (width - 8), |crc, _| {
-            crc << 1 ^ (crc >> (width - 1) & 1) * polynomial
+            (crc << 1) ^ ((crc >> (width - 1) & 1) * polynomial)
         })
     })
 }

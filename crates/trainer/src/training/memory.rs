@@ -1,6 +1,6 @@
 //! How much memory a stage takes: measured, and estimated before it starts.
 
-/// Largest resident set of this process since the last [`reset_peak_rss`], or else since its start, in bytes; `None` where the
+/// Largest resident set of this process since the running stage began, or else since its own start, in bytes; `None` where the
 /// system doesn't report it (it is read from `/proc/self/status`, which only Linux has).
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
