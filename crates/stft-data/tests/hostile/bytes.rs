@@ -14,7 +14,7 @@ pub const DATA_BYTES: Range<usize> = 40..44;
 pub fn wav(fields: &[(Range<usize>, u32)], data: &[u8]) -> Vec<u8> {
     let format = b"\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0";
     let chunks = [chunk(b"fmt ", format), chunk(b"data", data)].concat();
-    let mut file = [&b"RIFF\0\0\0\0WAVE"[..], &chunks].concat();
+    let mut file = [b"RIFF\0\0\0\0WAVE", &chunks[..]].concat();
     fit(&mut file);
     for (field, value) in fields {
         file[field.clone()].copy_from_slice(&value.to_le_bytes()[..field.len()]);
@@ -25,7 +25,7 @@ pub fn wav(fields: &[(Range<usize>, u32)], data: &[u8]) -> Vec<u8> {
 /// A chunk of RIFF.
 pub fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let size = (content.len() as u32).to_le_bytes();
-    [&name[..], &size, content].concat()
+    [name, &size[..], content].concat()
 }
 
 /// Lists of RIFF, each the whole content of the one around it.
@@ -97,7 +97,7 @@ pub fn with_codebooks(ogg: &[u8], count: u8, codebook: &[(u32, u32)]) -> Vec<u8>
     let number = [(u32::from(ogg[setup + 7] + count), 8)];
     let codebooks = codebook.repeat(count.into());
     let behind: Vec<(u32, u32)> = whole(&ogg[setup + 8..next]);
-    let packed = pack(&[&before[..], &number, &codebooks, &behind].concat());
+    let packed = pack(&[&before, &number[..], &codebooks, &behind].concat());
     let lacing = [setup - comments, packed.len()].map(|length| {
         let mut lacing = vec![255; length / 255];
         lacing.push((length % 255) as u8);
@@ -124,7 +124,7 @@ fn pack(values: &[(u32, u32)]) -> Vec<u8> {
 /// A tag of ID3 version 2.3 that claims a size.
 pub fn id3_tag(claimed: usize, content: &[u8]) -> Vec<u8> {
     let size = [21, 14, 7, 0].map(|shift| (claimed >> shift & 0x7f) as u8);
-    [&b"ID3\x03\0\0"[..], &size, content].concat()
+    [b"ID3\x03\0\0", &size[..], content].concat()
 }
 
 /// Makes the size in the header of a WAV or AIFF file fit, and the checksums of the pages of an OGG file

@@ -70,7 +70,7 @@ fn no_sound() -> Vec<Case> {
         "a text" => Refused("NotAudio") => text;
         "a PNG picture" => Refused("NotAudio") => PNG.to_vec();
         // Probing looks for the start of a sound beyond the start of the file.
-        "a zip with a WAV inside" => Either => [&b"PK\x03\x04\x0a"[..], &[0; 34], WAV].concat();
+        "a zip with a WAV inside" => Either => [b"PK\x03\x04\x0a", &[0; 34][..], WAV].concat();
     }
 }
 
@@ -203,9 +203,9 @@ fn mp3() -> Vec<Case> {
     table! {
         "an MP3 of one header" => Either => MP3[..4].to_vec();
         "an MP3 of free bitrate" => Either => changed(MP3, |file| file[2] &= 0x0f);
-        "an MP3 behind a tag that claims 256 MiB" => Either => [&id3_tag(0x0fff_ffff, &[])[..], MP3].concat();
+        "an MP3 behind a tag that claims 256 MiB" => Either => [&id3_tag(0x0fff_ffff, &[]), MP3].concat();
         "an MP3 behind a tag with a picture that claims 2 GiB" => Either =>
-            [&id3_tag(picture.len(), picture)[..], MP3].concat();
+            [&id3_tag(picture.len(), picture), MP3].concat();
         "an MP3 of nothing but headers" => Either => MP3[..4].repeat(50_000);
         "nothing but tags" => Either => id3_tag(10, b"TIT2\0\0\0\0\0\0").repeat(50_000);
     }

@@ -73,11 +73,8 @@ const NUMBERS: [u64; 10] = [
 
 /// Random damage. Pieces of `fixtures` are among what is inserted.
 pub fn damage(fixtures: &[(String, Vec<u8>)]) -> impl Strategy<Value = Damage> + use<> {
-    let pieces: Vec<Vec<u8>> = fixtures
-        .iter()
-        .flat_map(|(_, bytes)| bytes.chunks(700))
-        .map(<[u8]>::to_vec)
-        .collect();
+    let pieces = |(_, bytes): &(String, Vec<u8>)| bytes.chunks(700).map(<[u8]>::to_vec).collect();
+    let pieces: Vec<Vec<u8>> = fixtures.iter().flat_map::<Vec<_>, _>(pieces).collect();
     let inserted = prop_oneof![
         vec(any::<u8>(), 1..80),
         (select(vec![0x00, 0xff]), 1..2_000_usize).prop_map(|(byte, count)| vec![byte; count]),
