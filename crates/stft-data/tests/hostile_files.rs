@@ -2,11 +2,8 @@
 //!
 //! Each file is decoded, resampled and transformed, as for training. It may be refused with a reason.
 //! The files are a table of [hand-made cases](hostile::cases), and [random changes](hostile::mutation) of
-//! the fixtures. The random changes are the same in every run. To try others, and more of them:
-//!
-//! ```text
-//! PROPTEST_RNG_SEED=2 PROPTEST_CASES=100000 cargo test -p stft-data --test hostile_files
-//! ```
+//! the fixtures. The random changes are the same in every run, unless the environment sets
+//! `PROPTEST_RNG_SEED` or `PROPTEST_CASES`.
 
 mod hostile;
 
@@ -30,10 +27,10 @@ use hostile::mutation::damage;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Most memory of the process while it works on a file. The largest sound that is allowed takes 239 MiB.
+/// Most memory of the process while it works on a file.
 const MAX_BYTES: usize = 256 << 20;
 
-/// Longest time for one file. The slowest takes a fifth of it on an idle machine.
+/// Longest time for one file. It is generous, because other work may slow the machine down.
 const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// Rates of clips: the default, and that of the paper.
