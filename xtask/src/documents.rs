@@ -122,6 +122,7 @@ fn documents(root: &Path) -> io::Result<Vec<PathBuf>> {
 /// The commands in `text`: indented lines of a document, and `# Command` lines of an experiment file, without comments.
 fn commands(text: &str) -> Vec<String> {
     let starts = ["cargo ", "inversynth ", "python ", "pip "];
+    let text = text.replace("\\\n", " ");
     let lines = text.lines().filter_map(|line| {
         let header = line.strip_prefix("# Command").map(str::trim_start);
         let line = header.or(line.strip_prefix("    "))?;

@@ -31,7 +31,6 @@ cargo xtask <command> [arguments]
         --threads N               threads of each process (2)
         --rounds N                turns of each side, each in a process of its own (3)
         --repeats N               timed calls in a process, more until a second has gone (3)
-        --markdown                the table as Markdown
   bench --scaling [OPTIONS]       the same over batch, frames, tokens and threads, with the arithmetic done in a
                                   second and the machine's best; target/bench-scaling.json
 ";
