@@ -64,71 +64,8 @@ fn models(stage: Stage, scored: Scored, rows: &[&TestRow], caption: &str) -> Mar
 
 /// Errors of estimated parameters: means, and one by one.
 pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
-    let estimators: Vec<&str> = test
-        .estimates
-        .iter()
-        .map(|of| of.estimator.as_str())
-        .collect();
-    let distances: Vec<(&str, String)> = captions::DISTANCES
-        .iter()
-        .copied()
-        .filter(|(key, _)| {
-            test.estimates
-                .iter()
-                .any(|of| of.distances.contains_key(*key))
-        })
-        .map(|(key, heading)| (key, heading.to_owned()))
-        .collect();
-    let rendered = match &test.not_rendered {
-        Some(reason) => format!(" Nothing is rendered: {reason}."),
-        None if distances.is_empty() => String::new(),
-        None => {
-            " Distances: between the sounds and renders of each estimate by the embedded voice."
-                .to_owned()
-        }
-    };
-    let caption = format!(
-        "Parameters of {} held-out sounds, estimated by heads that were trained on {} labelled sounds. Baselines: the average of those labels, and the labels of the training sound with the nearest log-mel spectrogram. Classes: accuracy, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.{rendered}",
-        whole(test.test_examples as f64),
-        whole(test.labelled_examples as f64),
-    );
-    let in_all: Vec<Row> = test
-        .estimates
-        .iter()
-        .map(|of| Row {
-            name: of.estimator.clone(),
-            role: String::new(),
-            values: [of.cat_acc_mean, of.cont_mse, of.cont_mae]
-                .into_iter()
-                .chain(
-                    distances
-                        .iter()
-                        .map(|(key, _)| of.distances.get(*key).copied()),
-                )
-                .collect(),
-        })
-        .collect();
-    let columns = [
-        ("Right classes", "cat_acc_mean", Better::Higher),
-        ("Squared error", "cont_mse", Better::Lower),
-        ("Absolute error", "cont_mae", Better::Lower),
-    ];
-    let columns = columns.map(|(heading, key, better)| Column {
-        heading: heading.to_owned(),
-        key,
-        better,
-    });
-    let columns: Vec<Column> = columns
-        .into_iter()
-        .chain(distances.iter().map(|(key, heading)| Column {
-            heading: heading.clone(),
-            key,
-            better: match *key {
-                "rms_cosine" => Better::Higher,
-                _ => Better::Lower,
-            },
-        }))
-        .collect();
+    let estimators = test.estimates.iter().map(|of| of.estimator.as_str());
+    let estimators: Vec<&str> = estimators.collect();
     let continuous = by_parameter(test, |of| {
         let errors = of.continuous.iter();
         errors
@@ -140,13 +77,13 @@ pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
         errors
             .map(|error| {
                 let chance = percent(1.0 / error.classes.max(1) as f64);
-                let role = format!("{} classes, {chance} by guessing", error.classes);
+                let role = format!("{} classes, {chance} by chance", error.classes);
                 (error.name.clone(), role, error.accuracy)
             })
             .collect()
     });
     html! {
-        (table(&caption, "Estimator", &columns, &in_all))
+        (means_table(test))
         @if !continuous.is_empty() {
             details open {
                 summary { "Each continuous parameter" }
@@ -160,6 +97,61 @@ pub(crate) fn parameter_tables(test: &ParameterMetrics) -> Markup {
             }
         }
     }
+}
+
+/// Means over all parameters, and distances of renders where there are any.
+fn means_table(test: &ParameterMetrics) -> Markup {
+    let has = |key: &str| {
+        test.estimates
+            .iter()
+            .any(|of| of.distances.contains_key(key))
+    };
+    let distances = captions::DISTANCES.iter().filter(|(key, _)| has(key));
+    let distances: Vec<&(&str, &str)> = distances.collect();
+    let rendered = match &test.not_rendered {
+        Some(reason) => format!(" Nothing is rendered: {reason}."),
+        None if distances.is_empty() => String::new(),
+        None => {
+            " Distances: between the sounds and renders of each estimate by the embedded voice."
+                .to_owned()
+        }
+    };
+    let caption = format!(
+        "Parameters of {} held-out sounds, estimated by heads that were trained on {} labelled sounds. Baselines: the average of those labels, and the labels of the training sound with the nearest log-mel spectrogram. Classes: accuracy, mean over categorical parameters. Errors: of positions in 0..1, mean over continuous parameters. The best of each column is bold.{rendered}",
+        whole(test.test_examples as f64),
+        whole(test.labelled_examples as f64),
+    );
+    let means = [
+        ("Right classes", "cat_acc_mean", Better::Higher),
+        ("Squared error", "cont_mse", Better::Lower),
+        ("Absolute error", "cont_mae", Better::Lower),
+    ];
+    let of_renders = distances.iter().map(|(key, heading)| match *key {
+        "rms_cosine" => (*heading, *key, Better::Higher),
+        _ => (*heading, *key, Better::Lower),
+    });
+    let columns = means.into_iter().chain(of_renders);
+    let columns: Vec<Column> = columns
+        .map(|(heading, key, better)| Column {
+            heading: heading.to_owned(),
+            key,
+            better,
+        })
+        .collect();
+    let row = |of: &ParameterErrors| Row {
+        name: of.estimator.clone(),
+        role: String::new(),
+        values: [of.cat_acc_mean, of.cont_mse, of.cont_mae]
+            .into_iter()
+            .chain(
+                distances
+                    .iter()
+                    .map(|(key, _)| of.distances.get(*key).copied()),
+            )
+            .collect(),
+    };
+    let rows: Vec<Row> = test.estimates.iter().map(row).collect();
+    table(&caption, "Estimator", &columns, &rows)
 }
 
 fn by_parameter(

@@ -246,7 +246,7 @@ fn people_find_the_numbers_of_summaries_tests_and_parameters() {
         "Similarity of envelopes",
         "0.9688",
         "0.3750",
-        "4 classes, 25\u{202f}% by guessing",
+        "4 classes, 25\u{202f}% by chance",
         "kick (0.50 s at 8,000 Hz)",
         "rendered from the estimates",
         "4322 Hz",
