@@ -47,6 +47,9 @@ const SKIPPED: &[(&str, &str)] = &[
     ("python ", "needs packages from PyPI"),
 ];
 
+/// Documents that give no command.
+const WITHOUT_COMMANDS: [&str; 1] = ["run-directory.md"];
+
 /// Runs every command of `README.md`, `docs` and the headers of `configs` below `root`. The program must have been built.
 ///
 /// # Errors
@@ -77,7 +80,11 @@ fn check_in(root: &Path, work: &Path) -> io::Result<()> {
             _ => work.join(name.to_string().replace('/', "-")),
         };
         set_up(&directory, &sounds, root)?;
-        for command in commands(&fs::read_to_string(&document)?) {
+        let commands = commands(&fs::read_to_string(&document)?);
+        if commands.is_empty() && !WITHOUT_COMMANDS.iter().any(|name| document.ends_with(name)) {
+            return Err(io::Error::other(format!("{name} has no command")));
+        }
+        for command in commands {
             if let Some((_, reason)) = SKIPPED.iter().find(|(part, _)| command.contains(part)) {
                 println!("{name}: skipped, {reason}: {command}");
                 skipped += 1;
@@ -95,10 +102,9 @@ fn check_in(root: &Path, work: &Path) -> io::Result<()> {
         "{run} commands run, {skipped} skipped, {} failed",
         failed.len()
     );
-    match (run, failed.is_empty()) {
-        (0, _) => Err(io::Error::other("no document has a command")),
-        (_, true) => Ok(()),
-        _ => Err(io::Error::other(failed.join("\n"))),
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(io::Error::other(failed.join("\n"))),
     }
 }
 
@@ -151,7 +157,7 @@ fn small(command: &str) -> String {
         Some((from, to)) => command.replacen(from, to, 1),
         None => command.to_owned(),
     };
-    command = command.replace(" DIR", " ~/Renders");
+    command = command.replace("--data DIR", "--data ~/Renders");
     let trains = ["inversynth run ", "inversynth label-efficiency"];
     if trains.iter().any(|start| command.starts_with(start)) {
         for setting in SMALL {

@@ -17,6 +17,11 @@ pub fn check(cargo: &OsStr, root: &Path) -> io::Result<()> {
         &["--package", "cli", "--edges", "normal,build"],
     )?;
     let tests = features(cargo, root, &["--workspace", "--edges", "normal,build,dev"])?;
+    if !program.keys().any(|package| package.starts_with("burn ")) {
+        return Err(io::Error::other(
+            "cargo tree lists no burn among the program's dependencies",
+        ));
+    }
     let mut differing = 0;
     for (package, features) in program {
         if tests.get(&package) != Some(&features) {

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         }
         Some("test") => cargo(&["test", "--workspace"], &rest),
         Some("check") => check(),
-        Some("documents") => ended(documents::check(root())),
+        Some("documents") => documents(),
         Some("bench") => bench(rest),
         _ => {
             eprint!("{USAGE}");
@@ -75,6 +75,14 @@ fn inversynth(arguments: &[&str], rest: &[String]) -> ExitCode {
     cargo(&[&run, arguments].concat(), rest)
 }
 
+/// Runs the documents' commands with a program that is built first.
+fn documents() -> ExitCode {
+    match cargo(&["build", "--package", "cli"], &[]) {
+        built if built == ExitCode::SUCCESS => ended(documents::check(root())),
+        failed => failed,
+    }
+}
+
 /// Criterion's benchmarks, or the comparison with PyTorch where that is asked for; both in the release profile.
 fn bench(mut rest: Vec<String>) -> ExitCode {
     let command = match rest.iter().position(|argument| argument == "--peer") {
@@ -85,10 +93,7 @@ fn bench(mut rest: Vec<String>) -> ExitCode {
         }
     };
     let Some((at, command)) = command else {
-        return cargo(
-            &["bench", "--profile", "dev", "--package", "benches"],
-            &rest,
-        );
+        return cargo(&["bench", "--package", "benches"], &rest);
     };
     rest.remove(at);
     let built = cargo(&["build", "--release", "--package", "peer"], &[]);

@@ -218,7 +218,7 @@ mod tests {
     fn draw(points: &[(u64, Option<f64>)], level: Option<f64>, kind: Kind) -> Option<String> {
         let chart = Chart {
             lines: vec![Line { kind, points }],
-            level: level.map(|level| ("guessing", level)),
+            level: level.map(|level| ("chance", level)),
             may_be_logarithmic: true,
         };
         chart.draw("loss").map(Markup::into_string)

@@ -198,7 +198,7 @@ fn chart(stage: &StageReport, name: &str) -> Option<Markup> {
             }),
         "contrastive_accuracy" => curves
             .last("valid/contrastive_chance")
-            .map(|chance| ("guessing", chance)),
+            .map(|chance| ("chance", chance)),
         _ => {
             let baseline = stage.outcome.measure(&format!("{name}_baseline"));
             // The spread of equal vectors carries no information.

@@ -40,7 +40,7 @@ pub use run::atomic_write::write_atomic;
 pub use run::checkpoint::{Checkpoint, Context, Progress};
 pub use run::exported::Exported;
 pub use run::provenance::Provenance;
-pub use run::run_dir::{EXPERIMENT_FILE, REPORT_FILE, RunDir, RunLock, STATISTICS_FILE};
+pub use run::run_dir::{EXPERIMENT_FILE, REPORT_FILE, RunDir, RunLock};
 pub use run::stage_dir::{StageDir, StageState};
 pub use run::trained_on::TrainedOn;
 pub use settings::experiment::{Experiment, LoaderConfig, SoundSource, SourceConfig};
@@ -50,10 +50,11 @@ pub use settings::stages::{
     EncoderTraining, FinetuneStage, FullStage, ParameterStage, Stages, TokenMask, TransformerStart,
 };
 pub use settings::training::Training;
-pub use stages::lineage::{WeightSource, check_start};
+pub use stages::lineage::WeightSource;
 pub use stages::pipeline::{Pipeline, PipelineEvent, PipelineObserver, Scope};
 pub use stages::session::Session;
 pub use stages::stage_run::StageRun;
+pub use stages::start::check_start;
 pub use stages::train::BASELINE_TAG;
 pub use stages::weights::export;
 pub use tasks::{

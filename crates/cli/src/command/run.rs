@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use report::write_report;
-use stft_data::Split;
+use stft_data::{Split, TrainStatistics};
 use trainer::{
     Devices, Experiment, Observer, Pipeline, PipelineEvent, PipelineObserver, RunDir, Scope,
     Session, SoundSource, Stage, StageGroup, TrainerError, WeightSource,
@@ -110,6 +110,29 @@ impl RunArguments {
     }
 }
 
+impl RunArguments {
+    /// The statistics of the training split from an earlier call; where nothing is trained, also those of the tested run, whose
+    /// mean spectrogram is the baseline.
+    fn statistics(
+        &self,
+        pipeline: &Pipeline,
+        earlier: Option<&RunDir>,
+    ) -> anyhow::Result<Option<TrainStatistics>> {
+        /// A run, its stage, `checkpoints`, and one of them.
+        const LEVELS: usize = 4;
+        let from = self.from.as_deref().filter(|_| pipeline.only_tests());
+        let tested = from
+            .into_iter()
+            .flat_map(|path| path.ancestors().take(LEVELS));
+        for run in earlier.cloned().into_iter().chain(tested.map(RunDir::at)) {
+            if let Some(statistics) = run.statistics()? {
+                return Ok(Some(statistics));
+            }
+        }
+        Ok(None)
+    }
+}
+
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     // Everything that can be wrong is checked before a run is made.
     let mut pipeline = arguments.pipeline()?;
@@ -122,11 +145,13 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let devices = device_name.open()?;
     let earlier = arguments.earlier_run(named, &pipeline, &experiment, &devices)?;
 
+    let missing = RunDir::at(&arguments.out);
+    let there = earlier.as_ref().unwrap_or(&missing);
+    if !arguments.dry_run {
+        pipeline.check_starts(&experiment, there)?;
+    }
     eprintln!("reading {}", source_name(&experiment));
-    let statistics = match &earlier {
-        Some(run) => run.statistics()?,
-        None => None,
-    };
+    let statistics = arguments.statistics(&pipeline, earlier.as_ref())?;
     let session = Session::open(experiment, statistics)?;
     report_data(&session);
     if let Some(run) = &earlier {
@@ -139,8 +164,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.dry_run {
         return dry_run(&session, &pipeline, &devices);
     }
-    let missing = RunDir::at(&arguments.out);
-    pipeline.check(&session, earlier.as_ref().unwrap_or(&missing))?;
+    pipeline.check(&session, there)?;
 
     let name = earlier.as_ref().map(RunDir::name);
     let run = RunDir::open(&arguments.out, name, pipeline.label())?;

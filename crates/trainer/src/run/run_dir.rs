@@ -26,7 +26,7 @@ pub struct RunDir {
 pub const EXPERIMENT_FILE: &str = "experiment.toml";
 
 /// What was measured of the training split, in the run's directory.
-pub const STATISTICS_FILE: &str = "statistics.safetensors";
+const STATISTICS_FILE: &str = "statistics.safetensors";
 
 /// The report of a run, in its directory; the last file that a call writes.
 pub const REPORT_FILE: &str = "report.html";

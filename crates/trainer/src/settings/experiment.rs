@@ -393,7 +393,10 @@ mod tests {
         let impossible = set("training.lr=0.0");
         assert!(impossible.contains("--set training.lr=0.0"), "{impossible}");
         let no_table = set("training=4");
-        assert!(no_table.contains("training"), "{no_table}");
+        assert!(
+            no_table.contains("`training` is 4: expected a table"),
+            "{no_table}"
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Layers {
 
     /// Lays a TOML text over what is there.
     pub fn add_text(&mut self, origin: &str, text: &str) -> Result<(), TrainerError> {
-        self.merge(parse(origin, text)?);
+        self.merge(origin, parse(origin, text)?)?;
         self.layers.push(Layer {
             origin: origin.to_string(),
             content: Content::Text(text.to_string()),
@@ -78,7 +78,7 @@ impl Layers {
             Value::Table(Table::from_iter([(key.to_string(), value)]))
         });
         if let Value::Table(layer) = layer {
-            self.merge(layer);
+            self.merge(&format!("--set {text}"), layer)?;
         }
         self.layers.push(Layer {
             origin: format!("--set {text}"),
@@ -87,9 +87,15 @@ impl Layers {
         Ok(())
     }
 
-    fn merge(&mut self, mut layer: Table) {
-        spread_training(&mut layer, self.stages);
+    fn merge(&mut self, origin: &str, mut layer: Table) -> Result<(), TrainerError> {
+        spread_training(&mut layer, self.stages).map_err(|got| TrainerError::Value {
+            origin: origin.to_owned(),
+            key: "training".to_owned(),
+            expected: "a table, such as training.steps = 100".to_owned(),
+            got,
+        })?;
         merge(&mut self.merged, layer);
+        Ok(())
     }
 
     /// What the layers say together, after `derive` has filled in what follows from the rest.
@@ -207,12 +213,16 @@ fn merge(base: &mut Table, layer: Table) {
     }
 }
 
-/// Replaces the table `training` of a layer by one for each of `stages`. What is no table stays, for serde to refuse.
-fn spread_training(layer: &mut Table, stages: &[&str]) {
-    if !layer.get("training").is_some_and(Value::is_table) {
-        return;
-    }
-    let shared = layer.remove("training").expect("it was just found");
+/// Replaces the table `training` of a layer by one for each of `stages`.
+///
+/// # Errors
+/// It is no table, but the returned value.
+fn spread_training(layer: &mut Table, stages: &[&str]) -> Result<(), String> {
+    let shared = match layer.remove("training") {
+        None => return Ok(()),
+        Some(shared @ Value::Table(_)) => shared,
+        Some(other) => return Err(other.to_string()),
+    };
     let mut spread = Table::new();
     for &stage in stages {
         let training = Table::from_iter([("training".to_owned(), shared.clone())]);
@@ -221,6 +231,7 @@ fn spread_training(layer: &mut Table, stages: &[&str]) {
     let mut spread = Table::from_iter([("stages".to_owned(), Value::Table(spread))]);
     merge(&mut spread, std::mem::take(layer));
     *layer = spread;
+    Ok(())
 }
 
 /// The key of the shared training table that stands for the `key` of one stage.

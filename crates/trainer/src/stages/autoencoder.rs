@@ -11,7 +11,7 @@ use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
 use crate::settings::stages::Stages;
 use crate::stages::context::Work;
-use crate::stages::spec::{StageSpec, WorkInputs, no_weights, read_weights};
+use crate::stages::spec::{StageSpec, WorkInputs, read_weights};
 use crate::stages::test::TestStage;
 use crate::stages::train::TrainStage;
 use crate::tasks::{SpectralObjective, SpectrogramAutoencoder};
@@ -162,14 +162,6 @@ impl StageSpec for TestAutoencoder {
             trained_for: Scored::Everything,
             tested: inputs.start,
         }))
-    }
-
-    fn weights(
-        &self,
-        checkpoint: &Checkpoint,
-        _device: &Device,
-    ) -> Result<Vec<NamedWeights>, TrainerError> {
-        no_weights(Stage::TestAutoencoder, checkpoint)
     }
 }
 

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use burn::tensor::Device;
 use params::ParamSpec;
 use stft_data::Dataset;
 
 use crate::data::sounds::SoundSet;
 use crate::error::TrainerError;
 use crate::output::summary::{DryRun, Plan, StageReport};
-use crate::run::checkpoint::Context;
+use crate::run::checkpoint::{Checkpoint, Context};
+use crate::run::provenance::Provenance;
 use crate::run::run_dir::RunDir;
 use crate::run::trained_on::TrainedOn;
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
 use crate::settings::training::Training;
-use crate::stages::lineage::Init;
+use crate::stages::lineage::{Init, parent};
 use crate::training::devices::Devices;
 use crate::training::evaluation::Evaluation;
 use crate::training::fit::Fit;
@@ -36,6 +38,8 @@ pub(crate) struct StageContext<'a> {
     pub(crate) files_used: usize,
     pub(crate) files_rejected: usize,
     pub(crate) init: Init,
+    /// Computes the hash of a checkpoint's weights.
+    pub(crate) hash: fn(&Checkpoint, &Device) -> Result<String, TrainerError>,
     /// The sounds that the weights will have been trained on.
     pub(crate) trained_on: TrainedOn,
 }
@@ -61,6 +65,19 @@ impl StageContext<'_> {
             },
             trained_on: self.trained_on.clone(),
         }
+    }
+
+    /// The record of the weights that the stage is initialised from.
+    pub(crate) fn provenance(&self, devices: &Devices) -> Result<Option<Provenance>, TrainerError> {
+        let hash = |checkpoint: &Checkpoint| (self.hash)(checkpoint, &devices.host);
+        self.init.provenance(&hash)
+    }
+
+    /// The checkpoint that `trained` was initialised from, if it still exists.
+    pub(crate) fn parent(&self, trained: &Checkpoint, devices: &Devices) -> Option<Checkpoint> {
+        parent(trained, &|checkpoint| {
+            (self.hash)(checkpoint, &devices.host)
+        })
     }
 
     /// The held-out examples.

@@ -8,6 +8,7 @@ pub(crate) mod pipeline;
 pub(crate) mod session;
 pub(crate) mod spec;
 pub(crate) mod stage_run;
+pub(crate) mod start;
 pub(crate) mod table;
 pub(crate) mod test;
 pub(crate) mod train;

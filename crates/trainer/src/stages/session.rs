@@ -16,9 +16,11 @@ use crate::run::trained_on::{TrainedOn, fingerprints};
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
 use crate::stages::context::StageContext;
-use crate::stages::lineage::{Init, WeightSource, find_start, unused};
+use crate::stages::lineage::{Init, WeightSource};
 use crate::stages::spec::WorkInputs;
 use crate::stages::stage_run::StageRun;
+use crate::stages::start::{find_start, unused};
+use crate::stages::weights::checkpoint_sha256;
 
 /// An experiment with its sounds open: what all of its stages have in common.
 pub struct Session {
@@ -266,6 +268,7 @@ impl Session {
                 files_used: self.files_used(),
                 files_rejected: self.rejected().len(),
                 init,
+                hash: checkpoint_sha256,
                 trained_on,
             },
             work,

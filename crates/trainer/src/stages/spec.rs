@@ -65,12 +65,18 @@ pub(crate) trait StageSpec: Sync {
     /// What it does.
     fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError>;
 
-    /// The weights of a checkpoint that it has left.
+    /// The weights of a checkpoint that it has left; a test leaves none.
     fn weights(
         &self,
         checkpoint: &Checkpoint,
         device: &Device,
-    ) -> Result<Vec<NamedWeights>, TrainerError>;
+    ) -> Result<Vec<NamedWeights>, TrainerError> {
+        let _ = device;
+        Err(TrainerError::Checkpoint {
+            path: checkpoint.path().to_owned(),
+            reason: format!("{} leaves no weights", checkpoint.context.stage),
+        })
+    }
 
     /// The estimator of parameters with its `weights`; none where the stage trains no heads.
     fn estimator(
@@ -105,15 +111,4 @@ pub(crate) fn read_weights<M: Module>(
     model: M,
 ) -> Result<Vec<NamedWeights>, TrainerError> {
     Ok(named_weights(&checkpoint.load_model(model)?))
-}
-
-/// For a stage that only tests.
-pub(crate) fn no_weights(
-    stage: Stage,
-    checkpoint: &Checkpoint,
-) -> Result<Vec<NamedWeights>, TrainerError> {
-    Err(TrainerError::Checkpoint {
-        path: checkpoint.path().to_owned(),
-        reason: format!("{stage} leaves no weights"),
-    })
 }

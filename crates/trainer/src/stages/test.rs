@@ -15,7 +15,7 @@ use crate::output::tensorboard::TensorBoard;
 use crate::run::checkpoint::Checkpoint;
 use crate::run::run_dir::RunDir;
 use crate::stages::context::{StageContext, Work};
-use crate::stages::lineage::{NO_RECORD, parent};
+use crate::stages::lineage::NO_RECORD;
 use crate::training::devices::Devices;
 use crate::training::evaluation::Evaluation;
 use crate::training::fit::notify;
@@ -63,7 +63,7 @@ impl<T: Task> Work for TestStage<T> {
             run: run.name().into(),
             device: devices.name.clone(),
             seed: context.experiment.seed,
-            provenance: context.init.provenance(&devices.host)?,
+            provenance: context.provenance(devices)?,
             seconds: started.elapsed().as_secs_f64(),
             sounds_sha256: Some(context.sounds.sha256.clone()),
             test_examples: context.dataset.indices(Split::Test).len(),
@@ -134,7 +134,7 @@ impl<T: Task> TestStage<T> {
         context: &StageContext,
         devices: &Devices,
     ) -> Result<Vec<TestRow>, TrainerError> {
-        let parent = parent(tested, &devices.host);
+        let parent = context.parent(tested, devices);
         if parent.is_none() {
             warn_without_parent(tested);
         }

@@ -129,7 +129,7 @@ impl<T: Task> TrainStage<T> {
     ) -> Result<Fit<'a>, TrainerError> {
         let mut fit = context.fit(context.training, devices);
         fit.started = started;
-        fit.context.provenance = context.init.provenance(&devices.host)?;
+        fit.context.provenance = context.provenance(devices)?;
         if let Some(provenance) = &mut fit.context.provenance {
             provenance.heads = self.0.head_transfer().cloned();
         }

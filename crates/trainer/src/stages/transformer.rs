@@ -10,7 +10,7 @@ use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
 use crate::settings::stages::Stages;
 use crate::stages::context::Work;
-use crate::stages::spec::{StageSpec, WorkInputs, no_weights, read_weights};
+use crate::stages::spec::{StageSpec, WorkInputs, read_weights};
 use crate::stages::test::TestStage;
 use crate::stages::train::TrainStage;
 use crate::tasks::{ContrastivePretraining, PatchReconstruction, SpectralObjective, Trained};
@@ -222,14 +222,6 @@ impl StageSpec for TestTransformer {
             trained_for: Scored::Hidden,
             tested: inputs.start,
         }))
-    }
-
-    fn weights(
-        &self,
-        checkpoint: &Checkpoint,
-        _device: &Device,
-    ) -> Result<Vec<NamedWeights>, TrainerError> {
-        no_weights(Stage::TestTransformer, checkpoint)
     }
 }
 

@@ -7,8 +7,7 @@ use unet1d::{UNet1d, UNet1dConfig};
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::run::checkpoint::Checkpoint;
-use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{SpectralObjective, named};
+use crate::tasks::spectral::{MEAN_SPECTROGRAM, SpectralObjective, named};
 use crate::training::task::{Scored, Scores, Task};
 
 /// Hidden bins are set to 0, the training data's mean; the loss is taken on them alone (He et al. 2022, §3, with

@@ -11,6 +11,3 @@ pub use contrastive::ContrastivePretraining;
 pub use parameters::ParameterEstimation;
 pub use patches::{PatchReconstruction, Trained};
 pub use spectral::SpectralObjective;
-
-/// What models that reconstruct have to beat.
-const MEAN_SPECTROGRAM: &str = "mean spectrogram";

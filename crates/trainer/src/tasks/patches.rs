@@ -7,8 +7,7 @@ use transformer::{MaskedTransformer, Patches, StepSize, TransformerConfig};
 use crate::data::batch::TensorBatch;
 use crate::error::TrainerError;
 use crate::run::checkpoint::Checkpoint;
-use crate::tasks::MEAN_SPECTROGRAM;
-use crate::tasks::spectral::{SpectralObjective, named};
+use crate::tasks::spectral::{MEAN_SPECTROGRAM, SpectralObjective, named};
 use crate::training::task::{Scored, Scores, Task};
 
 /// The squared error of hidden patches, and with [`SpectralObjective`] that of the spectrogram they make

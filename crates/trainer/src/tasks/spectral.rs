@@ -9,6 +9,9 @@ use crate::data::magnitude::magnitude;
 use crate::error::TrainerError;
 use crate::training::task::ScoreName;
 
+/// The baseline of models that reconstruct.
+pub(crate) const MEAN_SPECTROGRAM: &str = "mean spectrogram";
+
 /// The distances between whole spectrograms, on magnitudes.
 pub struct SpectralObjective {
     /// The distances and their weights.
