@@ -147,9 +147,6 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
     let missing = RunDir::at(&arguments.out);
     let there = earlier.as_ref().unwrap_or(&missing);
-    if !arguments.dry_run {
-        pipeline.check_starts(&experiment, there)?;
-    }
     eprintln!("reading {}", source_name(&experiment));
     let statistics = arguments.statistics(&pipeline, earlier.as_ref())?;
     let session = Session::open(experiment, statistics)?;

@@ -11,7 +11,7 @@ use crate::settings::stage::{Stage, StageGroup};
 use crate::settings::stages::Stages;
 use crate::stages::lineage::WeightSource;
 use crate::stages::session::Session;
-use crate::stages::start::{check_finished, check_start, find_start};
+use crate::stages::start::{check_finished, check_start};
 use crate::training::devices::Devices;
 use crate::training::observe::Observer;
 
@@ -192,25 +192,6 @@ impl Pipeline {
                 && run.is_open_to(experiment)
                 && self.differing_starts(experiment, run, devices).is_empty()
         })
-    }
-
-    /// Checks, before any sound is read, that `run` (or `from`) has the weights that the unfinished stages need, unless an
-    /// earlier stage of the pipeline trains them.
-    ///
-    /// # Errors
-    /// As [`Session::stage`], where weights are missing or belong to other settings.
-    pub fn check_starts(&self, experiment: &Experiment, run: &RunDir) -> Result<(), TrainerError> {
-        let stages = &experiment.stages;
-        for &stage in &self.stages {
-            let state = run.stage(stage.name()).state();
-            if state == StageState::Finished || self.trains_start_of(stage, stages) {
-                continue;
-            }
-            if let Some(needs) = stage.starts_from(stages) {
-                find_start(experiment, stage, needs, self.source(stage, stages, run))?;
-            }
-        }
-        Ok(())
     }
 
     /// Checks, before anything is written, that `session` has the sounds and `run` (or `from`) the weights that the unfinished
