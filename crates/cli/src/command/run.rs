@@ -108,9 +108,7 @@ impl RunArguments {
         }
         Ok(interrupted)
     }
-}
 
-impl RunArguments {
     /// The statistics of the training split from an earlier call; where nothing is trained, also those of the tested run, whose
     /// mean spectrogram is the baseline.
     fn statistics(

@@ -43,21 +43,12 @@ impl StageSpec for PretrainAutoencoderMae {
         hidden_bins(measure, scored)
     }
 
-    fn starts_from(&self, _stages: &Stages) -> Option<Stage> {
-        None
-    }
-
-    fn inherited_settings(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn mask(&self, experiment: &Experiment) -> MaskConfig {
         experiment.data.mask
     }
 
     fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        let task = task(Scored::Hidden, &inputs, None)?;
-        Ok(Box::new(TrainStage(task)))
+        Ok(Box::new(TrainStage(task(Scored::Hidden, &inputs)?)))
     }
 
     fn weights(
@@ -109,10 +100,12 @@ impl StageSpec for TrainAutoencoderNomaskFinetune {
         experiment.data.mask.nothing_hidden()
     }
 
-    fn work(&self, mut inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        let start = inputs.start.take();
-        let task = task(Scored::Everything, &inputs, start)?;
-        Ok(Box::new(TrainStage(task)))
+    fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
+        let new = task(Scored::Everything, &inputs)?;
+        Ok(Box::new(TrainStage(SpectrogramAutoencoder {
+            start: inputs.start,
+            ..new
+        })))
     }
 
     fn weights(
@@ -157,8 +150,8 @@ impl StageSpec for TestAutoencoder {
 
     fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
         Ok(Box::new(TestStage {
-            hidden: task(Scored::Hidden, &inputs, None)?,
-            whole: task(Scored::Everything, &inputs, None)?,
+            hidden: task(Scored::Hidden, &inputs)?,
+            whole: task(Scored::Everything, &inputs)?,
             trained_for: Scored::Everything,
             tested: inputs.start,
         }))
@@ -168,12 +161,8 @@ impl StageSpec for TestAutoencoder {
 /// Settings that decide on the weights of every stage after pretraining.
 const UNET: &[&str] = &["unet."];
 
-/// The task of pretraining, or that of fine-tuning.
-fn task(
-    scored: Scored,
-    inputs: &WorkInputs,
-    start: Option<Checkpoint>,
-) -> Result<SpectrogramAutoencoder, TrainerError> {
+/// The task of pretraining, or that of fine-tuning, from new weights.
+fn task(scored: Scored, inputs: &WorkInputs) -> Result<SpectrogramAutoencoder, TrainerError> {
     let Experiment { unet, stages, .. } = inputs.experiment;
     let finetuning = &stages.train_autoencoder_nomask_finetune;
     let (composite, weight) = (&finetuning.composite, finetuning.composite_weight);
@@ -186,7 +175,7 @@ fn task(
     };
     Ok(SpectrogramAutoencoder {
         model: unet.clone(),
-        start,
+        start: None,
         loss,
         scored,
         spectral,

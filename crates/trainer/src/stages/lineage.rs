@@ -72,28 +72,27 @@ impl Init {
     /// The record of it, with `hash` of the checkpoint's weights.
     pub(crate) fn provenance(&self, hash: Hash) -> Result<Option<Provenance>, TrainerError> {
         match self {
-            Self::From { path, checkpoint } => provenance_of(checkpoint, path, hash).map(Some),
+            Self::From { path, checkpoint } => {
+                Ok(Some(provenance_of(checkpoint, path, hash(checkpoint)?)))
+            }
             Self::New | Self::Resume(_) => Ok(self.resumed_provenance().cloned()),
         }
     }
 }
 
-/// The provenance of weights from `checkpoint`, which was named as `path`.
-///
-/// # Errors
-/// The weights can't be read.
+/// The provenance of weights from `checkpoint`, which was named as `path`; `weights_sha256` is their hash.
 pub(crate) fn provenance_of(
     checkpoint: &Checkpoint,
     path: &Path,
-    hash: Hash,
-) -> Result<Provenance, TrainerError> {
-    Ok(Provenance {
+    weights_sha256: String,
+) -> Provenance {
+    Provenance {
         path: path.to_owned(),
         stage: checkpoint.context.stage.clone(),
         step: checkpoint.progress.step,
-        weights_sha256: hash(checkpoint)?,
+        weights_sha256,
         heads: None,
-    })
+    }
 }
 
 /// The checkpoint that `trained` was initialised from, if it still exists with the same weights: where it was named, or in

@@ -54,10 +54,15 @@ pub(crate) trait StageSpec: Sync {
     }
 
     /// The stage whose weights it inherits, or tests; none where it starts from scratch.
-    fn starts_from(&self, stages: &Stages) -> Option<Stage>;
+    fn starts_from(&self, stages: &Stages) -> Option<Stage> {
+        let _ = stages;
+        None
+    }
 
     /// Tables of settings that decide on the shape or meaning of those weights.
-    fn inherited_settings(&self) -> &'static [&'static str];
+    fn inherited_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// What it hides.
     fn mask(&self, experiment: &Experiment) -> MaskConfig;

@@ -50,9 +50,8 @@ pub fn check_start(
         }
         found => found?.expect("a path leads to weights or is refused"),
     };
-    let here = provenance_of(&checkpoint, path, &|checkpoint| {
-        checkpoint_sha256(checkpoint, &devices.host)
-    })?;
+    let weights = checkpoint_sha256(&checkpoint, &devices.host)?;
+    let here = provenance_of(&checkpoint, path, weights);
     match there {
         Some(there) if there.weights_sha256 == here.weights_sha256 => Ok(()),
         there => Err(TrainerError::StartChanged {
@@ -84,9 +83,9 @@ pub(crate) fn check_finished(
     if real(&there.path).is_none() || real(&there.path) != real(&best) {
         return Ok(());
     }
-    let here = provenance_of(&Checkpoint::open(&best)?, &best, &|checkpoint| {
-        checkpoint_sha256(checkpoint, &devices.host)
-    })?;
+    let checkpoint = Checkpoint::open(&best)?;
+    let weights = checkpoint_sha256(&checkpoint, &devices.host)?;
+    let here = provenance_of(&checkpoint, &best, weights);
     match here.weights_sha256 == there.weights_sha256 {
         true => Ok(()),
         false => Err(TrainerError::StartReplaced {

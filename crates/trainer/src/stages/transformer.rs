@@ -47,14 +47,6 @@ impl StageSpec for PretrainTransformerContrastive {
         (measure == "loss").then_some("Loss (InfoNCE, nats)")
     }
 
-    fn starts_from(&self, _stages: &Stages) -> Option<Stage> {
-        None
-    }
-
-    fn inherited_settings(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn mask(&self, experiment: &Experiment) -> MaskConfig {
         let settings = &experiment.stages.pretrain_transformer_contrastive;
         settings.mask.over(&experiment.transformer)
@@ -119,13 +111,13 @@ impl StageSpec for TrainTransformerDecoder {
         settings.mask.over(&experiment.transformer)
     }
 
-    fn work(&self, mut inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        let start = inputs.start.take();
+    fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
+        let whole = task(Scored::Hidden, &inputs)?;
         Ok(Box::new(TrainStage(PatchReconstruction {
             trained: Trained::Decoder,
-            start,
+            start: inputs.start,
             spectral: None,
-            ..task(Scored::Hidden, &inputs)?
+            ..whole
         })))
     }
 
@@ -171,11 +163,11 @@ impl StageSpec for TrainFullTransformer {
         settings.mask.over(&experiment.transformer)
     }
 
-    fn work(&self, mut inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
-        let start = inputs.start.take();
+    fn work(&self, inputs: WorkInputs) -> Result<Box<dyn Work>, TrainerError> {
+        let new = task(Scored::Hidden, &inputs)?;
         Ok(Box::new(TrainStage(PatchReconstruction {
-            start,
-            ..task(Scored::Hidden, &inputs)?
+            start: inputs.start,
+            ..new
         })))
     }
 
