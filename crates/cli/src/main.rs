@@ -14,7 +14,7 @@ use stft_data::{Rejected, printable};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
 
-/// Pretrain spectrogram models on sounds, and match sounds with a synthesizer.
+/// Pretrain spectrogram models on sounds, and estimate the synthesizer parameters that make a sound.
 #[derive(Parser)]
 #[command(name = "inversynth", version)]
 struct Arguments {

@@ -224,7 +224,7 @@ fn a_run_is_continued_only_with_its_own_sounds_and_a_test_warns_of_others() {
             let file = format!("runs/{name} began with: {said}; restore those");
             cli.refuses(&call("train"), &[&file, "--name"]);
         };
-        // A sound that is another under the name of one that was there, whose preset may be the same.
+        // A sound that is another under the name of one that was there, whose patch may be the same.
         let mut paths: Vec<PathBuf> = files(&audio).iter().map(|file| audio.join(file)).collect();
         paths.sort();
         let kept = fs::read(&paths[0]).unwrap();

@@ -2,11 +2,11 @@
 
 mod description;
 mod error;
+mod identity;
 mod keyed;
 mod manifest;
 mod param;
 mod patch;
-mod preset;
 mod spec;
 mod vector;
 

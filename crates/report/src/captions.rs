@@ -4,8 +4,8 @@ use trainer::{Experiment, Scored, SoundSource, Stage};
 
 use crate::number::whole;
 
-/// The sounds that the run is about.
-pub(crate) fn data(experiment: &Experiment) -> String {
+/// The sounds that `experiment` names, in a few words.
+pub fn sounds_caption(experiment: &Experiment) -> String {
     match &experiment.source.path {
         SoundSource::Synth(voice) => format!(
             "{} patches of the embedded synthesizer's {voice} voice",

@@ -49,6 +49,7 @@ mod section;
 mod tables;
 mod write;
 
+pub use captions::sounds_caption;
 pub use curves::Curves;
 pub use efficiency::{Finetuning, LabelEfficiency, MEASURES, Measure, OverSeeds};
 pub use error::ReportError;

@@ -57,7 +57,7 @@ impl RunReport {
         let unfinished = self.begun().any(|stage| stage.state != State::Finished);
         html! {
             dl.facts {
-                (fact("Sounds", &captions::data(&self.experiment)))
+                (fact("Sounds", &captions::sounds_caption(&self.experiment)))
                 (fact("Seed", &self.experiment.seed.to_string()))
                 @if !devices.is_empty() {
                     (fact("Device", &devices))

@@ -23,8 +23,8 @@ pub trait Source: Send + Sync {
     fn name(&self, index: usize) -> String;
 
     /// Identity of the content of sound `index`, whatever its name. Decides its split, its crops and
-    /// its masks. Equal sounds have equal fingerprints. A labelled source uses the preset's
-    /// fingerprint, so that all sounds of one preset are in one split.
+    /// its masks. Equal sounds have equal fingerprints. A labelled source uses the patch's
+    /// fingerprint, so that all sounds of one patch are in one split.
     fn fingerprint(&self, index: usize) -> Fingerprint;
 
     /// Loads or renders sound `index`.
@@ -54,15 +54,15 @@ pub const FINGERPRINT_VERSION: u32 = 3;
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
-    /// Fingerprint of every sound that a preset makes: SHA-256 of the positions (f32) and the class
+    /// Fingerprint of every sound that a patch makes: SHA-256 of the positions (f32) and the class
     /// indices (u64), little-endian.
-    pub fn of_preset(preset: &ParamVector) -> Fingerprint {
+    pub fn of_patch(patch: &ParamVector) -> Fingerprint {
         let mut hash = Sha256::new();
-        for &position in &preset.cont {
+        for &position in &patch.cont {
             // Adding zero turns -0 into 0, which is the same position.
             hash.update((position + 0.0).to_le_bytes());
         }
-        for &class in &preset.cat {
+        for &class in &patch.cat {
             hash.update((class as u64).to_le_bytes());
         }
         Fingerprint(hash.finalize().into())

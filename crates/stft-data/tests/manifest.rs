@@ -43,7 +43,7 @@ fn description() -> SynthDescription {
     }
 }
 
-fn preset(number: usize) -> ParamVector {
+fn patch(number: usize) -> ParamVector {
     ParamVector {
         cont: vec![number as f32 / 32.0, 1.0 - number as f32 / 64.0],
         cat: vec![number % 3],
@@ -72,7 +72,7 @@ fn put_wav(path: &Path, pcm: &[i16]) {
 }
 
 fn row(path: &str, number: usize) -> ManifestRow {
-    ManifestRow::new(path, &tone(number), &description(), &preset(number)).unwrap()
+    ManifestRow::new(path, &tone(number), &description(), &patch(number)).unwrap()
 }
 
 fn text(row: &ManifestRow) -> String {
@@ -171,7 +171,7 @@ fn every_sound_has_the_parameters_of_its_row_in_the_order_of_the_description() {
         for (index, number) in numbers.into_iter().enumerate() {
             let name = Path::new("audio").join(format!("{number}.wav"));
             assert_eq!(source.name(index), name.display().to_string());
-            assert_eq!(source.truth(index), Some(preset(number)));
+            assert_eq!(source.truth(index), Some(patch(number)));
             let audio = source.load(index).unwrap();
             assert_eq!(audio.sample_rate_hz, RATE_HZ);
             for (got, pcm) in audio.samples.iter().zip(tone(number)) {
@@ -203,7 +203,7 @@ fn truth_stays_with_its_sound_in_every_batch() {
         for batch in Loader::new(dataset.clone(), Order::Evaluation(split), 5, 2, 0) {
             let batch = batch.unwrap();
             for (index, truth) in batch.indices.iter().zip(batch.truth.unwrap()) {
-                assert_eq!(truth, preset(*index));
+                assert_eq!(truth, patch(*index));
                 checked += 1;
             }
         }
@@ -212,7 +212,7 @@ fn truth_stays_with_its_sound_in_every_batch() {
 }
 
 #[test]
-fn all_renders_of_a_preset_have_one_fingerprint() {
+fn all_renders_of_a_patch_have_one_fingerprint() {
     let rows: Vec<_> = (0..40)
         .map(|number| text(&row(&format!("audio/{number}.wav"), number % 20)))
         .collect();
@@ -222,7 +222,7 @@ fn all_renders_of_a_preset_have_one_fingerprint() {
     assert_eq!(prints[..20], prints[20..]);
     let different: std::collections::BTreeSet<_> = prints.iter().collect();
     assert_eq!(different.len(), 20);
-    // The sounds differ; their preset keeps them in one split.
+    // The sounds differ; their patch keeps them in one split.
     assert_ne!(
         source.files()[0].fingerprint,
         source.files()[20].fingerprint
@@ -233,19 +233,19 @@ fn all_renders_of_a_preset_have_one_fingerprint() {
 }
 
 #[test]
-fn the_fingerprint_of_a_preset_is_pinned() {
-    let preset = ParamVector {
+fn the_fingerprint_of_a_patch_is_pinned() {
+    let patch = ParamVector {
         cont: vec![0.5, 0.0],
         cat: vec![2, 1],
     };
     // From Python's hashlib: sha256(struct.pack("<2f2Q", 0.5, 0.0, 2, 1)).
     let expected = "e89902c281076ef83bb23b7d03f7b69dadf579ff107da96a5f2625c2b1b9c8a5";
-    assert_eq!(Fingerprint::of_preset(&preset).to_string(), expected);
+    assert_eq!(Fingerprint::of_patch(&patch).to_string(), expected);
     let negative_zero = ParamVector {
         cont: vec![0.5, -0.0],
-        ..preset
+        ..patch
     };
-    assert_eq!(Fingerprint::of_preset(&negative_zero).to_string(), expected);
+    assert_eq!(Fingerprint::of_patch(&negative_zero).to_string(), expected);
 }
 
 /// A row after `change`.
@@ -429,7 +429,7 @@ fn sounds_that_can_not_be_used_are_left_out_with_their_labels() {
     assert!(matches!(text.reason, Unusable::NotAudio(_)));
     assert!(matches!(pipe.reason, Unusable::NotRegular));
     for (index, number) in [0, 2, 4].into_iter().enumerate() {
-        assert_eq!(source.truth(index), Some(preset(number)));
+        assert_eq!(source.truth(index), Some(patch(number)));
         assert_eq!(source.load(index).unwrap().samples.len(), 900);
     }
     for number in [0, 2, 4] {

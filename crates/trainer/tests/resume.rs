@@ -9,7 +9,7 @@ use trainer::{
     Training, WeightSource, weights_sha256,
 };
 
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "source.synth_examples=30",
     "data.clip.seconds=0.2",
     "data.stft.n_fft=64",
@@ -22,6 +22,8 @@ const SETTINGS: [&str; 12] = [
     "stages.pretrain_autoencoder_mae.training.batch_size=4",
     "stages.pretrain_autoencoder_mae.training.accumulation_steps=2",
     "stages.pretrain_autoencoder_mae.training.validate_every=3",
+    // Does not divide the steps between checkpoints.
+    "stages.pretrain_autoencoder_mae.training.log_every=2",
 ];
 
 /// What a whole stage needs, session once.
@@ -115,9 +117,23 @@ struct Outcome {
     progress: Progress,
 }
 
-/// Pulls the plug after a step.
+/// Pulls the plug after a step, and keeps what was logged.
 struct InterruptAfter {
     after: u64,
+    logged: Vec<(u64, Vec<(String, f32)>)>,
+}
+
+impl InterruptAfter {
+    fn step(after: u64) -> Self {
+        Self {
+            after,
+            logged: Vec::new(),
+        }
+    }
+
+    fn never() -> Self {
+        Self::step(u64::MAX)
+    }
 }
 
 impl Observer for InterruptAfter {
@@ -126,6 +142,10 @@ impl Observer for InterruptAfter {
             Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
                 name: "unplugged".into(),
             }),
+            Event::Logged { step, scalars } => {
+                self.logged.push((*step, scalars.to_vec()));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -134,31 +154,29 @@ impl Observer for InterruptAfter {
 #[test]
 fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
     let fixture = Fixture::new();
+    let mut observed = InterruptAfter::never();
     let whole = fixture
-        .fit(
-            &fixture.directory("whole"),
-            None,
-            &mut InterruptAfter { after: u64::MAX },
-        )
+        .fit(&fixture.directory("whole"), None, &mut observed)
         .unwrap();
+    let logged = observed.logged;
+    let steps: Vec<u64> = logged.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [2, 3, 4, 6, 7]);
     assert_eq!(whole.progress.step, 7);
 
     let mut compared = 0;
     for after in [4, 5] {
         let directory = fixture.directory(&format!("unplugged-{after}"));
         fixture
-            .fit(&directory, None, &mut InterruptAfter { after })
+            .fit(&directory, None, &mut InterruptAfter::step(after))
             .expect_err("the plug was pulled");
         let checkpoint = Checkpoint::open(&directory.last()).unwrap();
         assert_eq!(checkpoint.progress.step, 3);
+        let mut observed = InterruptAfter::never();
         let rest = fixture
-            .fit(
-                &directory,
-                Some(checkpoint),
-                &mut InterruptAfter { after: u64::MAX },
-            )
+            .fit(&directory, Some(checkpoint), &mut observed)
             .unwrap();
         assert_eq!(rest, whole);
+        assert_eq!(observed.logged, logged[2..]);
         compared += 1;
     }
     assert_eq!(compared, 2);
@@ -173,7 +191,7 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
         let stage = Stage::PretrainAutoencoderMae;
         let call = |starts, after| {
             let stage_run = fixture.session.stage(stage, starts)?;
-            stage_run.run(&run, &devices(), &mut InterruptAfter { after })
+            stage_run.run(&run, &devices(), &mut InterruptAfter::step(after))
         };
         call(WeightSource::Run(&run), 5).expect_err("the plug was pulled");
         let directory = run.stage(stage.name());
@@ -215,7 +233,7 @@ fn a_checkpoint_of_another_model_is_refused_with_its_path() {
     let fixture = Fixture::new();
     let directory = fixture.directory("source");
     fixture
-        .fit(&directory, None, &mut InterruptAfter { after: u64::MAX })
+        .fit(&directory, None, &mut InterruptAfter::never())
         .unwrap();
     let checkpoint = Checkpoint::open(&directory.best()).unwrap();
     assert_eq!(&checkpoint.context.experiment, fixture.session.experiment());

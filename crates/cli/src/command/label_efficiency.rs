@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use report::{Finetuning, LabelEfficiency};
 use start::Start;
-use stft_data::{Split, TrainStatistics};
+use stft_data::Split;
 use time_left::TimeLeft;
 use trainer::{
     Devices, Experiment, ParameterErrors, RunDir, Session, SoundSource, Stage, StageReport,
@@ -98,12 +98,15 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     let (mut heads, mut floors) = (Vec::new(), Vec::new());
     let mut result = LabelEfficiency::default();
     let mut time_left = TimeLeft::default();
+    let mut sounds: Option<Session> = None;
     for (place, &cell) in cells.iter().enumerate() {
-        if place == 0 || cells[place - 1].seed != cell.seed {
-            let experiment = study.experiment(cell.seed)?;
-            result.seeds_share_sounds = matches!(experiment.source.path, SoundSource::Files(_));
-            study.pretrain(&experiment)?;
-        }
+        let session = match sounds.take() {
+            Some(session) if session.experiment().seed == cell.seed => session,
+            _ => study.pretrained(cell.seed)?,
+        };
+        let session = sounds.insert(session);
+        let source = &session.experiment().source;
+        result.seeds_share_sounds = matches!(source.path, SoundSource::Files(_));
         let untrained = |cell: &&Cell| !study.is_finished(**cell);
         let trains = untrained(&&cell);
         eprintln!(
@@ -116,7 +119,7 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
             cell.start.title(),
         );
         let begun = Instant::now();
-        let finetuned = study.finetune(cell)?;
+        let finetuned = study.finetune(session, cell)?;
         if trains {
             time_left.took(begun.elapsed());
         }
@@ -154,45 +157,27 @@ impl Study<'_> {
         RunDir::at(&self.seed_directory(seed).join("pretraining"))
     }
 
-    /// The settings of pretraining, and those of fine-tuning that no cell changes.
-    fn experiment(&self, seed: u64) -> Result<Experiment, TrainerError> {
+    /// The sounds of a seed, once the unfinished pretraining stages that the chosen starts need have been run on them.
+    fn pretrained(&self, seed: u64) -> anyhow::Result<Session> {
         let arguments = &self.arguments;
         let mut experiment = arguments.experiment.load(None, arguments.data.as_deref())?;
         experiment.seed = seed;
-        Ok(experiment)
-    }
-
-    fn open(
-        &self,
-        experiment: Experiment,
-        statistics: Option<TrainStatistics>,
-    ) -> anyhow::Result<Session> {
-        let session = Session::open(experiment, statistics)?;
+        let run = self.pretraining(seed);
+        run.check_settings(&experiment)?;
+        let session = Session::open(experiment, run.statistics()?)?;
         if session.parameters().is_none() {
             bail!("these sounds have no labels; label them with manifest.jsonl and params.json");
         }
         session.check_held_out()?;
-        Ok(session)
-    }
-
-    /// Runs the unfinished pretraining stages that the chosen starts need.
-    fn pretrain(&self, experiment: &Experiment) -> anyhow::Result<()> {
         let needed = |stage: &Stage| {
             let mut starts = self.arguments.starts.iter();
             starts.any(|start| start.pretraining().contains(stage))
         };
-        let stages: Vec<Stage> = Stage::ALL.iter().copied().filter(needed).collect();
-        if stages.is_empty() {
-            return Ok(());
-        }
-        let run = self.pretraining(experiment.seed);
-        run.check_settings(experiment)?;
         // Finished stages have to be of these sounds, too.
-        let session = self.open(experiment.clone(), run.statistics()?)?;
-        for stage in stages {
+        for stage in Stage::ALL.iter().copied().filter(needed) {
             self.train(&session, stage, "pretraining", None)?;
         }
-        Ok(())
+        Ok(session)
     }
 
     fn run_of(&self, cell: Cell) -> RunDir {
@@ -217,26 +202,21 @@ impl Study<'_> {
         }
     }
 
-    fn finetune(&self, cell: Cell) -> anyhow::Result<Finetuned> {
+    fn finetune(&self, session: &Session, cell: Cell) -> anyhow::Result<Finetuned> {
         let Cell { start, share, seed } = cell;
         let run = self.run_of(cell);
         let stage = start.stage();
         let pretraining = self.pretraining(seed);
-        let statistics = match run.statistics()? {
-            Some(statistics) => Some(statistics),
-            None => pretraining.statistics()?,
-        };
-        let mut experiment = self.experiment(seed)?;
-        start.choose(&mut experiment.stages);
-        let stages = &mut experiment.stages;
+        let mut stages = session.experiment().stages.clone();
+        start.choose(&mut stages);
         stages.finetune_parameters_autoencoder.label_fraction = share;
         stages.finetune_parameters_transformer.label_fraction = share;
-        run.check_settings(&experiment)?;
+        let session = session.with_stages(stages);
+        run.check_settings(session.experiment())?;
         let from = (!start.pretraining().is_empty()).then_some(pretraining.path());
         if let Some(from) = from {
-            self.check_start(&experiment, cell, from)?;
+            self.check_start(session.experiment(), cell, from)?;
         }
-        let session = self.open(experiment, statistics)?;
         let summary = match self.train(&session, stage, &cell.name(), from)? {
             Some(summary) => summary,
             None => Summary::read(&run.stage(stage.name()).summary())?,

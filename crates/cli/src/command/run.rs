@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use report::write_report;
+use report::{sounds_caption, write_report};
 use stft_data::{Split, TrainStatistics};
 use trainer::{
     Devices, Experiment, Observer, Pipeline, PipelineEvent, PipelineObserver, RunDir, Scope,
-    Session, SoundSource, Stage, StageGroup, TrainerError, WeightSource,
+    Session, Stage, StageGroup, TrainerError, WeightSource,
 };
 
 use crate::backend::DeviceName;
@@ -145,7 +145,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
     let missing = RunDir::at(&arguments.out);
     let there = earlier.as_ref().unwrap_or(&missing);
-    eprintln!("reading {}", source_name(&experiment));
+    eprintln!("reading {}", sounds_caption(&experiment));
     let statistics = arguments.statistics(&pipeline, earlier.as_ref())?;
     let session = Session::open(experiment, statistics)?;
     report_data(&session);
@@ -240,16 +240,6 @@ impl PipelineObserver for Terminal {
             path: "standard output".into(),
             source: std::io::Error::other(error),
         })
-    }
-}
-
-fn source_name(experiment: &Experiment) -> String {
-    match &experiment.source.path {
-        SoundSource::Synth(voice) => format!(
-            "{} patches of the embedded synthesizer's {voice} voice",
-            experiment.source.synth_examples
-        ),
-        SoundSource::Files(path) => path.display().to_string(),
     }
 }
 

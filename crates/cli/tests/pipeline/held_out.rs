@@ -11,7 +11,7 @@ fn weights_that_were_trained_on_held_out_sounds_are_refused() {
     let cli = tiny();
     let render = "synth render --count 30 --seconds 0.3 --out sounds/labelled";
     cli.run(&render.split(' ').collect::<Vec<_>>());
-    // Without a list a file is recognised by its samples, with a list by its preset.
+    // Without a list a file is recognised by its samples, with a list by its patch.
     let split = ["--set", "data.split.test=0.3"];
     let pretrained = |name, data, split: [&'static str; 2]| {
         let stage = ["--stage", "pretrain_autoencoder_mae"];
@@ -60,7 +60,7 @@ fn weights_that_were_trained_on_held_out_sounds_are_refused() {
     };
     let ours = sounds("sound", "finetune_parameters_autoencoder");
     assert_eq!(ours, sounds("same", "pretrain_autoencoder_mae"));
-    // A sound has an entry for its samples and one for its preset.
+    // A sound has an entry for its samples and one for its patch.
     let test = &summary(&cli, "sound", "finetune_parameters_autoencoder")["parameter_test"];
     let tested = test["test_examples"].as_u64().unwrap();
     assert_eq!(ours.len() as u64 / 2 + tested, 30);

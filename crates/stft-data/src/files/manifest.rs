@@ -24,8 +24,8 @@ pub(crate) const DESCRIPTION: &str = "params.json";
 /// Sounds with the synthesizer parameters that made them: a `manifest.jsonl` of [`ManifestRow`]s beside
 /// a `params.json` ([`SynthDescription`]).
 ///
-/// A sound's fingerprint is that of its preset ([`Fingerprint::of_preset`]), so that all renders of a
-/// preset, at any note, are in one split.
+/// A sound's fingerprint is that of its patch ([`Fingerprint::of_patch`]), so that all renders of a
+/// patch, at any note, are in one split.
 #[derive(Debug)]
 pub struct ManifestSource {
     pub(crate) sounds: SoundFiles,
@@ -60,12 +60,12 @@ impl ManifestSource {
         let rows = read(&list)?;
         let described = root.join(DESCRIPTION);
         let description: SynthDescription = parse(&described, &read(&described)?)?;
-        let (paths, mut presets) = read_rows(&list, &rows, &root, &description.params)?;
+        let (paths, mut patches) = read_rows(&list, &rows, &root, &description.params)?;
         let sounds = SoundFiles::inspect(&root, paths, Vec::new(), limits)?;
         let truths = sounds
             .files
             .iter()
-            .map(|file| presets.remove(&file.path).expect("a row for every sound"))
+            .map(|file| patches.remove(&file.path).expect("a row for every sound"))
             .collect();
         Ok(ManifestSource {
             sounds,
@@ -100,7 +100,7 @@ impl Source for ManifestSource {
     }
 
     fn fingerprint(&self, index: usize) -> Fingerprint {
-        Fingerprint::of_preset(&self.truths[index])
+        Fingerprint::of_patch(&self.truths[index])
     }
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {
@@ -116,7 +116,7 @@ impl Source for ManifestSource {
     }
 }
 
-/// Reads the paths, in the order of the rows, and the preset of each.
+/// Reads the paths, in the order of the rows, and the patch of each.
 fn read_rows(
     list: &Path,
     rows: &[u8],
@@ -128,7 +128,7 @@ fn read_rows(
         source,
     })?;
     let (mut paths, mut faults) = (Vec::new(), Vec::new());
-    let mut presets = HashMap::new();
+    let mut patches = HashMap::new();
     let mut first_lines = HashMap::new();
     for (line, text) in lines(rows) {
         let first_line = |sound: &PathBuf| first_lines.get(sound).copied();
@@ -139,9 +139,9 @@ fn read_rows(
             |path| inside(path, root, &real_root),
             first_line,
         ) {
-            Ok((sound, preset)) => {
+            Ok((sound, patch)) => {
                 first_lines.insert(sound.clone(), line);
-                presets.insert(sound.clone(), preset);
+                patches.insert(sound.clone(), patch);
                 paths.push(sound);
             }
             Err(fault) => faults.push(fault),
@@ -155,10 +155,10 @@ fn read_rows(
             path: list.to_owned(),
         });
     }
-    Ok((paths, presets))
+    Ok((paths, patches))
 }
 
-/// Reads the sound and the preset of a row. `find` checks the path, and `first_line` is the earlier line of a sound.
+/// Reads the sound and the patch of a row. `find` checks the path, and `first_line` is the earlier line of a sound.
 fn read_row(
     line: usize,
     text: &[u8],
@@ -177,13 +177,13 @@ fn read_row(
     let row: ManifestRow = parse_row(line, text)?;
     parse_row::<Values>(line, text)?;
     let refuse = |fault| (line, fault);
-    let preset = row
+    let patch = row
         .vector(spec)
         .map_err(|fault| refuse(RowFault::Param(fault)))?;
     let sound = find(&row.path).map_err(refuse)?;
     match first_line(&sound) {
         Some(first_line) => Err(refuse(RowFault::Duplicate { sound, first_line })),
-        None => Ok((sound, preset)),
+        None => Ok((sound, patch)),
     }
 }
 

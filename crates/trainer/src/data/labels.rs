@@ -10,7 +10,7 @@ const LABEL_STREAM: u64 = u64::from_le_bytes(*b"trnlabel");
 /// `share` of the training split, rounded and at least one example, drawn by key from the data's seed.
 ///
 /// Examples are put in an order that neither the share nor the other examples decide on, and the first of them are
-/// taken: a larger share has all of a smaller one's. The renders of one preset stand together in it.
+/// taken: a larger share has all of a smaller one's. The renders of one patch stand together in it.
 pub(crate) fn labelled(dataset: &Dataset, share: f64) -> Vec<usize> {
     let train = dataset.indices(Split::Train);
     let mut drawn: Vec<(u64, usize)> = train

@@ -26,7 +26,7 @@ impl SoundSet {
         hash.update(source.spec().map(spec).unwrap_or_default());
         for index in 0..source.len() {
             hash.update(source.fingerprint(index).0);
-            // A labelled sound's own fingerprint is that of its preset.
+            // A labelled sound's own fingerprint is that of its patch.
             if let Some(files) = files {
                 hash.update(files.files()[index].fingerprint.0);
             }

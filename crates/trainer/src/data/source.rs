@@ -63,7 +63,7 @@ impl Source for SynthSource {
     }
 
     fn fingerprint(&self, index: usize) -> Fingerprint {
-        Fingerprint::of_preset(&self.vector(index))
+        Fingerprint::of_patch(&self.vector(index))
     }
 
     fn load(&self, index: usize) -> Result<Audio, DataError> {

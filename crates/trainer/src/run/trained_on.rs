@@ -14,7 +14,7 @@ const TRAINED_ON_FILE: &str = "trained_on.json";
 
 /// The sounds that weights were trained on or selected by, those of all earlier stages included.
 ///
-/// A sound is a number: the first eight bytes of the hash of a file's samples, and of a labelled sound's preset.
+/// A sound is a number: the first eight bytes of the hash of a file's samples, and of a labelled sound's patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainedOn {
     /// [`FINGERPRINT_VERSION`] of the program that hashed them.
@@ -77,8 +77,8 @@ impl TrainedOn {
 /// The fingerprints by which sound `index` of `source` is recognised, wherever it comes from. `files` is the same source,
 /// where it consists of files.
 ///
-/// A file is recognised by its samples, whatever its name; a labelled sound by its preset, whether it is in a file or
-/// rendered. A silent file is recognised by its preset alone.
+/// A file is recognised by its samples, whatever its name; a labelled sound by its patch, whether it is in a file or
+/// rendered. A silent file is recognised by its patch alone.
 pub(crate) fn fingerprints(
     source: &dyn Source,
     files: Option<&FileSource>,
@@ -88,9 +88,9 @@ pub(crate) fn fingerprints(
         Some(file) => (!file.silent).then_some(file.fingerprint),
         None => Some(source.fingerprint(index)),
     };
-    let preset = source.spec().zip(source.truth(index)).map(|(spec, truth)| {
-        let preset = spec.preset_sha256(&truth);
-        Fingerprint(preset.expect("a truth fits its parameters"))
+    let patch = source.spec().zip(source.truth(index)).map(|(spec, truth)| {
+        let patch = spec.patch_sha256(&truth);
+        Fingerprint(patch.expect("a truth fits its parameters"))
     });
-    [content, preset].into_iter().flatten()
+    [content, patch].into_iter().flatten()
 }

@@ -25,7 +25,7 @@ pub struct Training {
     pub warmup_steps: u64,
     /// Steps between two validations; the last step is always validated.
     pub validate_every: u64,
-    /// Steps between two log entries, which hold means over those steps.
+    /// Steps between two log entries, which hold means since the entry before; validations are logged as well.
     pub log_every: u64,
     /// Validation examples that are drawn and played at each validation.
     pub pictured_examples: usize,

@@ -15,6 +15,7 @@ use crate::run::run_dir::{RunDir, RunLock};
 use crate::run::trained_on::{TrainedOn, fingerprints};
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
+use crate::settings::stages::Stages;
 use crate::stages::context::StageContext;
 use crate::stages::lineage::{Init, WeightSource};
 use crate::stages::spec::WorkInputs;
@@ -76,6 +77,20 @@ impl Session {
             sounds,
             training_sounds: OnceLock::new(),
         })
+    }
+
+    /// The same sounds, read and measured once, under other settings of the stages.
+    pub fn with_stages(&self, stages: Stages) -> Self {
+        Self {
+            experiment: Experiment {
+                stages,
+                ..self.experiment.clone()
+            },
+            dataset: self.dataset.clone(),
+            files: self.files.clone(),
+            sounds: self.sounds.clone(),
+            training_sounds: self.training_sounds.clone(),
+        }
     }
 
     /// Settings, resolved.
@@ -196,7 +211,7 @@ impl Session {
         };
         let mut trained_on = start.trained_on()?;
         let held_out = self.dataset.indices(Split::Test);
-        // Presets that sound the same may be in different splits here: that is a property of the data.
+        // Patches that sound the same may be in different splits here: that is a property of the data.
         let is_contaminated = |&&index: &&usize| {
             self.fingerprints(index)
                 .any(|fingerprint| trained_on.has(fingerprint) && !here.has(fingerprint))

@@ -109,7 +109,9 @@ impl Fit<'_> {
 
             let step = progress.step;
             notify(observers, &Event::Stepped { step })?;
-            if step % self.training.log_every == 0 || step == steps {
+            let validates = step % self.training.validate_every == 0 || step == steps;
+            // Means don't reach over a checkpoint: a resumed run couldn't take them.
+            if validates || step % self.training.log_every == 0 {
                 let scalars = log.take(step)?;
                 notify(
                     observers,
@@ -119,7 +121,7 @@ impl Fit<'_> {
                     },
                 )?;
             }
-            if step % self.training.validate_every == 0 || step == steps {
+            if validates {
                 progress.seconds = seconds();
                 scores = Some(self.validate(task, &model, &mut progress, directory, observers)?);
                 if let Some(directory) = directory {

@@ -1,4 +1,4 @@
-//! Equality of presets and of specifications.
+//! Equality of patches and of specifications.
 
 use sha2::{Digest, Sha256};
 
@@ -17,12 +17,12 @@ impl ParamSpec {
         plain(self) == plain(other)
     }
 
-    /// Identifies a preset: SHA-256 of the name, range, curve and position of each continuous parameter, and of the name
+    /// Identifies a patch: SHA-256 of the name, range, curve and position of each continuous parameter, and of the name
     /// and class of each categorical one. It doesn't depend on their order and units.
     ///
     /// # Errors
     /// If the vector doesn't fit the specification.
-    pub fn preset_sha256(&self, vector: &ParamVector) -> Result<[u8; 32], ParamError> {
+    pub fn patch_sha256(&self, vector: &ParamVector) -> Result<[u8; 32], ParamError> {
         self.check(vector)?;
         let (mut positions, mut classes) = (vector.cont.iter(), vector.cat.iter());
         let mut values: Vec<(&str, Vec<u8>)> = Vec::with_capacity(self.params().len());
@@ -63,7 +63,7 @@ mod tests {
     use crate::spec::tests::continuous;
 
     #[test]
-    fn a_preset_does_not_depend_on_order_and_units() {
+    fn a_patch_does_not_depend_on_order_and_units() {
         let wave = |classes: &[&str]| Param {
             name: "wave".into(),
             kind: ParamKind::Categorical {
@@ -73,15 +73,15 @@ mod tests {
         let cutoff = |max| continuous("cutoff", 20.0, max, Curve::Exponential);
         let level = || continuous("level", 0.0, 1.0, Curve::Linear);
         let spec = |params: Vec<Param>| ParamSpec::new(params).unwrap();
-        let preset = |spec: &ParamSpec, cont: &[f32], class| {
+        let patch = |spec: &ParamSpec, cont: &[f32], class| {
             let (cont, cat) = (cont.to_vec(), vec![class]);
-            spec.preset_sha256(&ParamVector { cont, cat }).unwrap()
+            spec.patch_sha256(&ParamVector { cont, cat }).unwrap()
         };
         let first = spec(vec![cutoff(2e4), level(), wave(&["saw", "sine"])]);
-        let known = preset(&first, &[0.25, 0.0], 1);
-        assert_eq!(preset(&first, &[0.25, -0.0], 1), known);
+        let known = patch(&first, &[0.25, 0.0], 1);
+        assert_eq!(patch(&first, &[0.25, -0.0], 1), known);
         let turned = spec(vec![wave(&["sine", "saw"]), level(), cutoff(2e4)]);
-        assert_eq!(preset(&turned, &[0.0, 0.25], 0), known);
+        assert_eq!(patch(&turned, &[0.0, 0.25], 0), known);
         assert!(!first.means_the_same(&turned));
         let mut hertz = cutoff(2e4);
         if let ParamKind::Continuous { unit, .. } = &mut hertz.kind {
@@ -90,20 +90,20 @@ mod tests {
         let named = spec(vec![hertz, level(), wave(&["saw", "sine"])]);
         assert_ne!(named, first);
         assert!(named.means_the_same(&first));
-        assert_eq!(preset(&named, &[0.25, 0.0], 1), known);
+        assert_eq!(patch(&named, &[0.25, 0.0], 1), known);
 
         let wider = spec(vec![cutoff(1e4), level(), wave(&["saw", "sine"])]);
         assert!(!wider.means_the_same(&first));
         let others = [
-            preset(&first, &[0.25, 0.0], 0),
-            preset(&first, &[0.0, 0.25], 1),
-            preset(&wider, &[0.25, 0.0], 1),
+            patch(&first, &[0.25, 0.0], 0),
+            patch(&first, &[0.0, 0.25], 1),
+            patch(&wider, &[0.25, 0.0], 1),
         ];
         assert!(!others.contains(&known));
         let short = ParamVector {
             cont: vec![0.5],
             cat: vec![0],
         };
-        assert!(first.preset_sha256(&short).is_err());
+        assert!(first.patch_sha256(&short).is_err());
     }
 }
