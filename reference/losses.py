@@ -1,6 +1,6 @@
 """Golden values for crates/losses, from PyTorch.
 
-    python reference/losses.py        (made with torch 2.x, scipy 1.x, CPU, float64)
+    python reference/losses.py        (made with torch 2.15, scipy 1.x, CPU, float64)
 
 Writes to crates/losses/tests/golden/: magnitude.json (L1, L2 over selected bins), spectrogram.json (losses on magnitudes),
 waveform.json (STFT, losses on sounds), contrastive.json, parameter.json. Each has inputs, the loss of each item, the loss

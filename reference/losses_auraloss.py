@@ -1,7 +1,7 @@
 """Compares crates/losses with the PyPI package auraloss, and measures where auraloss goes another way.
 
     pip install auraloss==0.4.0 scipy
-    python reference/losses_auraloss.py        (made with auraloss 0.4.0, torch 2.x, CPU, float64)
+    python reference/losses_auraloss.py        (made with auraloss 0.4.0, torch 2.15, CPU, float64)
 
 Writes crates/losses/tests/golden/auraloss.json: values of auraloss for one sound at a time, where it is right and the crate
 has to agree. Prints the measurements behind the table in the crate's documentation. Deterministic; the sounds come from

@@ -1,6 +1,6 @@
 """Golden values for crates/transformer: outputs and the gradient of every parameter, from PyTorch.
 
-    python reference/transformer.py        (made with torch 2.x, numpy, CPU, float64)
+    python reference/transformer.py        (made with torch 2.15, numpy, CPU, float64)
 
 Writes to crates/transformer/tests/golden/: cases.json (configurations, shapes, the names and sizes of the parameters, and
 a table of 2-D sines and cosines) and one CASE.f32 per case: raw little-endian float32, the outputs first, then the

@@ -1,6 +1,6 @@
 """Golden values for crates/unet1d: outputs and the gradient of every parameter, from PyTorch.
 
-    python reference/unet1d.py        (made with torch 2.x, numpy, CPU, float64)
+    python reference/unet1d.py        (made with torch 2.15, numpy, CPU, float64)
 
 Writes to crates/unet1d/tests/golden/: cases.json (configurations, shapes, and the names and sizes of the parameters) and
 one CASE.f32 per case: raw little-endian float32, the output first, then the gradient of each parameter in the order of

@@ -153,10 +153,10 @@ fn transform_and_losses() -> [Case; 4] {
         samples: 88_200,
         loss: MultiResolutionStftConfig::default(),
     };
-    let in_clip = info_nce(Negatives::Clip { sampled: None });
+    let in_clip = info_nce(Negatives::CLIP);
     [
         Case::new("stft", stft, Pass::Forward),
-        Case::new("infonce", info_nce(Negatives::Batch), Pass::Step),
+        Case::new("infonce", info_nce(Negatives::BATCH), Pass::Step),
         Case::new("infonce_in_clip", in_clip, Pass::Step),
         Case::new("multi_resolution_stft", multi_resolution, Pass::Step),
     ]

@@ -6,7 +6,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
-use losses::{InfoNce, Negatives, Resolution};
+use losses::{InfoNce, NegativeSource, Resolution};
 use transformer::{ContrastiveConfig, DecoderConfig};
 
 use crate::work::{LayerKind, Pass, TransformerSize, UNetSize, Work};
@@ -173,9 +173,9 @@ fn attention([queries, keys]: [usize; 2], features: usize) -> f64 {
 
 /// The similarities of queries with their positives and negatives, of `[batch, tokens, hidden]`.
 fn similarities(loss: &InfoNce, [batch, tokens, hidden]: [usize; 3], features: usize) -> f64 {
-    let keys = match loss.negatives {
-        Negatives::Batch => batch * tokens,
-        Negatives::Clip { .. } => hidden,
+    let keys = match loss.negatives.from {
+        NegativeSource::Batch => batch * tokens,
+        NegativeSource::Clip => hidden,
     };
     2.0 * (batch * hidden) as f64 * keys as f64 * features as f64
 }

@@ -119,7 +119,7 @@ fn documents(root: &Path) -> io::Result<Vec<PathBuf>> {
             .collect();
         paths.sort();
         // Heads of another run are what the others start from.
-        paths.sort_by_key(|path| !path.ends_with("teacher.toml"));
+        paths.sort_by_key(|path| !path.ends_with("fm_source.toml"));
         found.extend(paths);
     }
     Ok(found)

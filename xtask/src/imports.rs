@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Prints the circles of every crate in `crates` below `root`.
+/// Prints the import cycles of every crate in `crates` below `root`.
 ///
 /// # Errors
 /// There is one, no import is found in a crate of several files, or a source file can't be read.
@@ -33,7 +33,7 @@ pub fn check(root: &Path) -> io::Result<()> {
     }
     match found {
         0 => Ok(()),
-        _ => Err(io::Error::other(format!("{found} circles of files"))),
+        _ => Err(io::Error::other(format!("{found} import cycles"))),
     }
 }
 

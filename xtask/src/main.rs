@@ -22,7 +22,7 @@ cargo xtask <command> [arguments]
   all [ARGS]                      run all of these, then train parameter heads
   label-efficiency [ARGS]         the value of pretraining with few labels, within an hour on two cores
   test [ARGS]                     run all tests; ARGS go to `cargo test`
-  check                           formatting, lints, documentation, circles of imports, equal features
+  check                           formatting, lints, documentation, import cycles, equal features
   documents                       run the commands in README, docs and configs with few steps
   bench [ARGS]                    measure speed; ARGS go to `cargo bench`
   bench --peer [OPTIONS]          ours and PyTorch in turn: time, spread and memory; target/bench-peer.json

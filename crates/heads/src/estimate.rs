@@ -6,8 +6,8 @@ use burn::tensor::activation::softmax;
 /// Predicted parameters of a batch.
 #[derive(Clone, Debug)]
 pub struct ParameterEstimate {
-    /// Continuous parameters, `[batch, continuous]`, as positions in 0..1.
-    pub continuous: Tensor<2>,
+    /// Continuous parameters, `[batch, continuous]`, as positions in 0..1; none where there are none.
+    pub continuous: Option<Tensor<2>>,
     /// Logits of each categorical parameter, `[batch, classes]`.
     pub logits: Vec<Tensor<2>>,
 }
@@ -24,18 +24,13 @@ impl ParameterEstimate {
         class_counts: &[usize],
         position: impl Fn(Tensor<2>) -> Tensor<2>,
     ) -> Self {
-        let [batch, _] = outputs.dims();
         let mut start = n_continuous;
         let logits = class_counts.iter().map(|&classes| {
             start += classes;
             outputs.clone().narrow(1, start - classes, classes)
         });
         let logits = logits.collect();
-        let continuous = match n_continuous {
-            // `narrow` refuses a width of 0.
-            0 => Tensor::zeros([batch, 0], &outputs.device()),
-            count => position(outputs.narrow(1, 0, count)),
-        };
+        let continuous = (n_continuous > 0).then(|| position(outputs.narrow(1, 0, n_continuous)));
         Self { continuous, logits }
     }
 
@@ -57,9 +52,10 @@ impl ParameterEstimate {
         });
         Self {
             logits: logits.collect(),
-            continuous: match self.continuous.dims() {
-                [_, 0] => self.continuous,
-                _ => mean(self.continuous, other.continuous),
+            continuous: match (self.continuous, other.continuous) {
+                (Some(one), Some(other)) => Some(mean(one, other)),
+                (None, None) => None,
+                _ => panic!("both estimates need the same continuous parameters"),
             },
         }
     }
@@ -73,7 +69,7 @@ mod tests {
     fn estimate(positions: [f32; 2], probabilities: [f32; 3]) -> ParameterEstimate {
         let device = Device::flex();
         ParameterEstimate {
-            continuous: Tensor::from_data([positions], &device),
+            continuous: Some(Tensor::from_data([positions], &device)),
             // Logits may be off by any constant.
             logits: vec![Tensor::from_data(
                 [probabilities.map(|p| p.ln() + 7.0)],
@@ -94,7 +90,7 @@ mod tests {
                 assert!((got - expected).abs() < 1e-6, "{got} {expected}");
             }
         };
-        close(list(mean.continuous), &[0.3, 0.8]);
+        close(list(mean.continuous.unwrap()), &[0.3, 0.8]);
         let logits = mean.logits[0].clone();
         close(list(logits.exp()), &[0.4, 0.3875, 0.2125]);
     }

@@ -87,7 +87,7 @@ mod tests {
         let probe = probe.with_weights(Tensor::zeros([features, 6], &device), bias);
         let estimate = probe.forward(Tensor::ones([1, 2, 5], &device), &[4]);
         let list = |x: Tensor<2>| x.into_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(list(estimate.continuous), [0.0, 0.25]);
+        assert_eq!(list(estimate.continuous.unwrap()), [0.0, 0.25]);
         let logits: Vec<_> = estimate.logits.into_iter().map(list).collect();
         assert_eq!(logits, [vec![1.0, 2.0, 3.0], vec![4.0]]);
     }

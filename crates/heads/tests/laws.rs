@@ -87,13 +87,14 @@ fn an_item_has_one_result_whatever_it_is_batched_with() {
         let heads = randomised(heads);
         let x = Tensor::<2>::random([3, 9], Distribution::Default, &device);
         let all = heads.forward(x.clone());
-        assert_eq!(all.continuous.dims(), [3, 4]);
+        let positions = all.continuous.unwrap();
+        assert_eq!(positions.dims(), [3, 4]);
         let mut seen = Vec::new();
         for item in [2, 0, 1] {
             let alone = heads.forward(x.clone().narrow(0, item, 1));
-            let expected = all.continuous.clone().narrow(0, item, 1).into_data();
-            alone
-                .continuous
+            let expected = positions.clone().narrow(0, item, 1).into_data();
+            let of_alone = alone.continuous.unwrap();
+            of_alone
                 .clone()
                 .into_data()
                 .assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
@@ -102,7 +103,7 @@ fn an_item_has_one_result_whatever_it_is_batched_with() {
                 let alone = alone.clone().into_data();
                 alone.assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-6));
             }
-            seen.extend(values(alone.continuous));
+            seen.extend(values(of_alone));
         }
         assert!(seen.iter().all(|position| (0.0..=1.0).contains(position)));
         assert!(seen[0] != seen[4], "items differ");
@@ -116,7 +117,7 @@ fn new_heads_predict_the_middle_and_equal_classes() {
     let device = Device::flex();
     let heads = ParameterHeadsConfig::default().init(7, 2, &[4], &device);
     let estimate = heads.forward(Tensor::random([3, 7], Distribution::Default, &device));
-    assert_eq!(values(estimate.continuous), [0.5; 6]);
+    assert_eq!(values(estimate.continuous.unwrap()), [0.5; 6]);
     assert_eq!(values(estimate.logits[0].clone()), [0.0; 12]);
 }
 
@@ -135,10 +136,11 @@ fn heads_inherit_the_outputs_that_are_named() {
         let outputs = [None, Some(1), Some(0), Some(5), None, Some(2)];
         let heads = new().inherit(&source, &outputs);
         let (given, got) = (source.forward(x.clone()), heads.forward(x.clone()));
+        let [of_source, positions] = [&given, &got].map(|of| of.continuous.clone().unwrap());
         let column = |x: &Tensor<2>, place| values(x.clone().narrow(1, place, 1));
-        assert_eq!(column(&got.continuous, 0), [0.5; 5]);
-        assert_eq!(column(&got.continuous, 1), column(&given.continuous, 1));
-        assert_eq!(column(&got.continuous, 2), column(&given.continuous, 0));
+        assert_eq!(column(&positions, 0), [0.5; 5]);
+        assert_eq!(column(&positions, 1), column(&of_source, 1));
+        assert_eq!(column(&positions, 2), column(&of_source, 0));
         assert_eq!(column(&got.logits[0], 0), column(&given.logits[0], 3));
         assert_eq!(column(&got.logits[0], 1), [0.0; 5]);
         assert_eq!(column(&got.logits[0], 2), column(&given.logits[0], 0));
@@ -150,10 +152,10 @@ fn heads_inherit_the_outputs_that_are_named() {
         };
         let others = randomised(other.init(7, 2, &[4], &device));
         let unchanged = new().inherit(&others, &outputs).forward(x.clone());
-        assert_eq!(values(unchanged.continuous), [0.5; 15]);
+        assert_eq!(values(unchanged.continuous.unwrap()), [0.5; 15]);
         let wider = randomised(config.init(8, 2, &[4], &device));
         let unchanged = new().inherit(&wider, &outputs).forward(x.clone());
-        assert_eq!(values(unchanged.continuous), [0.5; 15]);
+        assert_eq!(values(unchanged.continuous.unwrap()), [0.5; 15]);
     }
 }
 
@@ -163,10 +165,10 @@ fn one_kind_of_parameter_is_enough() {
     let config = ParameterHeadsConfig::default();
     let x = Tensor::<2>::ones([2, 7], &device);
     let only_classes = config.init(7, 0, &[3], &device).forward(x.clone());
-    assert_eq!(only_classes.continuous.dims(), [2, 0]);
+    assert!(only_classes.continuous.is_none());
     assert_eq!(only_classes.logits[0].dims(), [2, 3]);
     let only_positions = config.init(7, 3, &[], &device).forward(x);
-    assert_eq!(only_positions.continuous.dims(), [2, 3]);
+    assert_eq!(only_positions.continuous.unwrap().dims(), [2, 3]);
     assert!(only_positions.logits.is_empty());
 }
 

@@ -5,43 +5,27 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-/// Source of the negatives; `{ from = "batch" }`, `{ from = "clip" }` or `{ from = "clip", sampled = N }`
-/// in a configuration file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "from", from = "Written")]
-pub enum Negatives {
+/// Negatives of a query; `{ from = "batch" }`, `{ from = "clip" }` or either with `sampled = N` in a configuration
+/// file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Negatives {
+    /// The tokens that they are taken from.
+    pub from: NegativeSource,
+    /// How many, drawn for each query without replacement; all of them if `None`, or if there are fewer. Tokens with
+    /// the query's content are drawn like others and then excluded, so a query may have fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<usize>,
+}
+
+/// The tokens that negatives are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NegativeSource {
     /// All valid tokens of the batch, hidden and visible.
-    #[default]
     Batch,
     /// Hidden tokens of the query's own clip.
-    Clip {
-        /// How many, drawn for each query without replacement; all of them if `None`, or if there are fewer.
-        /// Tokens with the query's content are drawn like others and then excluded, so a query may have
-        /// fewer.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        sampled: Option<usize>,
-    },
-}
-
-/// [`Negatives`] as in a file. Serde ignores unknown keys of a variant without fields, so each variant is a
-/// struct here.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase", tag = "from")]
-enum Written {
-    Batch {},
-    Clip {
-        #[serde(default)]
-        sampled: Option<usize>,
-    },
-}
-
-impl From<Written> for Negatives {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Batch {} => Self::Batch,
-            Written::Clip { sampled } => Self::Clip { sampled },
-        }
-    }
+    Clip,
 }
 
 /// Masks over the tokens of a batch, item by item.
@@ -66,12 +50,35 @@ pub(crate) struct Group {
 }
 
 impl Negatives {
+    /// All valid tokens of the batch.
+    pub const BATCH: Self = Self {
+        from: NegativeSource::Batch,
+        sampled: None,
+    };
+
+    /// The hidden tokens of the query's own clip.
+    pub const CLIP: Self = Self {
+        from: NegativeSource::Clip,
+        sampled: None,
+    };
+
+    /// `count` of them, drawn for each query.
+    pub const fn sampled(self, count: usize) -> Self {
+        Self {
+            sampled: Some(count),
+            ..self
+        }
+    }
+
     /// Divides a batch into groups. Each hidden, valid and scored token is a query of one group.
     pub(crate) fn groups(&self, masks: &Masks) -> Vec<Group> {
         let all = masks.hidden.len();
-        let groups = match *self {
-            Negatives::Batch => vec![group(masks, 0..all, None, |token| masks.valid[token])],
-            Negatives::Clip { sampled } => {
+        let sampled = self.sampled;
+        let groups = match self.from {
+            NegativeSource::Batch => {
+                vec![group(masks, 0..all, sampled, |token| masks.valid[token])]
+            }
+            NegativeSource::Clip => {
                 let is_key = |token: usize| masks.hidden[token] && masks.valid[token];
                 let clips = (0..all).step_by(masks.tokens);
                 clips
@@ -157,15 +164,17 @@ mod tests {
     #[test]
     fn unknown_keys_of_negatives_are_refused() {
         for negatives in [
-            Negatives::Batch,
-            Negatives::Clip { sampled: None },
-            Negatives::Clip { sampled: Some(3) },
+            Negatives::BATCH,
+            Negatives::BATCH.sampled(3),
+            Negatives::CLIP,
+            Negatives::CLIP.sampled(3),
         ] {
             let text = serde_json::to_string(&negatives).unwrap();
             assert_eq!(serde_json::from_str::<Negatives>(&text).unwrap(), negatives);
         }
         for text in [
-            r#"{"from":"batch","sampled":3}"#,
+            r#"{"from":"batch","sampeld":3}"#,
+            r#"{"sampled":3}"#,
             r#"{"from":"clip","sampeld":3}"#,
             r#"{"from":"set"}"#,
         ] {
@@ -218,7 +227,7 @@ mod tests {
             valid: &[true, true, true, true, true, false],
             scored: &[true, true, false, true, true, true],
         };
-        let batch = Negatives::Batch.groups(&masks);
+        let batch = Negatives::BATCH.groups(&masks);
         let group = |keys: &[i64], queries: &[i64], own: &[i64], sampled| Group {
             keys: keys.to_vec(),
             queries: queries.to_vec(),
@@ -226,7 +235,7 @@ mod tests {
             sampled,
         };
         assert_eq!(batch, [group(&[0, 1, 2, 3, 4], &[0, 3], &[0, 3], None)]);
-        let clip = Negatives::Clip { sampled: Some(9) }.groups(&masks);
+        let clip = Negatives::CLIP.sampled(9).groups(&masks);
         let first = group(&[0, 2], &[0], &[0], Some(9));
         assert_eq!(clip, [first, group(&[3], &[3], &[0], Some(9))]);
     }
@@ -238,16 +247,20 @@ mod tests {
             negatives: Negatives,
         }
         let read = |text: &str| toml::from_str::<Holder>(&format!("negatives = {text}"));
-        let clip = |sampled| Negatives::Clip { sampled };
-        assert_eq!(
-            read("{ from = 'batch' }").unwrap().negatives,
-            Negatives::Batch
-        );
-        assert_eq!(read("{ from = 'clip' }").unwrap().negatives, clip(None));
-        assert_eq!(
-            read("{ from = 'clip', sampled = 100 }").unwrap().negatives,
-            clip(Some(100))
-        );
+        for (text, negatives) in [
+            ("{ from = 'batch' }", Negatives::BATCH),
+            (
+                "{ from = 'batch', sampled = 100 }",
+                Negatives::BATCH.sampled(100),
+            ),
+            ("{ from = 'clip' }", Negatives::CLIP),
+            (
+                "{ from = 'clip', sampled = 100 }",
+                Negatives::CLIP.sampled(100),
+            ),
+        ] {
+            assert_eq!(read(text).unwrap().negatives, negatives);
+        }
         assert!(read("{ from = 'clip', sample = 100 }").is_err());
     }
 }

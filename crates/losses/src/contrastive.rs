@@ -214,7 +214,7 @@ impl ContrastiveTokens {
                 "masks need one entry for each token"
             );
         }
-        if matches!(negatives, Negatives::Clip { sampled: Some(_) }) {
+        if negatives.sampled.is_some() {
             assert_eq!(
                 self.draw_keys.len(),
                 batch,

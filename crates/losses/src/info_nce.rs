@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// NeurIPS 2020, section 3.2.
 ///
 /// Domain: token vectors, no sound. An item's loss is the mean over its queries. With
-/// [`Negatives::Clip`] it depends on that item alone; with [`Negatives::Batch`] the other items provide
+/// [`Negatives::CLIP`] it depends on that item alone; with [`Negatives::BATCH`] the other items provide
 /// negatives.
 ///
 /// # Tokens of the same content
@@ -54,7 +54,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Keys on the graph get their gradient in the same way, item by item. This costs a third product and
 /// `[keys, features]` values for each item with queries (not for each chunk), which are kept until the
-/// backward pass. With [`Negatives::Batch`] the keys are those of the whole batch: 8 items with 56,000 keys
+/// backward pass. With [`Negatives::BATCH`] the keys are those of the whole batch: 8 items with 56,000 keys
 /// of 256 features keep 440 MiB. Detached keys, as with the stop-gradient of contrastive pretraining,
 /// cost nothing.
 ///
@@ -82,7 +82,7 @@ impl Default for InfoNce {
     fn default() -> Self {
         Self {
             temperature: 0.07,
-            negatives: Negatives::Batch,
+            negatives: Negatives::BATCH,
             same_content: 0.01,
             chunk_bytes: 256 << 20,
         }
@@ -112,7 +112,7 @@ impl InfoNce {
         )?;
         let holds = self.chunk_bytes > 0;
         in_range("chunk_bytes", self.chunk_bytes as f64, holds, "positive")?;
-        if let Negatives::Clip { sampled: Some(n) } = self.negatives {
+        if let Some(n) = self.negatives.sampled {
             in_range("sampled", n as f64, n > 0, "at least 1")?;
         }
         Ok(())

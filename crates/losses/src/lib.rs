@@ -75,7 +75,7 @@ mod similarity;
 mod stft;
 mod waveform;
 
-pub use candidates::Negatives;
+pub use candidates::{NegativeSource, Negatives};
 pub use composite::{Composite, CompositeConfig, CompositeScores};
 pub use contrastive::{ContrastiveScores, ContrastiveTokens};
 pub use convergence::SpectralConvergence;

@@ -8,7 +8,7 @@ use losses::{
 };
 use proptest::prelude::*;
 
-const CLIP: Negatives = Negatives::Clip { sampled: None };
+const CLIP: Negatives = Negatives::CLIP;
 
 /// How the similarities are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -203,7 +203,7 @@ impl Tokens {
             for j in 0..n {
                 let same_clip = i / tokens == j / tokens;
                 let usable = self.valid[j]
-                    && (loss.negatives == Negatives::Batch || same_clip && self.hidden[j]);
+                    && (loss.negatives == Negatives::BATCH || same_clip && self.hidden[j]);
                 allowed[i * n + j] = i == j || usable && !self.same(i, j, loss.same_content);
             }
             candidates[i] = allowed[i * n..][..n].iter().filter(|&&is| is).count() as f64;
@@ -340,7 +340,7 @@ proptest! {
 
     #[test]
     fn every_way_equals_the_dense_definition(tokens in batches(), temperature in 0.02_f64..1.0) {
-        for negatives in [Negatives::Batch, CLIP] {
+        for negatives in [Negatives::BATCH, CLIP] {
             let loss = InfoNce { negatives, temperature, chunk_bytes: 300, ..InfoNce::default() };
             let dense = tokens.dense(&loss);
             for way in WAYS {
@@ -354,7 +354,7 @@ proptest! {
 
     #[test]
     fn the_size_of_a_chunk_changes_nothing(tokens in batches(), chunk_bytes in 1_usize..3000) {
-        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+        for negatives in KINDS {
             let whole = InfoNce { negatives, ..InfoNce::default() };
             let parts = InfoNce { chunk_bytes, ..whole };
             for way in [Way::Chunks, Way::Exact] {
@@ -371,7 +371,7 @@ proptest! {
     fn fused_and_in_chunks_it_is_the_same_loss(
         tokens in batches(), temperature in 0.05_f64..1.0, chunk_bytes in 1_usize..3000
     ) {
-        for negatives in [Negatives::Batch, CLIP] {
+        for negatives in [Negatives::BATCH, CLIP] {
             let loss = InfoNce { negatives, temperature, chunk_bytes, ..InfoNce::default() };
             let [fused, chunks] = [Way::Fused, Way::Chunks].map(|way| tokens.evaluate(&loss, way));
             prop_assert!(!fused.differs_by(&chunks, 1e-5, 1e-4), "{fused:?} {chunks:?}");
@@ -381,7 +381,7 @@ proptest! {
     #[test]
     fn with_negatives_of_the_clip_an_item_costs_what_it_costs_alone(tokens in batches()) {
         for sampled in [None, Some(2)] {
-            let loss = InfoNce { negatives: Negatives::Clip { sampled }, ..InfoNce::default() };
+            let loss = InfoNce { negatives: Negatives { sampled, ..CLIP }, ..InfoNce::default() };
             for way in WAYS {
                 let together = tokens.evaluate(&loss, way);
                 let tolerance = way.tolerance(1e-12, 1e-5);
@@ -397,20 +397,23 @@ proptest! {
 
     #[test]
     fn sampled_negatives_are_at_most_that_many_and_all_if_there_are_fewer(tokens in batches()) {
+        for from in [Negatives::BATCH, CLIP] {
         let evaluate = |sampled| {
-            let negatives = Negatives::Clip { sampled };
+            let negatives = Negatives { sampled, ..from };
             tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, Way::Exact)
         };
         let two = evaluate(Some(2));
         prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
         let (many, all) = (evaluate(Some(99)), evaluate(None));
         prop_assert!(!many.differs(&all, 0.0));
+        }
     }
 
     #[test]
     fn permuting_the_batch_permutes_the_items(tokens in batches()) {
         let backwards = tokens.backwards();
-        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+        // Which of the batch's tokens are drawn depends on their places.
+        for negatives in [Negatives::BATCH, CLIP, CLIP.sampled(2)] {
             let loss = InfoNce { negatives, ..InfoNce::default() };
             for way in WAYS {
                 let mut expected = tokens.evaluate(&loss, way).loss;
@@ -429,7 +432,7 @@ proptest! {
         let padded = tokens.padded(by, filling);
         let [_, n_tokens, features] = tokens.shape;
         let item = (n_tokens + by) * features;
-        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+        for negatives in KINDS {
             let loss = InfoNce { negatives, ..InfoNce::default() };
             for way in WAYS {
                 let alone = tokens.evaluate(&loss, way);
@@ -464,7 +467,7 @@ proptest! {
     #[test]
     fn the_gradient_is_the_finite_difference(tokens in batches()) {
         let step = 1e-6;
-        for negatives in [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(2) }] {
+        for negatives in KINDS {
             let loss = InfoNce { negatives, ..InfoNce::default() };
             let outcome = tokens.evaluate(&loss, Way::Exact);
             let sides: [(Vec<f64>, Side); 2] = [
@@ -515,7 +518,7 @@ fn perfect_alignment_has_the_least_possible_loss() {
     let n = 6;
     let tokens = Tokens::new([1, n, n], simplex(n), simplex(n));
     let others = (n - 1) as f64;
-    for negatives in [Negatives::Batch, CLIP] {
+    for negatives in [Negatives::BATCH, CLIP] {
         // In f32 the least loss at a temperature of 0.07 is 2e-7, less than the rounding of a logit; at 0.5
         // it is 0.37, so that every digit counts.
         for temperature in [0.07, 0.5] {
@@ -549,7 +552,12 @@ fn perfect_alignment_has_the_least_possible_loss() {
 }
 
 /// Every kind of negatives.
-const KINDS: [Negatives; 3] = [Negatives::Batch, CLIP, Negatives::Clip { sampled: Some(7) }];
+const KINDS: [Negatives; 4] = [
+    Negatives::BATCH,
+    Negatives::BATCH.sampled(7),
+    CLIP,
+    CLIP.sampled(7),
+];
 
 #[test]
 fn tokens_of_one_content_give_no_signal_and_no_nan() {
@@ -585,7 +593,7 @@ fn tokens_of_one_content_give_no_signal_and_no_nan() {
             }
         }
     }
-    assert_eq!(seen, 4 * 2 * 3 * 3);
+    assert_eq!(seen, 4 * 2 * KINDS.len() * 3);
 }
 
 #[test]
@@ -594,7 +602,7 @@ fn collapsed_keys_of_different_content_cost_the_logarithm_of_their_number() {
     let n = 203;
     let mut tokens = Tokens::new([1, n, 3], vec![0.3; 3 * n], vec![0.7; 3 * n]);
     tokens.content = (0..n as i32).map(|i| 1.05_f64.powi(i)).collect();
-    for negatives in [Negatives::Batch, CLIP] {
+    for negatives in [Negatives::BATCH, CLIP] {
         let loss = InfoNce {
             negatives,
             ..InfoNce::default()
@@ -618,7 +626,7 @@ fn one_context_vector_for_all_cannot_fall_below_the_logarithm_of_their_number() 
         let eye = |i: usize| (0..n).map(move |j| f64::from(i == j));
         let keys: Vec<f64> = (0..n).flat_map(eye).collect();
         let floor = (n as f64).ln();
-        for negatives in [Negatives::Batch, CLIP] {
+        for negatives in [Negatives::BATCH, CLIP] {
             let loss = InfoNce {
                 negatives,
                 ..InfoNce::default()
@@ -710,7 +718,7 @@ fn every_way_is_the_same_beyond_one_tile_and_one_chunk() {
     tokens.hidden = (0..batch * n).map(|i| i % 7 < 4).collect();
     tokens.scored = (0..batch * n).map(|i| i % 11 != 5).collect();
     tokens.valid = (0..batch * n).map(|i| i % n < 171 - 40 * (i / n)).collect();
-    for negatives in [Negatives::Batch, CLIP] {
+    for negatives in [Negatives::BATCH, CLIP] {
         let loss = InfoNce {
             negatives,
             chunk_bytes: 100_000,
@@ -735,7 +743,7 @@ fn the_same_batch_gives_the_same_bits() {
     let keys: Vec<f64> = (0..2 * 40 * 8).map(|i| (i as f64 * 0.53).cos()).collect();
     let tokens = Tokens::new([2, 40, 8], queries, keys);
     let loss = InfoNce {
-        negatives: Negatives::Clip { sampled: Some(7) },
+        negatives: Negatives::CLIP.sampled(7),
         ..InfoNce::default()
     };
     let once = tokens.evaluate(&loss, Way::Chunks);
@@ -777,7 +785,7 @@ fn numbers_out_of_range_are_refused() {
         ("chunk_bytes", with(|loss| loss.chunk_bytes = 0)),
         (
             "sampled",
-            with(|loss| loss.negatives = Negatives::Clip { sampled: Some(0) }),
+            with(|loss| loss.negatives = Negatives::CLIP.sampled(0)),
         ),
     ];
     for (name, refusal) in refused {
@@ -857,7 +865,7 @@ fn tokens_of_an_item_draw_different_negatives() {
     let mut tokens = Tokens::new([1, n, 2], [1.0, 0.0].repeat(n), keys.collect());
     let loss = InfoNce {
         temperature: 1.0,
-        negatives: Negatives::Clip { sampled: Some(1) },
+        negatives: Negatives::CLIP.sampled(1),
         ..InfoNce::default()
     };
     let mut drawn = std::collections::BTreeSet::new();
@@ -881,7 +889,7 @@ fn half_precision_is_computed_in_f32() {
         .collect();
     // Sixteenths, which bf16 holds exactly.
     let tokens = Tokens::new([2, 5, 3], queries, keys);
-    for negatives in [Negatives::Batch, CLIP] {
+    for negatives in [Negatives::BATCH, CLIP] {
         let loss = InfoNce {
             negatives,
             ..InfoNce::default()

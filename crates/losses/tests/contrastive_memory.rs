@@ -32,7 +32,7 @@ fn chunks_share_their_key_gradients() {
     // Two queries at a time: 500 chunks, and gradients of each would take 1 MiB. Sampled negatives are never
     // fused, even if the sample is complete.
     let loss = InfoNce {
-        negatives: Negatives::Clip { sampled: Some(999) },
+        negatives: Negatives::CLIP.sampled(999),
         chunk_bytes: 60_000,
         ..InfoNce::default()
     };

@@ -42,7 +42,7 @@ pub(crate) const DISTANCES: [(&str, &str); 5] = [
     ("mss", "Multi-scale spectral distance (dB)"),
     ("logmel_l1", "Log-mel distance (dB)"),
     ("wmfcc", "Warped distance of MFCCs"),
-    ("sot", "Spectral transport (share of the band)"),
+    ("sot", "Spectral optimal transport (share of the band)"),
     ("rms_cosine", "Similarity of envelopes"),
 ];
 

@@ -117,7 +117,7 @@ struct Outcome {
     progress: Progress,
 }
 
-/// Pulls the plug after a step, and keeps what was logged.
+/// Interrupts training after a step, and keeps what was logged.
 struct InterruptAfter {
     after: u64,
     logged: Vec<(u64, Vec<(String, f32)>)>,
@@ -140,7 +140,7 @@ impl Observer for InterruptAfter {
     fn observe(&mut self, event: &Event) -> Result<(), TrainerError> {
         match event {
             Event::Stepped { step } if *step == self.after => Err(TrainerError::RunName {
-                name: "unplugged".into(),
+                name: "interrupted".into(),
             }),
             Event::Logged { step, scalars } => {
                 self.logged.push((*step, scalars.to_vec()));
@@ -165,10 +165,10 @@ fn interrupted_and_resumed_training_ends_as_uninterrupted_training() {
 
     let mut compared = 0;
     for after in [4, 5] {
-        let directory = fixture.directory(&format!("unplugged-{after}"));
+        let directory = fixture.directory(&format!("interrupted-{after}"));
         fixture
             .fit(&directory, None, &mut InterruptAfter::step(after))
-            .expect_err("the plug was pulled");
+            .expect_err("it is interrupted");
         let checkpoint = Checkpoint::open(&directory.last()).unwrap();
         assert_eq!(checkpoint.progress.step, 3);
         let mut observed = InterruptAfter::never();
@@ -193,7 +193,7 @@ fn a_stage_that_goes_on_adds_up_its_seconds_and_has_tensorboard_drop_what_it_doe
             let stage_run = fixture.session.stage(stage, starts)?;
             stage_run.run(&run, &devices(), &mut InterruptAfter::step(after))
         };
-        call(WeightSource::Run(&run), 5).expect_err("the plug was pulled");
+        call(WeightSource::Run(&run), 5).expect_err("it is interrupted");
         let directory = run.stage(stage.name());
         let path = directory.last().join("state.json");
         let text = std::fs::read_to_string(&path).unwrap();

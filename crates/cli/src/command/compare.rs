@@ -22,9 +22,9 @@ const ENERGY_OF_SILENCE: f64 = 1e-12;
 
 #[derive(Args)]
 pub struct CompareArguments {
-    /// The sound that was wanted
+    /// The target
     target: PathBuf,
-    /// The sound that was made
+    /// The estimate
     estimate: PathBuf,
     #[command(flatten)]
     experiment: ExperimentArguments,
@@ -48,7 +48,7 @@ pub fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
         let values: Map<String, Value> = distances
             .iter()
             .map(|distance| (distance.name.to_owned(), distance.value.into()))
-            // Null, so that nobody who looks for one misses it without a word.
+            // An explicit null, so that programs see which distances are undefined.
             .chain(names.map(|name| (name.to_string(), Value::Null)))
             .collect();
         let left_out: Vec<Value> = left_out
@@ -343,7 +343,7 @@ fn waveform(target: &Audio, estimate: &Audio, found: &mut Comparison) -> anyhow:
         (
             "esr_a_weighted",
             PreEmphasis::AWeighting { sample_rate_hz },
-            "the same as the ear weighs it",
+            "the same, A-weighted",
         ),
     ];
     for (name, pre_emphasis, meaning) in filters {

@@ -34,7 +34,7 @@ pub struct LabelEfficiencyArguments {
     shares: Vec<f64>,
     /// Seeds: of the synthesizer's sounds, of pretraining, and of finetuning and its choice of labels; files are split by
     /// their content, so that all seeds hold out the same
-    #[arg(long, value_name = "SEED", value_delimiter = ',', default_values_t = [0, 1, 2])]
+    #[arg(long, value_name = "SEED", value_delimiter = ',', default_values_t = [0, 1, 2], value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seeds: Vec<u64>,
     /// Initialisations
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Start::ALL)]
@@ -62,7 +62,7 @@ struct Cell {
 struct Finetuned {
     heads: Finetuning,
     /// The baselines: the labels' average and the nearest example.
-    floors: Vec<Finetuning>,
+    baselines: Vec<Finetuning>,
 }
 
 pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
@@ -95,7 +95,7 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
             cells.extend(starts.iter().map(|&start| Cell { start, share, seed }));
         }
     }
-    let (mut heads, mut floors) = (Vec::new(), Vec::new());
+    let (mut heads, mut baselines) = (Vec::new(), Vec::new());
     let mut result = LabelEfficiency::default();
     let mut time_left = TimeLeft::default();
     let mut sounds: Option<Session> = None;
@@ -126,9 +126,9 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
         heads.push(finetuned.heads);
         // They are the same from every start.
         if cell.start == starts[0] {
-            floors.extend(finetuned.floors);
+            baselines.extend(finetuned.baselines);
         }
-        result.finetunings = heads.iter().chain(&floors).cloned().collect();
+        result.finetunings = heads.iter().chain(&baselines).cloned().collect();
         result
             .write(&study.directory)
             .with_context(|| format!("can't write to {}", study.directory.display()))?;
@@ -250,10 +250,10 @@ impl Study<'_> {
             .context("nothing was estimated")?;
         let mut heads = row(start.title(), own);
         heads.drawn = Some(drawn(session.experiment().stages.training(stage)));
-        let floors = others.iter().map(|errors| row(&errors.estimator, errors));
+        let baselines = others.iter().map(|errors| row(&errors.estimator, errors));
         Ok(Finetuned {
             heads,
-            floors: floors.collect(),
+            baselines: baselines.collect(),
         })
     }
 

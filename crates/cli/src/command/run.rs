@@ -32,8 +32,8 @@ pub struct RunArguments {
     /// Directory that runs are kept in
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
-    /// Name of the run: a new one, or one to resume, which keeps its settings [default: what is run and the next free
-    /// number]
+    /// Name of the run: a new one, or one to resume, which keeps its settings [default: the group and a number, such as
+    /// pretrain-001]
     #[arg(long)]
     name: Option<String>,
     /// Run, or directory of a checkpoint, with the weights to start from [default: those of the same run]

@@ -28,7 +28,7 @@ pub struct RenderArguments {
     /// Directory to write to; it must be empty or not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Patch i depends on this and on i alone
+    /// Seed of the random patches; patch i depends on the seed and i alone
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Length of each sound

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// Queries of a tile: four of the widest vectors.
 pub(super) const QUERY_TILE: usize = 64;
-/// Keys of a tile. The scores of a tile fill the larger part of the first cache.
+/// Keys of a tile. The scores of a tile fill the larger part of the L1 cache.
 pub(super) const KEY_TILE: usize = 128;
 
 /// The operands, each `[batch, heads, queries or keys, head_dim]`.

@@ -12,10 +12,10 @@ use rayon::prelude::*;
 /// side by side in a tile, so that short signals leave no lane unused.
 const TILE: usize = 64;
 
-/// Tiles that are multiplied by the same weights while these are in the second cache.
+/// Tiles that are multiplied by the same weights while these are in the L2 cache.
 const GROUP: usize = 6;
 
-/// Channels times taps of a product: so many rows of a tile fit into the first cache.
+/// Channels times taps of a product: so many rows of a tile fit into the L1 cache.
 const DEPTH: usize = 128;
 
 /// Fewer multiplications are not worth another thread.

@@ -13,10 +13,10 @@ use std::ops::Range;
 /// Channels of `far` that are multiplied at once.
 const BLOCK: usize = 64;
 
-/// Frames of a product: so many rows of a block fit into the first cache.
+/// Frames of a product: so many rows of a block fit into the L1 cache.
 const DEPTH: usize = 128;
 
-/// Values of the sums of a task, at most: they stay in the second cache.
+/// Values of the sums of a task, at most: they stay in the L2 cache.
 const SUMS: usize = 1 << 17;
 
 /// Fewer multiplications are not worth another thread.

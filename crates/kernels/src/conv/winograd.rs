@@ -16,13 +16,13 @@ const PRODUCTS: usize = 4;
 /// Pairs of outputs that are computed at once: the columns of a product.
 const TILE: usize = 64;
 
-/// Tiles that are multiplied by the same weights while these are in the second cache.
+/// Tiles that are multiplied by the same weights while these are in the L2 cache.
 const GROUP: usize = 4;
 
-/// Channels of a product: so many rows of a tile fit into the first cache.
+/// Channels of a product: so many rows of a tile fit into the L1 cache.
 const CHANNELS: usize = 128;
 
-/// Output channels whose sums and weights stay in the second cache.
+/// Output channels whose sums and weights stay in the L2 cache.
 const OUTPUTS: usize = 132;
 
 /// With fewer input or output channels, preparing the pairs takes longer than it saves.

@@ -11,7 +11,7 @@ use std::ops::Range;
 pub(super) const QUERY_TILE: usize = 64;
 /// Keys of a tile.
 pub(super) const KEY_TILE: usize = 128;
-/// Features that are multiplied at once. Those of a tile of queries then stay in the first cache.
+/// Features that are multiplied at once. Those of a tile of queries then stay in the L1 cache.
 const FEATURE_TILE: usize = 128;
 
 /// The operands, one row after the other.

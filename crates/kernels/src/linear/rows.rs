@@ -13,11 +13,11 @@ use std::ops::Range;
 /// Values of a row in a tile: as many as `product` sums at once in 32 registers of 512 bits.
 pub(super) const PANEL: usize = 64;
 
-/// Summands in a tile: with [`PANEL`], 64 KiB. The second cache delivers a tile as fast as it is multiplied.
+/// Summands in a tile: with [`PANEL`], 64 KiB. The L2 cache delivers a tile as fast as it is multiplied.
 /// With half as many summands, the sums would be loaded and stored twice as often.
 const DEPTH: usize = 256;
 
-/// Tokens that a thread takes at a time: their output fits into the second cache.
+/// Tokens that a thread takes at a time: their output fits into the L2 cache.
 const TOKENS: usize = 48;
 
 /// Few tokens are divided among so many threads.

@@ -8,7 +8,7 @@ use crate::cpu::scratch::with_scratch;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a block of the gradient, at most, and its columns: it fits the second cache.
+/// Rows of a block of the gradient, at most, and its columns: it fits the L2 cache.
 const BLOCK: [usize; 2] = [264, 256];
 
 /// Tokens of a product.

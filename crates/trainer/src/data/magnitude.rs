@@ -4,11 +4,11 @@ use burn::tensor::{Tensor, TensorData};
 use stft_data::Normalization;
 
 /// Largest log1p magnitude that a prediction is taken at: a magnitude of 22,000, beyond what a clip at full scale
-/// has. It keeps the exponential of a young network finite.
+/// has. It keeps the exponential finite early in training.
 const LARGEST_LOG1P: f32 = 10.0;
 
-/// Magnitudes of normalised log1p magnitudes. Below silence is silence, and has no gradient: where it had one, the
-/// logarithm's slope at silence drowned the others.
+/// Magnitudes of normalised log1p magnitudes. Negative magnitudes are clamped to 0 and have no gradient: where they
+/// had one, the logarithm's slope at silence dominated the others.
 pub(crate) fn magnitude(normalised: Tensor<3>, normalization: Normalization) -> Tensor<3> {
     let Normalization { mean, std } = normalization;
     let log1p = normalised * std + mean;

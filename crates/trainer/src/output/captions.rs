@@ -36,7 +36,7 @@ pub(crate) fn composite(weight: f32) -> String {
     match weight {
         0.0 => String::new(),
         weight => format!(
-            ", plus {weight} times a blend of distances between whole spectrograms of magnitudes"
+            ", plus {weight} times a weighted sum of distances between whole spectrograms of magnitudes"
         ),
     }
 }

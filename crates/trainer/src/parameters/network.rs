@@ -172,11 +172,13 @@ impl<E: FeatureEncoder> ParameterNetwork<E> {
     }
 }
 
-/// Positions and most likely classes of each item.
-pub(crate) fn vectors(estimate: ParameterEstimate) -> Vec<ParamVector> {
-    let [n_items, width] = estimate.continuous.dims();
-    let positions = estimate.continuous.into_data();
-    let positions: Vec<f32> = positions.try_to_vec().expect("models compute in f32");
+/// Positions and most likely classes of each of `n_items` items.
+pub(crate) fn vectors(estimate: ParameterEstimate, n_items: usize) -> Vec<ParamVector> {
+    let positions = estimate.continuous.map_or(Vec::new(), |positions| {
+        let positions = positions.into_data();
+        positions.try_to_vec().expect("models compute in f32")
+    });
+    let width = positions.len() / n_items.max(1);
     let classes: Vec<Vec<i64>> = estimate
         .logits
         .into_iter()

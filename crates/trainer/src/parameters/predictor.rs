@@ -85,7 +85,7 @@ fn objective(checkpoint: &Checkpoint) -> Option<ParameterLoss> {
 
 const INCOMPARABLE: &str = "its two estimators have minimised different losses, so neither is known to be better: name a stage with --stage";
 
-const NOWHERE: &str = "name a run, or a directory of a checkpoint, in which that stage is finished; `inversynth run --run parameters` trains parameter heads";
+const NOWHERE: &str = "give a run with a finished parameter stage, or a directory of its checkpoint; `inversynth run --run parameters` trains parameter heads";
 
 const INTERRUPTED: &str = "it was interrupted: run it to its end first, or name the directory of its checkpoint, `checkpoints/best` in the stage's, to take the weights as they are";
 
@@ -162,7 +162,7 @@ impl ParameterPredictor {
         let shape = [1, batch.bins, batch.frames];
         let spectrogram = Tensor::from_data(TensorData::new(batch.values, shape), &self.device);
         let estimate = (self.estimate)(spectrogram, &batch.valid_frames);
-        Ok(vectors(estimate).remove(0))
+        Ok(vectors(estimate, 1).remove(0))
     }
 }
 

@@ -152,6 +152,7 @@ impl Experiment {
             return Err(TrainerError::value("data.split.valid", expected, 0));
         }
         self.validate_source()?;
+        self.validate_sizes()?;
         within("loader.workers", self.loader.workers as u64, 0, 256)?;
         self.validate_unet()?;
         self.validate_transformer()?;
@@ -159,6 +160,30 @@ impl Experiment {
             data: &self.data,
             transformer: &self.transformer,
         })
+    }
+
+    /// Refuses sizes whose products overflow, before anything is computed from them.
+    fn validate_sizes(&self) -> Result<(), TrainerError> {
+        let (unet, transformer) = (&self.unet, &self.transformer);
+        let (encoder, decoder) = (&transformer.encoder, &transformer.decoder);
+        let sizes = [
+            ("unet.base_channels", unet.base_channels),
+            ("unet.blocks_per_level", unet.blocks_per_level),
+            ("transformer.encoder.d_model", encoder.d_model),
+            ("transformer.encoder.d_ff", encoder.d_ff),
+            ("transformer.encoder.n_layers", encoder.n_layers),
+            (
+                "transformer.contrastive.proj_dim",
+                transformer.contrastive.proj_dim,
+            ),
+            ("transformer.decoder.d_model", decoder.d_model),
+            ("transformer.decoder.d_ff", decoder.d_ff),
+            ("transformer.decoder.n_layers", decoder.n_layers),
+        ];
+        let multiples = unet.channel_mults.iter();
+        let multiples = multiples.map(|&multiple| ("unet.channel_mults", multiple));
+        let mut all = sizes.into_iter().chain(multiples);
+        all.try_for_each(|(key, size)| within(key, size as u64, 0, 65_536))
     }
 
     fn validate_source(&self) -> Result<(), TrainerError> {
@@ -504,6 +529,9 @@ mod tests {
             "data.stft.hop_length=0",
             "data.clip.sample_rate_hz=3000",
             "loader.workers=1000000",
+            "unet.base_channels=8000000000000000000",
+            "unet.channel_mults=[1,8000000000000000000]",
+            "transformer.decoder.d_ff=8000000000000000000",
             "stages.finetune_parameters_autoencoder.probe_share=1.0",
         ] {
             let message = Experiment::load(None, &[wrong.to_string()])

@@ -165,7 +165,7 @@ impl TokenMask {
     }
 }
 
-/// Settings of the stage that trains the Transformer's encoder by contrast.
+/// Settings of the stage that trains the Transformer's encoder with a contrastive loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContrastiveStage {
@@ -268,7 +268,6 @@ pub struct ParameterStage<Start> {
     pub bands: Vec<BandConfig>,
     /// Weight of the linear probe in the estimate, from 0 (no probe) to below 1; the heads have the rest. A frozen encoder
     /// has no probe.
-    #[serde(default)]
     pub probe_share: f64,
     /// What is hidden from the encoder in training, in cells of `data.mask`.
     pub mask: TokenMask,
@@ -467,6 +466,6 @@ fn in_loss(table: &str) -> impl FnOnce(losses::LossError) -> TrainerError {
             expected,
             got,
         } => TrainerError::value(format!("{table}.{field}"), expected, got),
-        error => TrainerError::value(table, error.to_string(), "something else"),
+        error => error.into(),
     }
 }

@@ -27,7 +27,7 @@ pub struct Training {
     pub validate_every: u64,
     /// Steps between two log entries, which hold means since the entry before; validations are logged as well.
     pub log_every: u64,
-    /// Validation examples that are drawn and played at each validation.
+    /// Validation examples that are logged as pictures and sounds at each validation.
     pub pictured_examples: usize,
     /// AdamW.
     pub optimizer: OptimizerConfig,

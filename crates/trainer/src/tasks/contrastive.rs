@@ -26,7 +26,7 @@ const SILENCE: f32 = 1e-4;
 /// (van den Oord et al. 2018, §2.3; Baevski et al. 2020, §3.2).
 ///
 /// Whatever the objective's negatives are, `contrastive_accuracy` is measured against the hidden tokens of the
-/// token's own clip, so that figures can be compared. Silent patches are not asked for.
+/// token's own clip, so that figures can be compared. Silent patches are no queries.
 #[derive(Clone, Debug)]
 pub struct ContrastivePretraining {
     /// The network.
@@ -82,8 +82,8 @@ impl Task for ContrastivePretraining {
     }
 
     /// The spectrogram with each hidden patch replaced by the hidden patch of the same clip that its context
-    /// vector finds nearest: where it is the right one, nothing changes. Silent patches, which training never asks
-    /// for, stay as they are.
+    /// vector finds nearest: where it is the right one, nothing changes. Silent patches, which are no queries in training,
+    /// stay as they are.
     fn reconstruct(
         &self,
         model: &ContrastiveTransformer,
@@ -168,7 +168,7 @@ impl ContrastivePretraining {
             draw_keys,
         };
         let own_clip = InfoNce {
-            negatives: Negatives::Clip { sampled: None },
+            negatives: Negatives::CLIP,
             ..self.loss
         };
         let objective = self.loss.per_item(input.clone());

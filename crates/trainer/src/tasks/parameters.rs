@@ -123,7 +123,9 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         };
         let logits = self.average.log_shares.iter();
         let estimate = ParameterEstimate {
-            continuous: row(&self.average.vector.cont),
+            continuous: Some(&self.average.vector.cont)
+                .filter(|positions| !positions.is_empty())
+                .map(|positions| row(positions)),
             logits: logits.map(|shares| row(shares)).collect(),
         };
         self.score(estimate, batch)
@@ -153,7 +155,8 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
         );
         for batch in loader {
             let batch = TensorBatch::new(&batch?, &held_out.device);
-            heads.extend(vectors(self.estimate(best, &batch)));
+            let n_items = batch.valid_frames.len();
+            heads.extend(vectors(self.estimate(best, &batch), n_items));
         }
         let spec = &self.network.spec;
         let rate = held_out.dataset.config().clip.sample_rate_hz;
@@ -259,14 +262,16 @@ impl<E: FeatureEncoder> ParameterEstimation<E> {
             .expect("a stage that learns parameters has labelled sounds");
         let ParameterEstimate { continuous, logits } = estimate;
         let prediction = ParameterPrediction {
-            continuous: Some(continuous.clone()),
+            continuous: continuous.clone(),
             logits,
         };
         let scores = self.loss.per_item(prediction, truth.clone());
         let mut terms = Vec::new();
-        if let (Some(cont_mse), Some(truth)) = (scores.cont_mse, truth.continuous) {
+        if let (Some(cont_mse), Some(estimated), Some(truth)) =
+            (scores.cont_mse, continuous, truth.continuous)
+        {
             terms.push(("param/cont_mse".into(), cont_mse.detach()));
-            let error = (continuous.detach() - truth).abs();
+            let error = (estimated.detach() - truth).abs();
             for (place, param) in self.network.spec.continuous().enumerate() {
                 let name = format!("param/cont_mae/{}", param.name);
                 terms.push((

@@ -110,7 +110,7 @@ impl Fit<'_> {
             let step = progress.step;
             notify(observers, &Event::Stepped { step })?;
             let validates = step % self.training.validate_every == 0 || step == steps;
-            // Means don't reach over a checkpoint: a resumed run couldn't take them.
+            // A log entry ends at each checkpoint, so that a resumed run logs the same means.
             if validates || step % self.training.log_every == 0 {
                 let scalars = log.take(step)?;
                 notify(

@@ -47,10 +47,10 @@ pub trait Task {
     /// `[bins, frames]`.
     fn baseline(&self, mean: Tensor<2>, batch: &TensorBatch) -> Scores;
 
-    /// What that is, in a few words.
+    /// The name of the baseline.
     fn baseline_name(&self) -> &'static str;
 
-    /// The model's spectrograms for `batch`, `[batch, bins, frames]`, to be drawn and played; none where it makes none.
+    /// The model's spectrograms for `batch`, `[batch, bins, frames]`, for pictures and sounds; none where it makes none.
     fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
 
     /// Measures the best model's parameter estimates on held-out sounds, and keeps `shown` of those sounds as examples; none
@@ -85,7 +85,7 @@ pub trait Task {
     fn activation_elements(&self, batch: usize, frames: usize) -> usize;
 }
 
-/// What a score is about.
+/// The part of the spectrogram that a score covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scored {
