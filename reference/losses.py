@@ -3,7 +3,8 @@
     python reference/losses.py        (made with torch 2.15, scipy 1.x, CPU, float64)
 
 Writes to crates/losses/tests/golden/: magnitude.json (L1, L2 over selected bins), spectrogram.json (losses on magnitudes),
-waveform.json (STFT, losses on sounds), contrastive.json, parameter.json. Each has inputs, the loss of each item, the loss
+waveform.json (STFT, losses on sounds), frequency.json (A-weighting and mel bands, from librosa 0.11), inverse.json
+(inverse STFT), contrastive.json, parameter.json. Each has inputs, the loss of each item, the loss
 of the batch and its gradient. Deterministic: inputs come from closed formulas; sounds from integer arithmetic that the test
 repeats, so that they need not be stored.
 
@@ -179,6 +180,50 @@ def waveform():
     write("waveform.json", dict(shape=[batch, samples], valid_samples=valid, stride=stride, cases=cases, spectra=spectra))
 
 
+def frequency():
+    """Terms that know the frequencies of bins, with librosa's A-weighting and mel filters."""
+    import librosa
+
+    rate, n_fft, bands, eps = 16384, 64, 6, 1e-2
+    bins, frames = n_fft // 2 + 1, 3
+    n = torch.arange(BATCH * bins * frames, dtype=torch.float64).reshape(BATCH, bins, frames)
+    prediction, target = (torch.sin(a * n + b).mul(2).exp().mul(0.04).float().double() for a, b in ((0.7, 0.1), (1.3, 0.5)))
+    hz = librosa.fft_frequencies(sr=rate, n_fft=n_fft)
+    # librosa's curve is 0.0003 dB off at 1 kHz.
+    db = librosa.A_weighting(hz, min_db=None) - librosa.A_weighting([1000.0], min_db=None)
+    gains = torch.tensor(10 ** (db / 20))
+    gains[0] = 0
+    filters = torch.tensor(librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=bands, dtype=float))
+    unit = filters / filters.sum(1, keepdim=True)
+    losses = dict(spec_a_weighted=lambda x, y: ((x - y).abs() * gains[:, None]).mean(),
+                  spec_mel=lambda x, y: (torch.log(unit @ x + eps) - torch.log(unit @ y + eps)).abs().mean())
+    valid, cases = [3, 2, 1], []
+    for name, f in losses.items():
+        x = prediction.clone().requires_grad_()
+        items = torch.stack([f(x[b, :, :v], target[b, :, :v]) for b, v in enumerate(valid)])
+        items.mean().backward()
+        cases.append(dict(selection="valid", loss=name, per_item=items.tolist(), batch=items.mean().item(),
+                          gradient=x.grad.flatten().tolist()))
+    write("frequency.json", dict(librosa=librosa.__version__, rate=rate, n_fft=n_fft, bands=bands, epsilon=eps,
+                                 filters=filters.flatten().tolist(), shape=[BATCH, bins, frames], valid_frames=valid,
+                                 prediction=prediction.flatten().tolist(), target=target.flatten().tolist(),
+                                 hidden=[False] * (BATCH * bins * frames), cases=cases))
+
+
+def inverse():
+    """torch.istft of one sound's magnitudes with another's phases, and the gradient of its energy."""
+    samples, cases = 200, []
+    for size in ((64, 16, 64), (60, 15, 40), (45, 9, 45)):
+        n_fft, hop, win = size
+        window = torch.hann_window(win, dtype=torch.float64)
+        phase_of = torch.stft(noise(3, samples), n_fft, hop, win, window, center=True, pad_mode="reflect", return_complex=True)
+        m = magnitudes(noise(4, samples), *size).float().double().requires_grad_()
+        sound = torch.istft(m * phase_of / phase_of.abs(), n_fft, hop, win, window, center=True, length=samples)
+        sound.square().sum().backward()
+        cases.append(dict(size=size, magnitudes=m.flatten().tolist(), sound=sound.tolist(), gradient=m.grad.flatten().tolist()))
+    write("inverse.json", dict(samples=samples, cases=cases))
+
+
 def contrastive():
     batch, tokens, features, values = 3, 5, 4, 2
     n = torch.arange(batch * tokens * features, dtype=torch.float64).reshape(batch, tokens, features)
@@ -248,5 +293,7 @@ def parameter():
 magnitude()
 spectrogram()
 waveform()
+frequency()
+inverse()
 contrastive()
 parameter()

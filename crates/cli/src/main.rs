@@ -2,6 +2,7 @@
 
 mod backend;
 mod command;
+mod logging;
 mod progress;
 
 use std::fmt;
@@ -11,13 +12,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use report::ReportError;
 use stft_data::{Rejected, printable};
-use tracing_subscriber::EnvFilter;
 use trainer::TrainerError;
+
+use crate::logging::{error, note};
 
 /// Pretrain spectrogram models on sounds, and estimate the synthesizer parameters that make a sound.
 #[derive(Parser)]
 #[command(name = "inversynth", version)]
 struct Arguments {
+    #[command(flatten)]
+    log: logging::LogArguments,
     #[command(subcommand)]
     command: Command,
 }
@@ -68,12 +72,15 @@ fn main() -> ExitCode {
     kernels::keep_freed_memory();
     kernels::join_thread_pool();
     silence_decoder_panics();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
-    let done = match Arguments::parse().command {
+    let Arguments { log, command } = Arguments::parse();
+    let profile = match log.start() {
+        Ok(profile) => profile,
+        Err(error) => {
+            eprintln!("error: {}", explain(&error));
+            return ExitCode::from(2);
+        }
+    };
+    let done = match command {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Report(arguments) => command::report::run(&arguments),
         Command::Data(command) => command::data::run(&command),
@@ -84,10 +91,11 @@ fn main() -> ExitCode {
         Command::Synth(command) => command::synth::run(&command),
         Command::Doctor => command::doctor::run(),
     };
+    profile.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", explain(&error));
+            error!("{}", explain(&error));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -116,7 +124,7 @@ fn print(text: impl fmt::Display) -> anyhow::Result<()> {
 /// Lists on standard error the sound files that can't be used, with reasons.
 fn print_rejected(files: &[Rejected]) {
     for Rejected { path, reason } in files {
-        eprintln!("  rejected {}: {reason}", printable(path));
+        note!("  rejected {}: {reason}", printable(path));
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use trainer::{BASELINE_TAG, Event, Observer, TrainerError};
 
+use crate::logging::{is_json, note};
+
 /// Seconds between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
@@ -33,7 +35,7 @@ impl Progress {
             place,
             count,
             bar: ProgressBar::hidden(),
-            plain: !std::io::stderr().is_terminal(),
+            plain: is_json() || !std::io::stderr().is_terminal(),
             loss: None,
             valid_loss: None,
             started: Instant::now(),
@@ -77,7 +79,7 @@ impl Progress {
             self.last_line = Instant::now();
             let rate = 1.0 / self.seconds_per_step();
             let left = (self.steps - step) as f64 / rate;
-            eprintln!(
+            note!(
                 "{}step {step}/{}  {rate:.2} it/s  ETA {left:.0} s  {}",
                 self.stage(),
                 self.steps,
@@ -114,7 +116,7 @@ impl Observer for Progress {
             Event::Stepped { step } => self.advance(*step),
             Event::Logged { scalars, .. } => {
                 if let Some(loss) = value(scalars, BASELINE_TAG) {
-                    eprintln!("loss to beat: {loss:.4}");
+                    note!("loss to beat: {loss:.4}");
                 }
                 self.loss = value(scalars, "train/loss");
             }
@@ -123,7 +125,7 @@ impl Observer for Progress {
                 self.valid_loss = value(scalars, "valid/loss");
                 // A test has no steps.
                 if self.plain && self.steps > 0 {
-                    eprintln!(
+                    note!(
                         "{}step {step}/{}  {}",
                         self.stage(),
                         self.steps,

@@ -88,10 +88,10 @@ fn a_run_leaves_what_it_promises() {
         "best_valid_loss",
         "baseline",
         "baseline_loss",
-        "spec_l1",
-        "spec_l1_baseline",
-        "spec_l2",
-        "spec_l2_baseline",
+        "normalized_l1",
+        "normalized_l1_baseline",
+        "normalized_l2",
+        "normalized_l2_baseline",
         "parameters",
         "peak_rss_bytes",
         "weights_sha256",
@@ -149,7 +149,7 @@ fn a_run_leaves_what_it_promises() {
     assert_eq!(steps("train/lr"), [2, 3, 4, 6]);
     assert_eq!(steps("train/grad_norm"), [2, 3, 4, 6]);
     assert_eq!(steps("valid/loss"), [3, 6]);
-    assert_eq!(steps("valid/spec_l1"), [3, 6]);
+    assert_eq!(steps("valid/normalized_l1"), [3, 6]);
 }
 
 #[test]

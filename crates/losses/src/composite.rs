@@ -1,9 +1,12 @@
 //! A weighted sum of spectral losses.
 
+use crate::a_weighted::AWeightedMagnitude;
 use crate::convergence::SpectralConvergence;
 use crate::domain::Domain;
-use crate::error::{LossError, in_range};
+use crate::error::{LossError, in_range, weight_in_range};
+use crate::itakura_saito::ItakuraSaito;
 use crate::log_magnitude::LogMagnitudeLoss;
+use crate::log_mel::LogMelConfig;
 use crate::loss::{Loss, SpectrogramLoss};
 use crate::low_magnitude::LowMagnitudeLoss;
 use crate::magnitude::{MagnitudeLoss, Norm};
@@ -24,14 +27,35 @@ pub struct CompositeConfig {
     pub spec_sc: f64,
     /// Weight of the distance of log magnitudes.
     pub spec_log: f64,
-    /// Share of these four in the total, 0 to 1; the rest is the low-magnitude loss.
+    /// Weight of the Itakura-Saito divergence.
+    pub itakura_saito: f64,
+    /// Weight of the A-weighted absolute error.
+    pub spec_a_weighted: f64,
+    /// Weight of the distance of log mel spectrograms.
+    pub spec_mel: f64,
+    /// Share of these in the total, 0 to 1; the rest is the low-magnitude loss.
     pub beta: f64,
     /// Settings of the spectral convergence.
     pub convergence: SpectralConvergence,
     /// Settings of the distance of log magnitudes.
     pub log_magnitude: LogMagnitudeLoss,
+    /// Settings of the Itakura-Saito divergence.
+    pub divergence: ItakuraSaito,
+    /// Settings of the distance of log mel spectrograms.
+    pub mel: LogMelConfig,
     /// Settings of the low-magnitude loss.
     pub low_magnitude: LowMagnitudeLoss,
+}
+
+/// The frequencies of a spectrogram's bins.
+#[derive(Clone, Copy)]
+pub struct BinFrequencies<'a> {
+    /// Sample rate of the sounds.
+    pub sample_rate_hz: f64,
+    /// Length of the transform.
+    pub n_fft: usize,
+    /// Row-major mel filters, `[bands, bins]`, for a number of bands.
+    pub mel_filters: &'a dyn Fn(usize) -> Vec<f64>,
 }
 
 impl Default for CompositeConfig {
@@ -41,37 +65,64 @@ impl Default for CompositeConfig {
             spec_l2: 0.0,
             spec_sc: 1.0,
             spec_log: 1.0,
+            itakura_saito: 0.0,
+            spec_a_weighted: 0.0,
+            spec_mel: 0.0,
             beta: 0.7,
             convergence: SpectralConvergence::default(),
             log_magnitude: LogMagnitudeLoss::default(),
+            divergence: ItakuraSaito::default(),
+            mel: LogMelConfig::default(),
             low_magnitude: LowMagnitudeLoss::default(),
         }
     }
 }
 
 impl CompositeConfig {
-    /// Creates the composite for spectrograms of `domain`.
+    /// Creates the composite for spectrograms of `domain`. `spec_a_weighted` and `spec_mel` need the `frequencies` of the bins.
     ///
     /// # Errors
-    /// [`LossError::WrongDomain`] if a term with a weight isn't defined on `domain`,
-    /// [`LossError::OutOfRange`] if a number is out of range, [`LossError::NothingToLearn`] if no term has
-    /// a weight.
-    pub fn init(&self, domain: Domain) -> Result<Composite, LossError> {
+    /// [`LossError::WrongDomain`] if a term with a weight isn't defined on `domain`, [`LossError::NoFrequencies`] if it needs
+    /// the frequencies of the bins, [`LossError::OutOfRange`] if a number is out of range, [`LossError::NothingToLearn`] if
+    /// no term has a weight.
+    pub fn init(
+        &self,
+        domain: Domain,
+        frequencies: Option<BinFrequencies>,
+    ) -> Result<Composite, LossError> {
         let shares = (0.0..=1.0).contains(&self.beta);
         in_range("beta", self.beta, shares, "from 0 to 1")?;
         let l1 = MagnitudeLoss { norm: Norm::L1 };
         let l2 = MagnitudeLoss { norm: Norm::L2 };
-        let terms: [(f64, Box<dyn SpectrogramLoss>); 4] = [
-            (self.spec_l1, Box::new(l1)),
-            (self.spec_l2, Box::new(l2)),
-            (self.spec_sc, Box::new(self.convergence)),
-            (self.spec_log, Box::new(self.log_magnitude)),
+        let known = |term| frequencies.ok_or(LossError::NoFrequencies { term });
+        type Make<'a> = &'a dyn Fn() -> Result<Box<dyn SpectrogramLoss>, LossError>;
+        let terms: [(&'static str, f64, Make); 7] = [
+            ("spec_l1", self.spec_l1, &|| Ok(Box::new(l1))),
+            ("spec_l2", self.spec_l2, &|| Ok(Box::new(l2))),
+            ("spec_sc", self.spec_sc, &|| Ok(Box::new(self.convergence))),
+            ("spec_log", self.spec_log, &|| {
+                Ok(Box::new(self.log_magnitude))
+            }),
+            ("itakura_saito", self.itakura_saito, &|| {
+                Ok(Box::new(self.divergence))
+            }),
+            ("spec_a_weighted", self.spec_a_weighted, &|| {
+                let of = known("spec_a_weighted")?;
+                let loss = AWeightedMagnitude::new(of.sample_rate_hz, of.n_fft)?;
+                Ok(Box::new(loss))
+            }),
+            ("spec_mel", self.spec_mel, &|| {
+                let filters = (known("spec_mel")?.mel_filters)(self.mel.bands);
+                let loss = self.mel.init(&filters);
+                Ok(Box::new(loss.map_err(|error| error.within("mel"))?))
+            }),
         ];
         let mut spectral = Vec::new();
-        for (weight, loss) in terms {
-            let holds = weight >= 0.0 && weight.is_finite();
-            in_range(loss.name(), weight, holds, "0 or more, and finite")?;
+        for (name, weight, make) in terms {
+            weight_in_range(name, weight)?;
             if weight * self.beta > 0.0 {
+                let loss = make()?;
+                debug_assert_eq!(loss.name(), name);
                 loss.check_domain(domain)?;
                 spectral.push((weight, loss));
             }
@@ -83,7 +134,7 @@ impl CompositeConfig {
         self.validate_tables()?;
         if spectral.is_empty() && low_magnitude.is_none() {
             return Err(LossError::NothingToLearn {
-                expected: "`spec_l1`, `spec_l2`, `spec_sc` and `spec_log`",
+                expected: "`spec_l1`, `spec_l2`, `spec_sc`, `spec_log`, `itakura_saito`, `spec_a_weighted` and `spec_mel`",
             });
         }
         Ok(Composite {
@@ -96,12 +147,17 @@ impl CompositeConfig {
 
     /// Checks the settings of the terms with a weight.
     fn validate_tables(&self) -> Result<(), LossError> {
-        let tables: [(f64, &str, &dyn Loss); 3] = [
+        let tables: [(f64, &str, &dyn Loss); 4] = [
             (self.spec_sc * self.beta, "convergence", &self.convergence),
             (
                 self.spec_log * self.beta,
                 "log_magnitude",
                 &self.log_magnitude,
+            ),
+            (
+                self.itakura_saito * self.beta,
+                "divergence",
+                &self.divergence,
             ),
             (1.0 - self.beta, "low_magnitude", &self.low_magnitude),
         ];
@@ -119,6 +175,7 @@ impl CompositeConfig {
 /// ```text
 /// l_b = beta L_b + (1 - beta) lowmag_b
 /// L_b = a_1 spec_l1_b + a_2 spec_l2_b + a_3 spec_sc_b + a_4 spec_log_b
+///     + a_5 itakura_saito_b + a_6 spec_a_weighted_b + a_7 spec_mel_b
 ///
 /// a_i  the configured weights,  b  item
 /// ```
@@ -143,8 +200,7 @@ pub struct Composite {
 pub struct CompositeScores {
     /// The loss.
     pub total: Tensor<1>,
-    /// The unweighted terms by name, without those of weight 0: `spec_l1`, `spec_l2`, `spec_sc`,
-    /// `spec_log`, `lowmag`. Detached from the graph, for reports.
+    /// The unweighted terms by name, without those of weight 0. Detached from the graph, for reports.
     pub terms: Vec<(&'static str, Tensor<1>)>,
 }
 
@@ -221,7 +277,7 @@ mod tests {
     }
 
     fn refusal(config: CompositeConfig, domain: Domain) -> String {
-        let refused = config.init(domain).err();
+        let refused = config.init(domain, None).err();
         refused
             .expect("this composite has to be refused")
             .to_string()
@@ -246,13 +302,27 @@ mod tests {
             "lowmag is defined on magnitudes or log1p magnitudes, not on waveforms: \
              take the magnitudes of the STFT first"
         );
-        assert!(low.init(Domain::Log1p).is_ok());
+        assert!(low.init(Domain::Log1p, None).is_ok());
         assert!(
             only(|config| config.spec_l2 = 1.0)
-                .init(Domain::Normalised)
+                .init(Domain::Normalised, None)
                 .is_ok()
         );
-        assert!(CompositeConfig::default().init(Domain::Magnitude).is_ok());
+        let divergence = only(|config| config.itakura_saito = 1.0);
+        assert_eq!(
+            refusal(divergence, Domain::Log1p),
+            "itakura_saito is defined on magnitudes, not on log1p magnitudes: take exp(x) - 1 first"
+        );
+        let mel = only(|config| config.spec_mel = 1.0);
+        assert_eq!(
+            refusal(mel, Domain::Magnitude),
+            "spec_mel needs the frequencies of the bins: give `init` the sample rate and the transform"
+        );
+        assert!(
+            CompositeConfig::default()
+                .init(Domain::Magnitude, None)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -260,7 +330,8 @@ mod tests {
         assert_eq!(
             refusal(only(|_| ()), Domain::Magnitude),
             "every term of the composite has weight 0: \
-             give at least one of `spec_l1`, `spec_l2`, `spec_sc` and `spec_log` a weight"
+             give at least one of `spec_l1`, `spec_l2`, `spec_sc`, `spec_log`, `itakura_saito`, \
+             `spec_a_weighted` and `spec_mel` a weight"
         );
         let refused = [
             only(|config| config.spec_l2 = -1.0),
@@ -286,7 +357,7 @@ mod tests {
         let field = |change: fn(&mut CompositeConfig)| {
             let mut config = CompositeConfig::default();
             change(&mut config);
-            match config.init(Domain::Magnitude).err() {
+            match config.init(Domain::Magnitude, None).err() {
                 Some(LossError::OutOfRange { field, .. }) => field,
                 other => panic!("the number has to be refused, got {other:?}"),
             }
@@ -313,7 +384,7 @@ mod tests {
             config.spec_l1 = 1.0;
             config.low_magnitude.cap = 0.5;
         });
-        assert!(unused.init(Domain::Magnitude).is_ok());
+        assert!(unused.init(Domain::Magnitude, None).is_ok());
     }
 
     #[test]

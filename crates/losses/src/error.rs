@@ -35,6 +35,14 @@ pub enum LossError {
         /// The names of the weights.
         expected: &'static str,
     },
+    /// A term needs the frequencies of the bins, which weren't given.
+    #[error(
+        "{term} needs the frequencies of the bins: give `init` the sample rate and the transform"
+    )]
+    NoFrequencies {
+        /// Its name.
+        term: &'static str,
+    },
     /// A multi-resolution STFT loss has no resolution.
     #[error(
         "`resolutions` is empty: give at least one table with `n_fft`, `hop_length` and `win_length`, or \
@@ -80,6 +88,11 @@ pub(crate) fn in_range(
 }
 
 /// As [`in_range`], for a number that must be positive and finite.
+pub(crate) fn weight_in_range(field: &'static str, got: f64) -> Result<(), LossError> {
+    let holds = got >= 0.0 && got.is_finite();
+    in_range(field, got, holds, "0 or more, and finite")
+}
+
 pub(crate) fn positive(field: &'static str, got: f64) -> Result<(), LossError> {
     let holds = got > 0.0 && got.is_finite();
     in_range(field, got, holds, "positive and finite")

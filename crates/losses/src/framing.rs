@@ -37,6 +37,32 @@ pub(crate) fn frames(signal: Tensor<2>, length: usize, hop: usize, count: usize)
     Tensor::cat(pieces, 2)
 }
 
+/// Adds overlapping frames up: the adjoint of [`frames`].
+///
+/// # Shapes
+/// - framed: `[batch, count, length]`
+/// - output: `[batch, samples_needed(length, hop, count)]`
+pub(crate) fn overlap_add(framed: Tensor<3>, hop: usize) -> Tensor<2> {
+    let [batch, count, length] = framed.dims();
+    let samples = samples_needed(length, hop, count);
+    let pieces = (0..length.div_ceil(hop)).map(|shift| {
+        let start = shift * hop;
+        let width = hop.min(length - start);
+        let piece = framed.clone().narrow(2, start, width);
+        let piece = match hop - width {
+            0 => piece,
+            missing => piece.pad([(0, 0), (0, 0), (0, missing)], 0.0),
+        };
+        let after = samples - start - count * hop;
+        piece
+            .reshape([batch, count * hop])
+            .pad([(0, 0), (start, after)], 0.0)
+    });
+    pieces
+        .reduce(|sum, piece| sum + piece)
+        .expect("a frame has samples")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,6 +52,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod a_weighted;
 mod candidates;
 mod composite;
 mod contrastive;
@@ -60,8 +61,10 @@ mod domain;
 mod error;
 mod framing;
 mod info_nce;
+mod inverse_stft;
 mod itakura_saito;
 mod log_magnitude;
+mod log_mel;
 mod loss;
 mod low_magnitude;
 mod magnitude;
@@ -74,16 +77,20 @@ mod selection;
 mod similarity;
 mod stft;
 mod waveform;
+mod waveform_composite;
 
+pub use a_weighted::AWeightedMagnitude;
 pub use candidates::{NegativeSource, Negatives};
-pub use composite::{Composite, CompositeConfig, CompositeScores};
+pub use composite::{BinFrequencies, Composite, CompositeConfig, CompositeScores};
 pub use contrastive::{ContrastiveScores, ContrastiveTokens};
 pub use convergence::SpectralConvergence;
 pub use domain::Domain;
 pub use error::LossError;
 pub use info_nce::InfoNce;
+pub use inverse_stft::Phases;
 pub use itakura_saito::ItakuraSaito;
 pub use log_magnitude::LogMagnitudeLoss;
+pub use log_mel::{LogMelConfig, LogMelLoss};
 pub use loss::{Loss, SpectrogramLoss, WaveformLoss};
 pub use low_magnitude::LowMagnitudeLoss;
 pub use magnitude::{MagnitudeLoss, Norm};
@@ -94,3 +101,4 @@ pub use reduction::{mean_over_batch, mean_per_item};
 pub use selection::{hidden_weights, valid_weights};
 pub use stft::{Resolution, Stft};
 pub use waveform::EsrDcLoss;
+pub use waveform_composite::{WaveformComposite, WaveformCompositeConfig};

@@ -39,11 +39,11 @@ impl Default for MultiResolutionStftConfig {
 }
 
 impl MultiResolutionStftConfig {
-    /// Plans the transforms on `device`.
+    /// Checks the settings.
     ///
     /// # Errors
     /// [`LossError::NoResolutions`] if there is none, [`LossError::OutOfRange`] if a number is out of range.
-    pub fn init(&self, device: &Device) -> Result<MultiResolutionStft, LossError> {
+    pub fn validate(&self) -> Result<(), LossError> {
         let tables: [(&str, &dyn Loss); 2] = [
             ("convergence", &self.convergence),
             ("log_magnitude", &self.log_magnitude),
@@ -54,10 +54,20 @@ impl MultiResolutionStftConfig {
         if self.resolutions.is_empty() {
             return Err(LossError::NoResolutions);
         }
-        let stfts = self.resolutions.iter().enumerate().map(|(i, sizes)| {
-            let stft = sizes.init(device);
-            stft.map_err(|error| error.within(&format!("resolutions[{i}]")))
-        });
+        let mut resolutions = self.resolutions.iter().enumerate();
+        resolutions.try_for_each(|(i, sizes)| {
+            let checked = sizes.validate();
+            checked.map_err(|error| error.within(&format!("resolutions[{i}]")))
+        })
+    }
+
+    /// Plans the transforms on `device`.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<MultiResolutionStft, LossError> {
+        self.validate()?;
+        let stfts = self.resolutions.iter().map(|sizes| sizes.init(device));
         Ok(MultiResolutionStft {
             stfts: stfts.collect::<Result<_, _>>()?,
             convergence: self.convergence,

@@ -116,7 +116,7 @@ fn a_weighting(sample_rate_hz: f64) -> Taps {
 }
 
 /// Gain of the A-weighting at a frequency; 1 at 1 kHz. IEC 61672-1:2013, annex E.
-fn a_weighting_gain(frequency_hz: f64) -> f64 {
+pub(crate) fn a_weighting_gain(frequency_hz: f64) -> f64 {
     let raw = |f: f64| {
         let [f1, f2, f3, f4] = [20.598_997_f64, 107.652_65, 737.862_23, 12_194.217].map(|p| p * p);
         let f = f * f;

@@ -2,6 +2,7 @@
 
 use crate::error::{LossError, in_range};
 use crate::framing::{frames, samples_needed};
+use crate::inverse_stft::Phases;
 use crate::reduction::at_least_f32;
 use crate::root::root;
 use crate::selection::before_end;
@@ -37,11 +38,11 @@ impl Resolution {
         1 + samples.saturating_sub(self.n_fft % 2) / self.hop_length
     }
 
-    /// Plans the transform for tensors on `device`.
+    /// Checks the sizes.
     ///
     /// # Errors
     /// [`LossError::OutOfRange`] if a size is 0, or the window longer than the transform.
-    pub fn init(&self, device: &Device) -> Result<Stft, LossError> {
+    pub fn validate(&self) -> Result<(), LossError> {
         let Self {
             n_fft,
             hop_length,
@@ -55,18 +56,26 @@ impl Resolution {
             "at least 1",
         )?;
         let fits = (1..=n_fft).contains(&win_length);
-        in_range("win_length", win_length as f64, fits, "from 1 to n_fft")?;
+        in_range("win_length", win_length as f64, fits, "from 1 to n_fft")
+    }
+
+    /// Plans the transform for tensors on `device`.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init(&self, device: &Device) -> Result<Stft, LossError> {
+        self.validate()?;
         let window: Vec<f32> = self.window().map(|w| w as f32).collect();
         Ok(Stft {
             resolution: *self,
-            plan: StftPlan::new(n_fft, hop_length, &window),
+            plan: StftPlan::new(self.n_fft, self.hop_length, &window),
             device: device.clone().inner(),
             bases: OnceLock::new(),
         })
     }
 
     /// The periodic Hann window.
-    fn window(&self) -> impl Iterator<Item = f64> {
+    pub(crate) fn window(&self) -> impl Iterator<Item = f64> {
         let length = self.win_length;
         (0..length).map(move |n| 0.5 - 0.5 * (TAU * n as f64 / length as f64).cos())
     }
@@ -140,38 +149,69 @@ impl Stft {
     /// number of samples.
     pub fn magnitude(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Tensor<3> {
         let waveform = silenced(at_least_f32(waveform), valid_samples);
-        let [batch, samples] = waveform.dims();
+        let [_, samples] = waveform.dims();
+        let count = self.resolution.frames(samples);
+        let reflected = self.reflect(waveform, valid_samples, count);
+        if has_stft_magnitude(&reflected) {
+            return stft_magnitude(reflected, &self.plan);
+        }
+        let [real, imaginary] = self.parts(reflected, count);
+        root(real.square() + imaginary.square())
+    }
+
+    /// Phases of a batch of sounds, detached from the graph. The arguments are those of [`magnitude`](Self::magnitude).
+    ///
+    /// # Panics
+    /// As [`magnitude`](Self::magnitude).
+    pub fn phases(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Phases {
+        let waveform = silenced(at_least_f32(waveform.detach()), valid_samples);
+        let [_, samples] = waveform.dims();
+        let count = self.resolution.frames(samples);
+        let reflected = self.reflect(waveform, valid_samples, count);
+        let [real, imaginary] = self.parts(reflected, count);
+        let length = root(real.clone().square() + imaginary.clone().square());
+        let silent = length.clone().equal_elem(0.0);
+        let length = length.mask_fill(silent.clone(), 1.0);
+        Phases {
+            cos: (real / length.clone()).mask_fill(silent, 1.0),
+            sin: imaginary / length,
+        }
+    }
+
+    /// Real and imaginary parts, the latter up to its sign, of reflected sounds: `[batch, bins, frames]` each.
+    fn parts(&self, reflected: Tensor<2>, count: usize) -> [Tensor<3>; 2] {
         let Resolution {
             hop_length,
             win_length,
             ..
         } = self.resolution;
-        let (count, bins) = (self.resolution.frames(samples), self.resolution.bins());
-        let reflected = self.reflect(waveform, valid_samples, count);
-        if has_stft_magnitude(&reflected) {
-            return stft_magnitude(reflected, &self.plan);
-        }
+        let [batch, _] = reflected.dims();
         let framed = frames(reflected, win_length, hop_length, count);
         let framed = framed.reshape([batch * count, win_length]);
-        let [real, imaginary] = self
-            .bases_of(&framed)
-            .map(|basis| framed.clone().matmul(basis));
-        root(real.square() + imaginary.square())
-            .reshape([batch, count, bins])
-            .swap_dims(1, 2)
+        let bases = self.bases_of(&framed.device().inner(), framed.dtype());
+        bases.map(|basis| {
+            let part = framed.clone().matmul(basis);
+            part.reshape([batch, count, self.resolution.bins()])
+                .swap_dims(1, 2)
+        })
     }
 
-    /// The basis in the precision of the frames.
-    fn bases_of(&self, frames: &Tensor<2>) -> [Tensor<2>; 2] {
-        match frames.dtype() {
+    /// Samples that a frame begins before its hop.
+    pub(crate) fn samples_before(&self) -> usize {
+        let Resolution {
+            n_fft, win_length, ..
+        } = self.resolution;
+        n_fft / 2 - (n_fft - win_length) / 2
+    }
+
+    /// The basis in a precision, `[win_length, bins]` each.
+    pub(crate) fn bases_of(&self, device: &Device, dtype: DType) -> [Tensor<2>; 2] {
+        match dtype {
             DType::F32 => {
                 let basis = |wave| self.resolution.basis(wave, DType::F32, &self.device);
                 self.bases.get_or_init(|| WAVES.map(basis)).clone()
             }
-            wide => {
-                let device = frames.device().inner();
-                WAVES.map(|wave| self.resolution.basis(wave, wide, &device))
-            }
+            wide => WAVES.map(|wave| self.resolution.basis(wave, wide, device)),
         }
     }
 
@@ -179,11 +219,11 @@ impl Stft {
     fn reflect(&self, waveform: Tensor<2>, valid_samples: &[usize], count: usize) -> Tensor<2> {
         let [batch, _] = waveform.dims();
         let Resolution {
-            n_fft,
             hop_length,
             win_length,
+            ..
         } = self.resolution;
-        let before = (n_fft / 2) as i64 - ((n_fft - win_length) / 2) as i64;
+        let before = self.samples_before() as i64;
         let length = samples_needed(win_length, hop_length, count);
         let mut places = Vec::with_capacity(batch * length);
         for &valid in valid_samples {

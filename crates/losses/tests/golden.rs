@@ -3,11 +3,11 @@
 
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use losses::{
-    CompositeConfig, ContrastiveScores, ContrastiveTokens, EsrDcLoss, InfoNce, ItakuraSaito,
-    LogMagnitudeLoss, LowMagnitudeLoss, MagnitudeLoss, MultiResolutionStftConfig, Negatives, Norm,
-    ParameterLoss, ParameterPrediction, ParameterTarget, PreEmphasis, Resolution,
-    SpectralConvergence, SpectrogramLoss, WaveformLoss, hidden_weights, mean_over_batch,
-    valid_weights,
+    AWeightedMagnitude, CompositeConfig, ContrastiveScores, ContrastiveTokens, EsrDcLoss, InfoNce,
+    ItakuraSaito, LogMagnitudeLoss, LogMelConfig, LowMagnitudeLoss, MagnitudeLoss,
+    MultiResolutionStftConfig, Negatives, Norm, ParameterLoss, ParameterPrediction,
+    ParameterTarget, PreEmphasis, Resolution, SpectralConvergence, SpectrogramLoss, WaveformLoss,
+    hidden_weights, mean_over_batch, valid_weights,
 };
 use serde::Deserialize;
 
@@ -63,6 +63,7 @@ fn spectral_losses_equal_torch() {
         convergence,
         log_magnitude: log(Norm::L1),
         low_magnitude,
+        ..CompositeConfig::default()
     };
     let compared = compare_spectrograms(&golden, 1e-5, |name| match name {
         "spec_sc" => Box::new(convergence),
@@ -70,10 +71,79 @@ fn spectral_losses_equal_torch() {
         "spec_log_l2" => Box::new(log(Norm::L2)),
         "lowmag" => Box::new(low_magnitude),
         "itakura_saito" => Box::new(ItakuraSaito { floor: 1e-4 }),
-        "composite" => Box::new(composite.init(losses::Domain::Magnitude).unwrap()),
+        "composite" => Box::new(composite.init(losses::Domain::Magnitude, None).unwrap()),
         other => panic!("the golden file names an unknown loss: {other}"),
     });
     assert_eq!(compared, 12 * (3 + 1 + 60));
+}
+
+#[derive(Deserialize)]
+struct Frequencies {
+    rate: f64,
+    n_fft: usize,
+    bands: usize,
+    epsilon: f64,
+    filters: Vec<f64>,
+    #[serde(flatten)]
+    spectrograms: Spectrograms<SpectrogramCase>,
+}
+
+#[test]
+fn terms_that_know_frequencies_equal_librosa() {
+    let golden: Frequencies = serde_json::from_str(include_str!("golden/frequency.json")).unwrap();
+    let mel = LogMelConfig {
+        bands: golden.bands,
+        epsilon: golden.epsilon,
+    };
+    let compared = compare_spectrograms(&golden.spectrograms, 1e-5, |name| match name {
+        "spec_a_weighted" => Box::new(AWeightedMagnitude::new(golden.rate, golden.n_fft).unwrap()),
+        "spec_mel" => Box::new(mel.init(&golden.filters).unwrap()),
+        other => panic!("the golden file names an unknown loss: {other}"),
+    });
+    assert_eq!(compared, 2 * (3 + 1 + 3 * 33 * 3));
+}
+
+#[derive(Deserialize)]
+struct Inverses {
+    samples: usize,
+    cases: Vec<InverseCase>,
+}
+
+#[derive(Deserialize)]
+struct InverseCase {
+    size: [usize; 3],
+    magnitudes: Vec<f32>,
+    sound: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+#[test]
+fn the_inverse_stft_and_its_gradient_equal_torch() {
+    let golden: Inverses = serde_json::from_str(include_str!("golden/inverse.json")).unwrap();
+    let device = Device::flex().autodiff();
+    let samples = golden.samples;
+    let mut compared = 0;
+    for case in &golden.cases {
+        let [n_fft, hop_length, win_length] = case.size;
+        let resolution = Resolution {
+            n_fft,
+            hop_length,
+            win_length,
+        };
+        let stft = resolution.init(&device).unwrap();
+        let (bins, frames) = (resolution.bins(), resolution.frames(samples));
+        let phase_of = tensor(&noise(3, samples), [1, samples], &device);
+        let phases = stft.phases(phase_of, &[samples]);
+        let magnitude = tensor(&case.magnitudes, [1, bins, frames], &device).require_grad();
+        let sound = stft.inverse(magnitude.clone(), &phases, &[frames], samples);
+        let gradients = sound.clone().square().sum().backward();
+        let gradient = magnitude.grad(&gradients).unwrap();
+        let name = format!("{:?}", case.size);
+        // Phases are computed in float32 here.
+        compared += close(sound, &case.sound, 1e-5, &name);
+        compared += close(gradient, &case.gradient, 1e-4, &name);
+    }
+    assert_eq!(compared, 3 * 200 + 33 * 13 + 31 * 14 + 23 * 23);
 }
 
 fn compare_spectrograms(

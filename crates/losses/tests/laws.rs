@@ -2,11 +2,52 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use losses::{
-    CompositeConfig, Domain, EsrDcLoss, InfoNce, ItakuraSaito, LogMagnitudeLoss, LowMagnitudeLoss,
-    MagnitudeLoss, MultiResolutionStftConfig, Norm, ParameterLoss, PreEmphasis,
-    SpectralConvergence, SpectrogramLoss, mean_over_batch, valid_weights,
+    AWeightedMagnitude, CompositeConfig, Domain, EsrDcLoss, InfoNce, ItakuraSaito,
+    LogMagnitudeLoss, LogMelConfig, Loss, LowMagnitudeLoss, MagnitudeLoss,
+    MultiResolutionStftConfig, Norm, ParameterLoss, PreEmphasis, SpectralConvergence,
+    SpectrogramLoss, mean_over_batch, valid_weights,
 };
 use proptest::prelude::*;
+
+/// A loss that is made for a number of bins.
+struct OfBins(fn(usize) -> Box<dyn SpectrogramLoss>);
+
+impl Loss for OfBins {
+    fn name(&self) -> &'static str {
+        self.0(1).name()
+    }
+
+    fn domains(&self) -> &[Domain] {
+        &[Domain::Magnitude]
+    }
+}
+
+impl SpectrogramLoss for OfBins {
+    fn per_item(&self, prediction: Tensor<3>, target: Tensor<3>, weights: Tensor<3>) -> Tensor<1> {
+        let [_, bins, _] = target.dims();
+        self.0(bins).per_item(prediction, target, weights)
+    }
+}
+
+/// A-weighted from 0 Hz to a few kHz.
+fn a_weighted(bins: usize) -> Box<dyn SpectrogramLoss> {
+    Box::new(AWeightedMagnitude::new(8000.0, 2 * bins - 1).unwrap())
+}
+
+/// Bands of two neighbours each, with odd weights, so that bands hardly ever are equal.
+fn log_mel(bins: usize) -> Box<dyn SpectrogramLoss> {
+    let weight = |band: usize, bin: usize| match bin.wrapping_sub(band) {
+        0 => 1.0,
+        1 => 0.372_819,
+        _ => 0.0,
+    };
+    let rows = (0..bins).flat_map(|band| (0..bins).map(move |bin| weight(band, bin)));
+    let config = LogMelConfig {
+        bands: bins,
+        epsilon: 0.1,
+    };
+    Box::new(config.init(&rows.collect::<Vec<_>>()).unwrap())
+}
 
 /// Every loss between spectrograms, with its default settings and with others.
 fn all() -> Vec<Box<dyn SpectrogramLoss>> {
@@ -30,9 +71,11 @@ fn all() -> Vec<Box<dyn SpectrogramLoss>> {
         }),
         Box::new(ItakuraSaito::default()),
         Box::new(ItakuraSaito { floor: 0.01 }),
-        Box::new(composite.init(Domain::Magnitude).unwrap()),
+        Box::new(composite.init(Domain::Magnitude, None).unwrap()),
+        Box::new(OfBins(a_weighted)),
+        Box::new(OfBins(log_mel)),
     ];
-    assert_eq!(losses.len(), 10);
+    assert_eq!(losses.len(), 12);
     losses
 }
 
@@ -438,7 +481,7 @@ fn everything_is_finite_at_silence_and_for_a_single_bin() {
             }
         }
     }
-    assert_eq!(seen, 2 * 7 * 6 * 13);
+    assert_eq!(seen, 2 * 7 * 6 * 15);
 }
 
 #[test]
@@ -457,7 +500,8 @@ fn an_item_that_is_all_padding_is_zero_and_harmless() {
         assert!(items[0] > 0.0 && items[2] > 0.0, "{}", loss.name());
         assert!(gradient.iter().all(|slope| slope.is_finite()));
         assert_eq!(gradient[8..16], [0.0; 8], "{}", loss.name());
-        assert!(gradient[0] > 0.0, "{}", loss.name());
+        // Of the second bin: A-weighting leaves out the first, which is 0 Hz.
+        assert!(gradient[4] > 0.0, "{}", loss.name());
     }
 }
 
@@ -553,7 +597,7 @@ fn a_prediction_of_another_shape_is_refused_by_all() {
         assert!(message.contains("the prediction needs the shape of its target"));
         refused += 1;
     }
-    assert_eq!(refused, 10);
+    assert_eq!(refused, 12);
 }
 
 #[test]
@@ -575,7 +619,7 @@ fn a_composite_reports_its_terms_by_name_and_weighs_them() {
         spec_l2: 0.5,
         ..CompositeConfig::default()
     };
-    let composite = config.init(Domain::Magnitude).unwrap();
+    let composite = config.init(Domain::Magnitude, None).unwrap();
     let device = Device::flex();
     let value = |x: f32| Tensor::<3>::full([2, 3, 4], x, &device);
     let scores = composite.scores(value(0.5), value(2.0), value(1.0));
@@ -600,7 +644,7 @@ fn a_composite_reports_its_terms_by_name_and_weighs_them() {
         beta: 1.0,
         ..CompositeConfig::default()
     };
-    let alone = alone.init(Domain::Normalised).unwrap();
+    let alone = alone.init(Domain::Normalised, None).unwrap();
     let scores = alone.scores(value(-0.5), value(2.0), value(1.0));
     assert_eq!(scores.terms.len(), 1);
     assert_eq!(numbers(scores.total), 2.5);

@@ -122,6 +122,7 @@ fn items_of(batch: &SpectrogramBatch) -> Vec<Example> {
             spectrogram: batch.values[item * size..][..size].to_vec(),
             hidden: batch.hidden[item * size..][..size].to_vec(),
             valid_frames: batch.valid_frames[item],
+            sound: batch.sounds.as_ref().map(|sounds| sounds[item].clone()),
             truth: batch.truth.as_ref().map(|truth| truth[item].clone()),
             id: batch.ids[item],
             epoch: batch.epochs[item],
@@ -145,6 +146,20 @@ fn training_items(
         .flat_map(|batch| items_of(&batch))
         .take(count)
         .collect()
+}
+
+#[test]
+fn examples_and_batches_hold_their_clips_if_they_are_asked_for() {
+    let dataset = open(0..40);
+    assert_eq!(dataset.example(3, 5).unwrap().sound, None);
+    assert_eq!(dataset.batch(&[(3, 5)]).unwrap().sounds, None);
+    let with_sounds = dataset.with_sounds();
+    let clips = [(3, 5), (7, 2)].map(|(index, epoch)| dataset.clip(index, epoch).unwrap());
+    let example = with_sounds.example(3, 5).unwrap();
+    assert_eq!(example.sound.as_ref(), Some(&clips[0]));
+    let batch = with_sounds.batch(&[(3, 5), (7, 2)]).unwrap();
+    assert_eq!(batch.sounds.as_deref(), Some(&clips[..]));
+    assert_eq!(items_of(&batch)[0], example);
 }
 
 #[test]

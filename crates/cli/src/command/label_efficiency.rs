@@ -19,6 +19,7 @@ use trainer::{
 
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
+use crate::logging::{note, warning};
 use crate::print;
 use crate::progress::Progress;
 
@@ -109,7 +110,7 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
         result.seeds_share_sounds = matches!(source.path, SoundSource::Files(_));
         let untrained = |cell: &&Cell| !study.is_finished(**cell);
         let trains = untrained(&&cell);
-        eprintln!(
+        note!(
             "fine-tuning {} of {}{}: seed {}, {} of the labels, {}",
             place + 1,
             cells.len(),
@@ -273,13 +274,13 @@ impl Study<'_> {
             return Ok(None);
         }
         let mut progress = Progress::new(0, 1);
-        eprintln!("{}, {stage}", run.path().display());
+        note!("{}, {stage}", run.path().display());
         let stage_run = session.stage(stage, WeightSource::of(&run, stage, from))?;
         let labels = stage_run.dataset().indices(Split::Train).len();
         let drawn = drawn(stage_run.training());
         if stage.is_labelled() && drawn < labels as u64 {
-            eprintln!(
-                "warning: {stage} draws {drawn} examples and has {labels} labels, so some labels are never used; raise \
+            warning!(
+                "{stage} draws {drawn} examples and has {labels} labels, so some labels are never used; raise \
                  stages.{stage}.training.steps"
             );
         }

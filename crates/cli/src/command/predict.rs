@@ -15,6 +15,7 @@ use synth::Voice;
 use trainer::{Distances, LabelledEvaluation, ParameterPredictor, Renderer, Stage, wav_file};
 
 use crate::backend::DeviceName;
+use crate::logging::{error, note};
 use crate::{explain, print, print_rejected};
 
 #[derive(Args)]
@@ -71,7 +72,7 @@ pub fn run(arguments: &PredictArguments) -> anyhow::Result<()> {
     let device: DeviceName = arguments.device.parse()?;
     let devices = device.open()?;
     let predictor = ParameterPredictor::open(&arguments.run, stage, &devices.compute)?;
-    eprintln!("parameters by {}", predictor.context().stage);
+    note!("parameters by {}", predictor.context().stage);
     match &arguments.test {
         Some(labelled) => test(&predictor, labelled, arguments.json),
         None => predict_files(&predictor, arguments),
@@ -153,8 +154,8 @@ fn complain(path: &Path, error: &anyhow::Error) {
     let path = path.display().to_string();
     let text = explain(error);
     match text.contains(&path) {
-        true => eprintln!("error: {text}"),
-        false => eprintln!("error: {path}: {text}"),
+        true => error!("{text}"),
+        false => error!("{path}: {text}"),
     }
 }
 
@@ -184,7 +185,7 @@ impl SoundEstimate {
         let seconds = self.sound.samples.len() as f64 / f64::from(self.sound.sample_rate_hz);
         let analysed = clip.samples() as f64 / f64::from(clip.sample_rate_hz);
         if seconds > analysed {
-            eprintln!(
+            note!(
                 "{}: only the first {analysed:.2} s of its {seconds:.2} s are analysed",
                 path.display()
             );

@@ -13,6 +13,7 @@ use trainer::{
 
 use crate::backend::DeviceName;
 use crate::command::experiment::ExperimentArguments;
+use crate::logging::{note, warning};
 use crate::progress::Progress;
 use crate::{print, print_rejected};
 
@@ -95,13 +96,13 @@ impl RunArguments {
             // What can't be continued is refused before its sounds are read.
             run.check_settings(experiment)?;
             for (stage, difference) in pipeline.check_from(experiment, &run, devices)? {
-                eprintln!("note: {stage} is finished and is not run again: {difference}");
+                note!("note: {stage} is finished and is not run again: {difference}");
             }
             return Ok(Some(run));
         }
         let interrupted = pipeline.interrupted_run(&self.out, experiment, devices);
         if let (Some(run), false) = (&interrupted, self.dry_run) {
-            eprintln!(
+            note!(
                 "resuming {}, which was interrupted; --name starts another run",
                 run.name()
             );
@@ -145,7 +146,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 
     let missing = RunDir::at(&arguments.out);
     let there = earlier.as_ref().unwrap_or(&missing);
-    eprintln!("reading {}", sounds_caption(&experiment));
+    note!("reading {}", sounds_caption(&experiment));
     let statistics = arguments.statistics(&pipeline, earlier.as_ref())?;
     let session = Session::open(experiment, statistics)?;
     report_data(&session);
@@ -153,7 +154,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         check_sounds(run, &session, &pipeline)?;
     }
     if arguments.run == Some(RunScope::All) && session.parameters().is_none() {
-        eprintln!("these sounds have no labels: parameter stages are left out");
+        note!("these sounds have no labels: parameter stages are left out");
         pipeline.without_labelled();
     }
     if arguments.dry_run {
@@ -164,7 +165,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let name = earlier.as_ref().map(RunDir::name);
     let run = RunDir::open(&arguments.out, name, pipeline.label())?;
     let _lock = session.begin(&run)?;
-    eprintln!("run {} in {}", run.name(), run.path().display());
+    note!("run {} in {}", run.name(), run.path().display());
     pipeline.run(&session, &run, &devices, &mut Terminal)?;
     let page = write_report(run.path(), None)?;
     print(format_args!("report  {}", page.display()))?;
@@ -178,7 +179,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
 fn check_sounds(run: &RunDir, session: &Session, pipeline: &Pipeline) -> anyhow::Result<()> {
     match run.check_sounds(session.sounds()) {
         Err(error @ TrainerError::SoundsDiffer { .. }) if pipeline.only_tests() => {
-            eprintln!("warning: {error}");
+            warning!("{error}");
             Ok(())
         }
         checked => Ok(checked?),
@@ -207,8 +208,8 @@ impl PipelineObserver for Terminal {
         resumes: bool,
     ) -> Box<dyn Observer> {
         match resumes {
-            true => eprintln!("{stage} was interrupted and resumes"),
-            false => eprintln!("{stage}"),
+            true => note!("{stage} was interrupted and resumes"),
+            false => note!("{stage}"),
         }
         Box::new(Progress::new(place, count))
     }
@@ -220,7 +221,7 @@ impl PipelineObserver for Terminal {
                 replaced,
             } => {
                 if let Some(error) = replaced {
-                    eprintln!("warning: {error}");
+                    warning!("{error}");
                 }
                 let summary = directory.summary();
                 format!("{stage} is already finished: {}", summary.display())
@@ -245,7 +246,7 @@ impl PipelineObserver for Terminal {
 
 fn report_data(session: &Session) {
     if session.files_used() > 0 {
-        eprintln!(
+        note!(
             "{} files used, {} rejected",
             session.files_used(),
             session.rejected().len()
@@ -253,7 +254,7 @@ fn report_data(session: &Session) {
     }
     print_rejected(session.rejected());
     let count = |split| session.dataset().indices(split).len();
-    eprintln!(
+    note!(
         "{} examples to train, {} to validate, {} held out for testing",
         count(Split::Train),
         count(Split::Valid),

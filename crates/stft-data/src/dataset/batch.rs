@@ -1,5 +1,7 @@
 use params::ParamVector;
 
+use crate::transform::clip::Clip;
+
 /// One masked, normalised spectrogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
@@ -12,6 +14,8 @@ pub struct Example {
     /// most `frames`. Frame `t` is valid if its centre, sample `t · hop`, is not beyond the end of the
     /// sound.
     pub valid_frames: usize,
+    /// The clip itself, from a data set [`with_sounds`](crate::Dataset::with_sounds).
+    pub sound: Option<Clip>,
     /// The parameters that made the sound, if they are known.
     pub truth: Option<ParamVector>,
     /// The first eight bytes of the sound's fingerprint.
@@ -31,6 +35,8 @@ pub struct SpectrogramBatch {
     pub hidden: Vec<bool>,
     /// Number of frames of sound of each example, from the left.
     pub valid_frames: Vec<usize>,
+    /// The clips themselves, from a data set [`with_sounds`](crate::Dataset::with_sounds).
+    pub sounds: Option<Vec<Clip>>,
     /// The parameters that made each sound, if they are known for all sounds.
     pub truth: Option<Vec<ParamVector>>,
     /// The examples' ids: the first eight bytes of their fingerprints.
@@ -48,7 +54,11 @@ pub struct SpectrogramBatch {
 }
 
 impl SpectrogramBatch {
-    pub(crate) fn stack(examples: Vec<Example>, bins: usize, frames: usize) -> SpectrogramBatch {
+    pub(crate) fn stack(
+        mut examples: Vec<Example>,
+        bins: usize,
+        frames: usize,
+    ) -> SpectrogramBatch {
         let batch = examples.len();
         let mut values = Vec::with_capacity(batch * bins * frames);
         let mut hidden = Vec::with_capacity(batch * bins * frames);
@@ -62,6 +72,7 @@ impl SpectrogramBatch {
             ids: examples.iter().map(|example| example.id).collect(),
             epochs: examples.iter().map(|example| example.epoch).collect(),
             indices: examples.iter().map(|example| example.index).collect(),
+            sounds: None,
             truth: None,
             batch,
             bins,
@@ -73,6 +84,8 @@ impl SpectrogramBatch {
         }
         stacked.values = values;
         stacked.hidden = hidden;
+        let sounds = examples.iter_mut().map(|example| example.sound.take());
+        stacked.sounds = sounds.collect();
         stacked.truth = examples.into_iter().map(|example| example.truth).collect();
         stacked
     }

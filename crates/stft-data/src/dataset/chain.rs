@@ -53,21 +53,21 @@ impl Chain<'_> {
         index: usize,
         epoch: u64,
     ) -> Result<LogSpectrogram, DataError> {
-        let Clip {
-            samples,
-            valid_samples,
-        } = self.clip(index, epoch)?;
-        let valid_frames = self.config.stft.frames(valid_samples);
-        let mut spectrogram = self.stft.magnitude_of_first(valid_frames, &samples);
+        Ok(self.log_spectrogram_of(&self.clip(index, epoch)?))
+    }
+
+    pub(crate) fn log_spectrogram_of(&self, clip: &Clip) -> LogSpectrogram {
+        let valid_frames = self.config.stft.frames(clip.valid_samples);
+        let mut spectrogram = self.stft.magnitude_of_first(valid_frames, &clip.samples);
         for row in spectrogram.values.chunks_exact_mut(spectrogram.frames) {
             for value in &mut row[..valid_frames] {
                 *value = log1p(*value);
             }
         }
-        Ok(LogSpectrogram {
+        LogSpectrogram {
             spectrogram,
             valid_frames,
-        })
+        }
     }
 }
 

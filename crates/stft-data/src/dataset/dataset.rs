@@ -34,6 +34,7 @@ pub struct Dataset {
     /// Indices that replace the training split, if only a part of it is used.
     train: Option<Arc<[usize]>>,
     evaluates_beginnings: bool,
+    keeps_sounds: bool,
     shared: Arc<Shared>,
 }
 
@@ -117,6 +118,7 @@ impl Dataset {
             normalization: statistics.normalization,
             train: None,
             evaluates_beginnings: false,
+            keeps_sounds: false,
             shared: Arc::new(Shared {
                 source,
                 stft,
@@ -140,6 +142,14 @@ impl Dataset {
     pub fn evaluating_beginnings(&self) -> Dataset {
         Dataset {
             evaluates_beginnings: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same data, where examples and batches hold their clips as well.
+    pub fn with_sounds(&self) -> Dataset {
+        Dataset {
+            keeps_sounds: true,
             ..self.clone()
         }
     }
@@ -253,10 +263,12 @@ impl Dataset {
     /// # Errors
     /// If the sound can't be loaded or resampled.
     pub fn example(&self, index: usize, epoch: u64) -> Result<Example, DataError> {
+        let chain = self.chain();
+        let clip = chain.clip(index, epoch)?;
         let LogSpectrogram {
             mut spectrogram,
             valid_frames,
-        } = self.chain().log_spectrogram(index, epoch)?;
+        } = chain.log_spectrogram_of(&clip);
         let Spectrogram { bins, frames, .. } = spectrogram;
         for row in spectrogram.values.chunks_exact_mut(frames) {
             for value in &mut row[..valid_frames] {
@@ -269,6 +281,7 @@ impl Dataset {
             hidden: self.config.mask.draw(bins, frames, valid_frames, &mut rng),
             spectrogram: spectrogram.values,
             valid_frames,
+            sound: self.keeps_sounds.then_some(clip),
             truth: self.shared.source.truth(index),
             id,
             epoch,
@@ -291,6 +304,7 @@ impl Dataset {
         items: &[(usize, u64)],
         wanted: impl Fn() -> bool,
     ) -> Result<Option<SpectrogramBatch>, DataError> {
+        let _batch = tracing::debug_span!("make_batch").entered();
         let mut examples = Vec::with_capacity(items.len());
         for &(index, epoch) in items {
             if !wanted() {

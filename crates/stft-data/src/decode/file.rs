@@ -71,6 +71,7 @@ pub(crate) struct Decoded {
 }
 
 pub(crate) fn decode_with_facts(path: &Path, limits: &DecodeLimits) -> Result<Decoded, Unusable> {
+    let _decode = tracing::debug_span!("decode", file = %path.display()).entered();
     guarded(|| decode(path, limits))
 }
 

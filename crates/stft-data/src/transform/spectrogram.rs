@@ -76,7 +76,8 @@ impl StftConfig {
         Ok(())
     }
 
-    pub(crate) fn window_length(&self) -> usize {
+    /// Samples under the window: `win_length`, or `n_fft` without it.
+    pub fn window_length(&self) -> usize {
         self.win_length.unwrap_or(self.n_fft)
     }
 }

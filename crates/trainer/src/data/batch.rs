@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use losses::{ParameterTarget, hidden_weights};
 use params::ParamVector;
-use stft_data::SpectrogramBatch;
+use stft_data::{Clip, SpectrogramBatch};
 
 /// A batch on a device. Spectrograms are normalised log1p magnitudes.
 #[derive(Clone, Debug)]
@@ -16,8 +16,30 @@ pub struct TensorBatch {
     pub valid_frames: Vec<usize>,
     /// What stands for each item in this epoch: `(epoch, id)`.
     pub keys: Vec<(u64, u64)>,
+    /// The sounds, where the data set keeps them.
+    pub sounds: Option<Sounds>,
     /// The synthesizer parameters that made the sounds, where they are known for all.
     pub truth: Option<ParameterTarget>,
+}
+
+/// The sounds of a batch.
+#[derive(Clone, Debug)]
+pub struct Sounds {
+    /// Samples, `[batch, samples]`; zeros after the valid ones.
+    pub samples: Tensor<2>,
+    /// How many samples each sound fills, from the left.
+    pub valid_samples: Vec<usize>,
+}
+
+impl Sounds {
+    fn new(clips: &[Clip], device: &Device) -> Self {
+        let samples: Vec<f32> = clips.iter().flat_map(|clip| clip.samples.clone()).collect();
+        let shape = [clips.len(), samples.len() / clips.len().max(1)];
+        Self {
+            samples: Tensor::from_data(TensorData::new(samples, shape), device),
+            valid_samples: clips.iter().map(|clip| clip.valid_samples).collect(),
+        }
+    }
 }
 
 impl TensorBatch {
@@ -31,6 +53,10 @@ impl TensorBatch {
             keys: std::iter::zip(&batch.epochs, &batch.ids)
                 .map(|(&epoch, &id)| (epoch, id))
                 .collect(),
+            sounds: batch
+                .sounds
+                .as_ref()
+                .map(|clips| Sounds::new(clips, device)),
             truth: batch.truth.as_deref().map(|truth| target(truth, device)),
         }
     }

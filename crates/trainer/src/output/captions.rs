@@ -2,6 +2,8 @@
 
 use stft_data::{MaskConfig, MaskStrategy};
 
+use crate::settings::spectral::SpectralSettings;
+
 /// What every test stage does.
 pub(crate) const TEST: &str = "The trained model, the one it was initialised from and the mean spectrogram of the training sounds, on sounds that no stage was trained on or selected by.";
 
@@ -31,14 +33,28 @@ pub fn percent(share: f64) -> String {
     format!("{}\u{202f}%", text.trim_end_matches(".0"))
 }
 
-/// The end of a sentence about a loss with a composite of this weight.
-pub(crate) fn composite(weight: f32) -> String {
-    match weight {
+/// The end of a sentence about a loss with these distances.
+pub(crate) fn spectral(settings: SpectralSettings) -> String {
+    let mut text = match settings.composite_weight {
         0.0 => String::new(),
         weight => format!(
             ", plus {weight} times a weighted sum of distances between whole spectrograms of magnitudes"
         ),
+    };
+    let waveform = settings.waveform;
+    for (weight, name) in [
+        (
+            waveform.multi_resolution_stft,
+            "the multi-resolution STFT loss",
+        ),
+        (waveform.esr, "the error-to-signal ratio"),
+        (waveform.dc, "the offset"),
+    ] {
+        if weight > 0.0 {
+            text += &format!(", plus {weight} times {name} of the sounds");
+        }
     }
+    text
 }
 
 #[cfg(test)]

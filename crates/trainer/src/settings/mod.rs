@@ -4,6 +4,7 @@ pub(crate) mod difference;
 pub(crate) mod experiment;
 pub(crate) mod layers;
 pub(crate) mod range;
+pub(crate) mod spectral;
 pub(crate) mod stage;
 pub(crate) mod stages;
 pub(crate) mod training;

@@ -1,13 +1,14 @@
 //! Settings of the stages.
 
 use heads::{BandConfig, ParameterHeadsConfig};
-use losses::{CompositeConfig, Domain, InfoNce, Norm, ParameterLoss};
+use losses::{CompositeConfig, InfoNce, Norm, ParameterLoss, WaveformCompositeConfig};
 use serde::{Deserialize, Serialize};
 use stft_data::{DataConfig, DataError, MaskConfig, MaskStrategy};
 use transformer::TransformerConfig;
 
 use crate::error::TrainerError;
 use crate::settings::range::within;
+use crate::settings::spectral::SpectralSettings;
 use crate::settings::stage::{Stage, stage_table};
 use crate::settings::training::Training;
 
@@ -31,6 +32,11 @@ pub(crate) trait StageSettings {
     /// Share of the labels that is used; none where labels aren't.
     fn label_fraction(&self) -> Option<f64> {
         None
+    }
+
+    /// Whether reconstructions are compared as sounds.
+    fn compares_sounds(&self) -> bool {
+        false
     }
 
     /// What parameter heads minimise; none where there are no heads.
@@ -118,8 +124,20 @@ pub struct FinetuneStage {
     pub composite_weight: f32,
     /// Distances between whole spectrograms, on magnitudes.
     pub composite: CompositeConfig,
+    /// Distances between sounds, each with its own weight; a reconstruction has the phases of its input.
+    pub waveform: WaveformCompositeConfig,
     /// The loop.
     pub training: Training,
+}
+
+impl FinetuneStage {
+    pub(crate) fn spectral(&self) -> SpectralSettings<'_> {
+        SpectralSettings {
+            composite_weight: self.composite_weight,
+            composite: &self.composite,
+            waveform: &self.waveform,
+        }
+    }
 }
 
 impl StageSettings for FinetuneStage {
@@ -127,8 +145,12 @@ impl StageSettings for FinetuneStage {
         &self.training
     }
 
-    fn validate(&self, table: &str, _shared: Shared) -> Result<(), TrainerError> {
-        validate_composite(table, self.composite_weight, &self.composite)?;
+    fn compares_sounds(&self) -> bool {
+        self.spectral().compares_sounds()
+    }
+
+    fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
+        validate_spectral(table, self.spectral(), shared.data)?;
         self.training.validate(&format!("{table}.training"))
     }
 }
@@ -231,8 +253,20 @@ pub struct FullStage {
     pub composite_weight: f32,
     /// Distances between whole spectrograms, on magnitudes.
     pub composite: CompositeConfig,
+    /// Distances between sounds, each with its own weight; a reconstruction has the phases of its input.
+    pub waveform: WaveformCompositeConfig,
     /// The loop.
     pub training: Training,
+}
+
+impl FullStage {
+    pub(crate) fn spectral(&self) -> SpectralSettings<'_> {
+        SpectralSettings {
+            composite_weight: self.composite_weight,
+            composite: &self.composite,
+            waveform: &self.waveform,
+        }
+    }
 }
 
 impl StageSettings for FullStage {
@@ -240,8 +274,12 @@ impl StageSettings for FullStage {
         &self.training
     }
 
+    fn compares_sounds(&self) -> bool {
+        self.spectral().compares_sounds()
+    }
+
     fn validate(&self, table: &str, shared: Shared) -> Result<(), TrainerError> {
-        validate_composite(table, self.composite_weight, &self.composite)?;
+        validate_spectral(table, self.spectral(), shared.data)?;
         self.mask.validate(table, shared)?;
         self.training.validate(&format!("{table}.training"))
     }
@@ -426,19 +464,21 @@ impl EncoderStart for TransformerStart {
     }
 }
 
-/// Checks a composite and its weight, whose dotted path is `table`.
-fn validate_composite(
+/// Checks distances of whole reconstructions, whose dotted path is `table`.
+fn validate_spectral(
     table: &str,
-    weight: f32,
-    composite: &CompositeConfig,
+    settings: SpectralSettings,
+    data: &DataConfig,
 ) -> Result<(), TrainerError> {
+    let weight = settings.composite_weight;
     if !(weight.is_finite() && weight >= 0.0) {
         let key = format!("{table}.composite_weight");
         return Err(TrainerError::value(key, "a number from 0", weight));
     }
-    let checked = composite.init(Domain::Magnitude);
+    let checked = settings.composite_on(data);
     checked.map_err(in_loss(&format!("{table}.composite")))?;
-    Ok(())
+    let checked = settings.waveform.validate();
+    checked.map_err(in_loss(&format!("{table}.waveform")))
 }
 
 /// The data crate's complaint about a mask, under the key that it has in `table`.

@@ -76,7 +76,7 @@ impl StageSpec for TrainAutoencoderNomaskFinetune {
         format!(
             "The pretrained model is fine-tuned with nothing hidden: it reproduces the whole spectrogram through its bottleneck and skip connections. The loss is the {} of all bins, in normalised log magnitudes{}. The baseline is the mean spectrogram of the training sounds.",
             error(settings.loss),
-            captions::composite(settings.composite_weight)
+            captions::spectral(settings.spectral())
         )
     }
 
@@ -165,12 +165,11 @@ const UNET: &[&str] = &["unet."];
 fn task(scored: Scored, inputs: &WorkInputs) -> Result<SpectrogramAutoencoder, TrainerError> {
     let Experiment { unet, stages, .. } = inputs.experiment;
     let finetuning = &stages.train_autoencoder_nomask_finetune;
-    let (composite, weight) = (&finetuning.composite, finetuning.composite_weight);
     let (loss, spectral) = match scored {
         Scored::Hidden => (stages.pretrain_autoencoder_mae.loss, None),
         Scored::Everything => (
             finetuning.loss,
-            SpectralObjective::new(composite, weight, inputs.dataset)?,
+            SpectralObjective::new(finetuning.spectral(), inputs.dataset)?,
         ),
     };
     Ok(SpectrogramAutoencoder {
@@ -197,12 +196,12 @@ fn error(norm: Norm) -> &'static str {
     }
 }
 
-/// The U-Net is scored on hidden bins under names that are of magnitudes elsewhere.
+/// Captions of the U-Net's scores on hidden bins.
 fn hidden_bins(measure: &str, scored: Scored) -> Option<&'static str> {
     match (measure, scored) {
         ("loss", Scored::Hidden) => Some("Loss (error of hidden bins, normalised)"),
-        ("spec_l1", Scored::Hidden) => Some("Absolute error of hidden bins (normalised)"),
-        ("spec_l2", Scored::Hidden) => Some("Squared error of hidden bins (normalised)"),
+        ("normalized_l1", Scored::Hidden) => Some("Absolute error of hidden bins (normalised)"),
+        ("normalized_l2", Scored::Hidden) => Some("Squared error of hidden bins (normalised)"),
         _ => None,
     }
 }

@@ -225,6 +225,7 @@ impl Pipeline {
         devices: &Devices,
         observer: &mut dyn PipelineObserver,
     ) -> Result<(), TrainerError> {
+        let _run = tracing::info_span!("run", name = run.name()).entered();
         let stages = &session.experiment().stages;
         for (place, &stage) in self.stages.iter().enumerate() {
             let directory = &run.stage(stage.name());

@@ -42,6 +42,7 @@ impl Session {
         experiment: Experiment,
         statistics: Option<TrainStatistics>,
     ) -> Result<Self, TrainerError> {
+        let _sounds = tracing::info_span!("open_sounds").entered();
         let OpenedSource { source, files } = OpenedSource::open(&experiment)?;
         Self::with_files(source, files, experiment, statistics)
     }
@@ -305,6 +306,9 @@ impl Session {
         }
         if let Some(share) = self.experiment.stages.label_fraction(stage) {
             dataset = dataset.with_training(&labelled(&dataset, share));
+        }
+        if self.experiment.stages.compares_sounds(stage) {
+            dataset = dataset.with_sounds();
         }
         if let Some(checkpoint) = start {
             dataset = dataset.with_normalization(checkpoint.context.normalization);

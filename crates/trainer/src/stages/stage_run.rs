@@ -49,6 +49,7 @@ impl StageRun<'_> {
         devices: &Devices,
         progress: &mut dyn Observer,
     ) -> Result<StageReport, TrainerError> {
+        let _stage = tracing::info_span!("stage", name = %self.context.stage).entered();
         reset_peak_rss();
         if let Init::From { checkpoint, .. } = &self.context.init
             && let Some(left_in) = unfinished_stage_of(checkpoint.path())

@@ -4,7 +4,7 @@ use losses::ParameterLoss;
 
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::{Stage, stage_table};
-use crate::settings::stages::Stages;
+use crate::settings::stages::{StageSettings, Stages};
 use crate::settings::training::Training;
 use crate::stages::autoencoder::{
     PretrainAutoencoderMae, TestAutoencoder, TrainAutoencoderNomaskFinetune,
@@ -80,11 +80,18 @@ impl Stage {
 impl Stages {
     /// The loop's settings of `stage`; for a test those of the tested stage, whose batches it takes.
     pub fn training(&self, stage: Stage) -> &Training {
+        self.of_stage_or_tested(stage).training()
+    }
+
+    /// Whether reconstructions of `stage` are compared as sounds.
+    pub(crate) fn compares_sounds(&self, stage: Stage) -> bool {
+        self.of_stage_or_tested(stage).compares_sounds()
+    }
+
+    fn of_stage_or_tested(&self, stage: Stage) -> &dyn StageSettings {
         let tested = || stage.starts_from(self).and_then(|tested| self.of(tested));
         let settings = self.of(stage).or_else(tested);
-        settings
-            .expect("a stage without settings tests one that has some")
-            .training()
+        settings.expect("a stage without settings tests one that has some")
     }
 
     /// The share of the labels that `stage` uses; none for stages that use none.

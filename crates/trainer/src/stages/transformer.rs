@@ -146,7 +146,7 @@ impl StageSpec for TrainFullTransformer {
         format!(
             "Encoder and decoder learn together to reconstruct what is hidden: {}. The loss is the mean squared error of the hidden patches{}. The baseline is the mean spectrogram of the training sounds.",
             captions::mask(&self.mask(experiment)),
-            captions::composite(settings.composite_weight)
+            captions::spectral(settings.spectral())
         )
     }
 
@@ -227,13 +227,12 @@ const WHOLE: &[&str] = &[
 /// The whole Transformer's task, from new weights.
 fn task(scored: Scored, inputs: &WorkInputs) -> Result<PatchReconstruction, TrainerError> {
     let settings = &inputs.experiment.stages.train_full_transformer;
-    let (composite, weight) = (&settings.composite, settings.composite_weight);
     Ok(PatchReconstruction {
         model: inputs.experiment.transformer.clone(),
         trained: Trained::Everything,
         start: None,
         scored,
-        spectral: SpectralObjective::new(composite, weight, inputs.dataset)?,
+        spectral: SpectralObjective::new(settings.spectral(), inputs.dataset)?,
         hidden_ratio: inputs.dataset.config().mask.ratio,
     })
 }

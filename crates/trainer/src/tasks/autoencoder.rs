@@ -71,13 +71,11 @@ impl SpectrogramAutoencoder {
     /// The configured distance and the further ones as the loss; each distance as a term.
     fn score(&self, prediction: Tensor<3>, batch: &TensorBatch) -> Scores {
         let target = &batch.spectrogram;
-        let (weights, [l1, l2]) = match self.scored {
-            Scored::Hidden => (batch.hidden_weights(), ["spec_l1", "spec_l2"]),
-            // The composite has terms of the other names, which are of magnitudes.
-            Scored::Everything => (
-                valid_weights(target.dims(), &batch.valid_frames, &target.device()),
-                ["normalized_l1", "normalized_l2"],
-            ),
+        let weights = match self.scored {
+            Scored::Hidden => batch.hidden_weights(),
+            Scored::Everything => {
+                valid_weights(target.dims(), &batch.valid_frames, &target.device())
+            }
         };
         let distance = |norm, prediction| {
             MagnitudeLoss { norm }.per_item(prediction, target.clone(), weights.clone())
@@ -85,14 +83,14 @@ impl SpectrogramAutoencoder {
         // Terms are only read, so they stay off the graph that the loss hangs on.
         let detached = prediction.clone().detach();
         let mut terms = vec![
-            (l1.into(), distance(Norm::L1, detached.clone())),
-            (l2.into(), distance(Norm::L2, detached)),
+            ("normalized_l1".into(), distance(Norm::L1, detached.clone())),
+            ("normalized_l2".into(), distance(Norm::L2, detached)),
         ];
         let mut loss = distance(self.loss, prediction.clone());
         if let Some(spectral) = &self.spectral {
             let scores = spectral.scores(prediction, batch);
             terms.extend(named(scores.terms));
-            loss = loss + scores.total * spectral.weight;
+            loss = loss + scores.total;
             terms.push(("total_loss".into(), loss.clone().detach()));
         }
         Scores {

@@ -99,7 +99,7 @@ impl Task for PatchReconstruction {
         let spectrogram = model.unpatchify(predicted, &patches);
         let scores = spectral.scores(spectrogram, batch);
         terms.extend(named(scores.terms));
-        let loss = patch_loss + scores.total * spectral.weight;
+        let loss = patch_loss + scores.total;
         terms.push(("total_loss".into(), loss.clone().detach()));
         Scores {
             loss,
@@ -129,7 +129,7 @@ impl Task for PatchReconstruction {
             Some(spectral) => {
                 let scores = spectral.scores(mean, batch);
                 terms.extend(named(scores.terms));
-                let total = patch_loss + scores.total * spectral.weight;
+                let total = patch_loss + scores.total;
                 terms.push(("total_loss".into(), total.clone()));
                 total
             }

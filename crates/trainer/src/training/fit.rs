@@ -96,6 +96,7 @@ impl Fit<'_> {
         let seconds = || earlier + self.started.elapsed().as_secs_f64();
 
         while progress.step < steps {
+            let _step = tracing::debug_span!("step", step = progress.step).entered();
             let key = [self.seed(), STEP_STREAM, progress.step];
             let mut grads = keyed_draws(&self.devices.compute, key, || {
                 self.gradients(task, &model, &mut loader, &mut log)
@@ -103,7 +104,7 @@ impl Fit<'_> {
             let lr = schedule.at(progress.step);
             let clip_norm = self.training.optimizer.clip_norm;
             let norm = clip_global_norm(&model, &mut grads, clip_norm);
-            model = optimizer.step(lr, model, grads);
+            model = tracing::debug_span!("optimizer").in_scope(|| optimizer.step(lr, model, grads));
             progress.step += 1;
             log.step_done(lr, norm);
 
@@ -127,7 +128,10 @@ impl Fit<'_> {
                 if let Some(directory) = directory {
                     let last = directory.last();
                     progress.seconds = seconds();
-                    Checkpoint::save(&last, &model, &optimizer, progress, self.meaning())?;
+                    let save = tracing::debug_span!("save");
+                    save.in_scope(|| {
+                        Checkpoint::save(&last, &model, &optimizer, progress, self.meaning())
+                    })?;
                 }
             }
         }
@@ -174,14 +178,18 @@ impl Fit<'_> {
         let parts = self.training.accumulation_steps;
         let mut sum = None;
         for _ in 0..parts {
-            let batch = loader.next().expect("training order is endless")?;
+            let wait = tracing::debug_span!("wait_for_batch");
+            let batch = wait.in_scope(|| loader.next().expect("training order is endless"))?;
+            let forward = tracing::debug_span!("forward").entered();
             let scores = task.scores(model, &TensorBatch::new(&batch, &self.devices.compute));
             let loss = scores.mean(scores.loss.clone());
             log.add("loss", loss.clone().inner());
             for (name, values) in &scores.terms {
                 log.add(name.clone(), scores.mean(values.clone()).inner());
             }
-            let grads = loss.div_scalar(parts as f32).backward();
+            drop(forward);
+            let backward = tracing::debug_span!("backward");
+            let grads = backward.in_scope(|| loss.div_scalar(parts as f32).backward());
             let grads = GradientsParams::from_grads(grads, model);
             sum = Some(accumulate(model, sum, grads));
         }
@@ -196,6 +204,7 @@ impl Fit<'_> {
         directory: Option<&StageDir>,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Vec<(ScoreName, f64)>, TrainerError> {
+        let _validation = tracing::debug_span!("validation", step = progress.step).entered();
         let model = model.valid();
         let evaluation = self.evaluation();
         let scores = evaluation.scores(task, &model)?;
