@@ -34,6 +34,69 @@ fn stage(cli: &Cli, name: &str) -> PathBuf {
     cli.path("runs").join(name).join("pretrain_autoencoder_mae")
 }
 
+#[test]
+fn every_distance_of_a_reconstruction_is_logged_by_its_name() {
+    let cli = tiny();
+    let key = "stages.train_autoencoder_nomask_finetune";
+    let names = ["itakura_saito", "spec_a_weighted", "spec_mel"].map(|name| ("composite", name));
+    let of_sounds = ["multi_resolution_stft", "esr", "dc"].map(|name| ("waveform", name));
+    let weights = names.iter().chain(&of_sounds);
+    let mut settings: Vec<String> = weights
+        .map(|(table, name)| format!("{key}.{table}.{name}=0.1"))
+        .collect();
+    settings.push(format!("{key}.composite.mel.bands=12"));
+    let set: Vec<&str> = settings.iter().flat_map(|text| ["--set", text]).collect();
+    for stage in [
+        "pretrain_autoencoder_mae",
+        "train_autoencoder_nomask_finetune",
+    ] {
+        let run = [
+            "run",
+            "--config",
+            "tiny.toml",
+            "--name",
+            "all",
+            "--stage",
+            stage,
+        ];
+        cli.run(&[&run, &set[..]].concat());
+    }
+    let run = ["run", "--name", "all", "--stage", "test_autoencoder"];
+    cli.run(&run);
+    let path = cli.path("runs/all/train_autoencoder_nomask_finetune/summary.json");
+    let summary: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let page = fs::read_to_string(cli.path("runs/all/report.html")).unwrap();
+    assert!(page.contains("Multi-resolution STFT loss (sounds)"));
+    for (_, name) in names.iter().chain(&of_sounds) {
+        assert!(summary[name].as_f64().unwrap() > 0.0, "{name}");
+        assert!(
+            summary[format!("{name}_baseline")].as_f64().unwrap() > 0.0,
+            "{name}"
+        );
+    }
+    // What can't be is refused by its key.
+    for (setting, said) in [
+        ("composite.mel.bands=4000", "bands"),
+        ("waveform.esr=-1", "waveform.esr"),
+        ("waveform.stft.resolutions=[]", "resolutions"),
+    ] {
+        let set = format!("{key}.{setting}");
+        let more = format!("{key}.waveform.multi_resolution_stft=1");
+        let refused = [
+            "run",
+            "--config",
+            "tiny.toml",
+            "--set",
+            &more,
+            "--set",
+            &format!("{key}.composite.spec_mel=1"),
+            "--set",
+            &set,
+        ];
+        cli.refuses(&refused, &[said]);
+    }
+}
+
 /// Sounds made by the program itself.
 fn sounds(cli: &Cli, count: usize) -> PathBuf {
     let count = count.to_string();

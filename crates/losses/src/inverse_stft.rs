@@ -2,8 +2,9 @@
 
 use crate::framing::overlap_add;
 use crate::reduction::at_least_f32;
+use crate::root::root;
 use crate::selection::before_end;
-use crate::stft::Stft;
+use crate::stft::{Stft, silenced};
 use burn::tensor::{Tensor, TensorData};
 
 /// Smallest sum of squared windows at which a sample is computed; below, it is 0.
@@ -19,6 +20,25 @@ pub struct Phases {
 }
 
 impl Stft {
+    /// Phases of a batch of sounds, detached from the graph. The arguments are those of [`magnitude`](Self::magnitude).
+    ///
+    /// # Panics
+    /// As [`magnitude`](Self::magnitude).
+    pub fn phases(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Phases {
+        let waveform = silenced(at_least_f32(waveform.detach()), valid_samples);
+        let [_, samples] = waveform.dims();
+        let count = self.resolution().frames(samples);
+        let reflected = self.reflect(waveform, valid_samples, count);
+        let [real, imaginary] = self.parts(reflected, count);
+        let length = root(real.clone().square() + imaginary.clone().square());
+        let silent = length.clone().equal_elem(0.0);
+        let length = length.mask_fill(silent.clone(), 1.0);
+        Phases {
+            cos: (real / length.clone()).mask_fill(silent, 1.0),
+            sin: imaginary / length,
+        }
+    }
+
     /// The sounds whose transforms are nearest to the given magnitudes with the given phases, in the least squares sense.
     ///
     /// ```text

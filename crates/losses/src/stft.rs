@@ -2,7 +2,6 @@
 
 use crate::error::{LossError, in_range};
 use crate::framing::{frames, samples_needed};
-use crate::inverse_stft::Phases;
 use crate::reduction::at_least_f32;
 use crate::root::root;
 use crate::selection::before_end;
@@ -159,27 +158,8 @@ impl Stft {
         root(real.square() + imaginary.square())
     }
 
-    /// Phases of a batch of sounds, detached from the graph. The arguments are those of [`magnitude`](Self::magnitude).
-    ///
-    /// # Panics
-    /// As [`magnitude`](Self::magnitude).
-    pub fn phases(&self, waveform: Tensor<2>, valid_samples: &[usize]) -> Phases {
-        let waveform = silenced(at_least_f32(waveform.detach()), valid_samples);
-        let [_, samples] = waveform.dims();
-        let count = self.resolution.frames(samples);
-        let reflected = self.reflect(waveform, valid_samples, count);
-        let [real, imaginary] = self.parts(reflected, count);
-        let length = root(real.clone().square() + imaginary.clone().square());
-        let silent = length.clone().equal_elem(0.0);
-        let length = length.mask_fill(silent.clone(), 1.0);
-        Phases {
-            cos: (real / length.clone()).mask_fill(silent, 1.0),
-            sin: imaginary / length,
-        }
-    }
-
     /// Real and imaginary parts, the latter up to its sign, of reflected sounds: `[batch, bins, frames]` each.
-    fn parts(&self, reflected: Tensor<2>, count: usize) -> [Tensor<3>; 2] {
+    pub(crate) fn parts(&self, reflected: Tensor<2>, count: usize) -> [Tensor<3>; 2] {
         let Resolution {
             hop_length,
             win_length,
@@ -216,7 +196,12 @@ impl Stft {
     }
 
     /// The samples under the frames' windows, reflected at both ends of each item.
-    fn reflect(&self, waveform: Tensor<2>, valid_samples: &[usize], count: usize) -> Tensor<2> {
+    pub(crate) fn reflect(
+        &self,
+        waveform: Tensor<2>,
+        valid_samples: &[usize],
+        count: usize,
+    ) -> Tensor<2> {
         let [batch, _] = waveform.dims();
         let Resolution {
             hop_length,
