@@ -14,7 +14,7 @@ mod stages;
 mod tasks;
 mod training;
 
-pub use data::batch::TensorBatch;
+pub use data::batch::{Sounds, TensorBatch};
 pub use data::sounds::SoundSet;
 pub use error::TrainerError;
 pub use output::captions::{mask as mask_caption, percent};
@@ -67,6 +67,7 @@ pub use training::fit::{Fit, Fitted};
 pub use training::memory::{MemoryEstimate, peak_rss_bytes};
 pub use training::observe::{Event, Metric, MetricsFile, Observer};
 pub use training::optimizer::{LrScale, OptimizerConfig};
+pub use training::parameter_terms::EstimatedParameters;
 pub use training::schedule::LrSchedule;
 pub use training::task::{HeldOut, ScoreName, Scored, Scores, Task};
 pub use training::weights::weights_sha256;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use params::ParamSpec;
 use stft_data::{Dataset, FileSource, Fingerprint, Rejected, Source, Split, TrainStatistics};
@@ -10,18 +11,21 @@ use crate::data::labels::labelled;
 use crate::data::sounds::SoundSet;
 use crate::data::source::OpenedSource;
 use crate::error::TrainerError;
-use crate::run::checkpoint::Checkpoint;
+use crate::run::checkpoint::{Checkpoint, Context};
 use crate::run::run_dir::{RunDir, RunLock};
 use crate::run::trained_on::{TrainedOn, fingerprints};
 use crate::settings::experiment::Experiment;
 use crate::settings::stage::Stage;
 use crate::settings::stages::Stages;
+use crate::settings::training::Training;
 use crate::stages::context::StageContext;
 use crate::stages::lineage::{Init, WeightSource};
 use crate::stages::spec::WorkInputs;
 use crate::stages::stage_run::StageRun;
 use crate::stages::start::{find_start, unused};
 use crate::stages::weights::checkpoint_sha256;
+use crate::training::devices::Devices;
+use crate::training::fit::Fit;
 
 /// An experiment with its sounds open: what all of its stages have in common.
 pub struct Session {
@@ -122,6 +126,25 @@ impl Session {
     /// The parameters that the sounds are labelled with, if they are.
     pub fn parameters(&self) -> Option<&ParamSpec> {
         self.dataset.source().spec()
+    }
+
+    /// The training loop over these sounds, for a task of one's own that checkpoints call `name`.
+    pub fn fit<'a>(&self, name: &str, training: &'a Training, devices: Devices) -> Fit<'a> {
+        Fit {
+            training,
+            dataset: Arc::new(self.dataset.clone()),
+            workers: self.experiment.loader.workers,
+            devices,
+            started: Instant::now(),
+            context: Context {
+                stage: name.to_owned(),
+                normalization: self.dataset.normalization(),
+                experiment: self.experiment.clone(),
+                parameters: self.parameters().cloned(),
+                provenance: None,
+            },
+            trained_on: self.training_sounds().clone(),
+        }
     }
 
     /// Locks `run` for this process, and writes the settings, the statistics of the training split and which sounds these

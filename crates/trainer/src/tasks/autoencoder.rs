@@ -97,6 +97,7 @@ impl SpectrogramAutoencoder {
             loss,
             terms,
             counted: None,
+            parameters: None,
         }
     }
 }

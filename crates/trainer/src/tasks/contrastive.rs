@@ -200,6 +200,7 @@ impl ContrastivePretraining {
             ],
             loss,
             counted: Some(asked.greater_elem(0.0).float()),
+            parameters: None,
         }
     }
 

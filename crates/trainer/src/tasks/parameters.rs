@@ -23,6 +23,7 @@ use crate::run::checkpoint::Checkpoint;
 use crate::settings::stages::EncoderTraining;
 use crate::training::evaluation::Evaluation;
 use crate::training::optimizer::LrScale;
+use crate::training::parameter_terms::EstimatedParameters;
 use crate::training::task::{HeldOut, Scores, Task};
 
 /// Heads on an encoder estimate the settings of the synthesizer that made a sound (Barkan et al. 2023, §3.1, with one head
@@ -133,10 +134,6 @@ impl<E: FeatureEncoder> Task for ParameterEstimation<E> {
 
     fn baseline_name(&self) -> &'static str {
         "average of labels"
-    }
-
-    fn reconstruct(&self, _model: &Self::Model, _batch: &TensorBatch) -> Option<Tensor<3>> {
-        None
     }
 
     fn test(
@@ -261,41 +258,15 @@ impl<E: FeatureEncoder> ParameterEstimation<E> {
             .clone()
             .expect("a stage that learns parameters has labelled sounds");
         let ParameterEstimate { continuous, logits } = estimate;
-        let prediction = ParameterPrediction {
-            continuous: continuous.clone(),
-            logits,
-        };
-        let scores = self.loss.per_item(prediction, truth.clone());
-        let mut terms = Vec::new();
-        if let (Some(cont_mse), Some(estimated), Some(truth)) =
-            (scores.cont_mse, continuous, truth.continuous)
-        {
-            terms.push(("param/cont_mse".into(), cont_mse.detach()));
-            let error = (estimated.detach() - truth).abs();
-            for (place, param) in self.network.spec.continuous().enumerate() {
-                let name = format!("param/cont_mae/{}", param.name);
-                terms.push((
-                    name.into(),
-                    error.clone().narrow(1, place, 1).squeeze_dim(1),
-                ));
-            }
-        }
-        if let (Some(cross_entropy), Some(correct)) = (scores.cross_entropy, scores.correct) {
-            terms.push(("param/cross_entropy".into(), cross_entropy.detach()));
-            let mean = correct.clone().mean_dim(1).squeeze_dim(1);
-            terms.push(("param/cat_acc_mean".into(), mean));
-            for (place, param) in self.network.spec.categorical().enumerate() {
-                let name = format!("param/cat_acc/{}", param.name);
-                terms.push((
-                    name.into(),
-                    correct.clone().narrow(1, place, 1).squeeze_dim(1),
-                ));
-            }
-        }
+        let prediction = ParameterPrediction { continuous, logits };
+        let scores = self.loss.per_item(prediction.clone(), truth);
+        let cross_entropy = scores.cross_entropy.into_iter();
+        let terms = cross_entropy.map(|items| ("param/cross_entropy".into(), items.detach()));
         Scores {
             loss: scores.loss,
-            terms,
+            terms: terms.collect(),
             counted: None,
+            parameters: Some(EstimatedParameters::of(&self.network.spec, prediction)),
         }
     }
 }

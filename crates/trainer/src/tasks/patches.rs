@@ -94,6 +94,7 @@ impl Task for PatchReconstruction {
                 loss: patch_loss,
                 terms,
                 counted: None,
+                parameters: None,
             };
         };
         let spectrogram = model.unpatchify(predicted, &patches);
@@ -105,6 +106,7 @@ impl Task for PatchReconstruction {
             loss,
             terms,
             counted: None,
+            parameters: None,
         }
     }
 
@@ -138,6 +140,7 @@ impl Task for PatchReconstruction {
             loss,
             terms,
             counted: None,
+            parameters: None,
         }
     }
 

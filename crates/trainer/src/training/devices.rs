@@ -13,3 +13,14 @@ pub struct Devices {
     /// What the user called the compute device.
     pub name: String,
 }
+
+impl Devices {
+    /// One device for weights and training, which the user calls `name`.
+    pub fn of(device: Device, name: &str) -> Self {
+        Self {
+            host: device.clone(),
+            compute: device,
+            name: name.to_owned(),
+        }
+    }
+}

@@ -81,7 +81,9 @@ impl Evaluation {
         let mut examples = 0.0;
         for batch in loader {
             let batch = batch?;
-            let scores = score(&TensorBatch::new(&batch, &self.device));
+            let tensors = TensorBatch::new(&batch, &self.device);
+            let scores = score(&tensors);
+            let scores = scores.with_parameter_errors(&tensors, self.dataset.source().spec());
             let names: Vec<_> = scores.named().map(|(name, _)| name).collect();
             let reading = scores
                 .named()

@@ -181,7 +181,9 @@ impl Fit<'_> {
             let wait = tracing::debug_span!("wait_for_batch");
             let batch = wait.in_scope(|| loader.next().expect("training order is endless"))?;
             let forward = tracing::debug_span!("forward").entered();
-            let scores = task.scores(model, &TensorBatch::new(&batch, &self.devices.compute));
+            let batch = TensorBatch::new(&batch, &self.devices.compute);
+            let scores = task.scores(model, &batch);
+            let scores = scores.with_parameter_errors(&batch, self.dataset.source().spec());
             let loss = scores.mean(scores.loss.clone());
             log.add("loss", loss.clone().inner());
             for (name, values) in &scores.terms {

@@ -8,6 +8,7 @@ pub(crate) mod fit;
 pub(crate) mod memory;
 pub(crate) mod observe;
 pub(crate) mod optimizer;
+pub(crate) mod parameter_terms;
 pub(crate) mod schedule;
 pub(crate) mod task;
 pub(crate) mod weights;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use params::ParamSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::data::batch::TensorBatch;
@@ -13,6 +14,7 @@ use crate::parameters::head_transfer::HeadTransfer;
 use crate::parameters::metrics::ParameterMetrics;
 use crate::training::evaluation::Evaluation;
 use crate::training::optimizer::LrScale;
+use crate::training::parameter_terms::EstimatedParameters;
 
 /// A model, and how a batch scores it.
 ///
@@ -51,7 +53,10 @@ pub trait Task {
     fn baseline_name(&self) -> &'static str;
 
     /// The model's spectrograms for `batch`, `[batch, bins, frames]`, for pictures and sounds; none where it makes none.
-    fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>>;
+    fn reconstruct(&self, model: &Self::Model, batch: &TensorBatch) -> Option<Tensor<3>> {
+        let _ = (model, batch);
+        None
+    }
 
     /// Measures the best model's parameter estimates on held-out sounds, and keeps `shown` of those sounds as examples; none
     /// where the model estimates no parameters. It is called once, after training, and chooses nothing.
@@ -79,10 +84,15 @@ pub trait Task {
     }
 
     /// The parts of `model` and how many parameters each has.
-    fn parts(&self, model: &Self::Model) -> Vec<(String, usize)>;
+    fn parts(&self, model: &Self::Model) -> Vec<(String, usize)> {
+        vec![("model".to_owned(), model.num_params())]
+    }
 
-    /// f32 values that a training step keeps for its backward pass, by estimate.
-    fn activation_elements(&self, batch: usize, frames: usize) -> usize;
+    /// f32 values that a training step keeps for its backward pass, by estimate; 0 where there is none.
+    fn activation_elements(&self, batch: usize, frames: usize) -> usize {
+        let _ = (batch, frames);
+        0
+    }
 }
 
 /// The part of the spectrogram that a score covers.
@@ -117,9 +127,43 @@ pub struct Scores {
     /// 1 for an item that has something to score and 0 for one that hasn't, `[batch]`; none where all
     /// have. Means are taken over the former.
     pub counted: Option<Tensor<1>>,
+    /// Estimated parameters. Where the batch has their truth, the loop logs their errors as `param/...`.
+    pub parameters: Option<EstimatedParameters>,
 }
 
 impl Scores {
+    /// A loss for each item, `[batch]`, and nothing else.
+    pub fn new(loss: Tensor<1>) -> Self {
+        Self {
+            loss,
+            terms: Vec::new(),
+            counted: None,
+            parameters: None,
+        }
+    }
+
+    /// The same with estimated parameters.
+    #[must_use]
+    pub fn estimating(self, parameters: EstimatedParameters) -> Self {
+        Self {
+            parameters: Some(parameters),
+            ..self
+        }
+    }
+
+    /// With the errors of the estimated parameters among the terms, where `batch` has the truth of the parameters of `spec`.
+    pub(crate) fn with_parameter_errors(
+        mut self,
+        batch: &TensorBatch,
+        spec: Option<&ParamSpec>,
+    ) -> Self {
+        let estimate = self.parameters.take();
+        if let (Some(estimate), Some(spec), Some(truth)) = (estimate, spec, &batch.truth) {
+            self.terms.extend(estimate.terms(spec, truth));
+        }
+        self
+    }
+
     /// `loss` and the terms, each with its name.
     pub fn named(&self) -> impl Iterator<Item = (ScoreName, &Tensor<1>)> {
         let terms = self.terms.iter();
