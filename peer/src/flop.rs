@@ -171,7 +171,7 @@ fn attention([queries, keys]: [usize; 2], features: usize) -> f64 {
     2.0 * 2.0 * queries as f64 * keys as f64 * features as f64
 }
 
-/// The similarities of queries with their positives and negatives, of `[batch, tokens, hidden]`.
+/// The similarities of queries with their positives and all negatives, drawn or not, of `[batch, tokens, hidden]`.
 fn similarities(loss: &InfoNce, [batch, tokens, hidden]: [usize; 3], features: usize) -> f64 {
     let keys = match loss.negatives.from {
         NegativeSource::Batch => batch * tokens,

@@ -53,7 +53,7 @@ fn every_start_share_and_seed_is_tested_and_an_interrupted_study_ends_with_the_s
     let table = cli.run(&STUDY);
     let whole = result(&cli);
     let rows = whole["finetunings"].as_array().unwrap();
-    // Three starts and two floors, of two shares and two seeds.
+    // Three starts and two baselines, of two shares and two seeds.
     assert_eq!(rows.len(), 5 * 2 * 2);
     for start in [
         "U-Net, scratch",
@@ -207,7 +207,7 @@ fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_reported() {
     let output = cli.inversynth(&study);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
-    // Twice the same is once: two starts and two floors, of two shares and two seeds.
+    // Twice the same is once: two starts and two baselines, of two shares and two seeds.
     let result = result(&cli);
     let rows = result["finetunings"].as_array().unwrap();
     assert_eq!(rows.len(), 4 * 2 * 2);
@@ -236,12 +236,12 @@ fn labels_that_no_step_draws_and_seeds_that_share_their_sounds_are_reported() {
         assert!(table.contains(part), "no {part:?} in {table}");
     }
     // The same sounds are held out, so that what needs no training and all labels comes to the same.
-    let floors: Vec<_> = rows
+    let baselines: Vec<_> = rows
         .iter()
         .filter(|row| row["start"] == "average of labels" && row["share"] == 1.0)
         .collect();
-    assert_eq!(floors.len(), 2);
-    assert_eq!(floors[0]["cont_mse"], floors[1]["cont_mse"]);
+    assert_eq!(baselines.len(), 2);
+    assert_eq!(baselines[0]["cont_mse"], baselines[1]["cont_mse"]);
 }
 
 #[test]

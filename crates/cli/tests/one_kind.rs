@@ -47,7 +47,8 @@ fn labelled(change: impl Fn(&mut Vec<Value>, &mut Value)) -> Cli {
 fn end_to_end(cli: &Cli) -> Vec<Value> {
     let tests = HEADS.map(|stage| {
         let scratch = format!("stages.{stage}.start=scratch");
-        let name = ["--name", stage, "--stage", stage];
+        let run_name = stage.replace("finetune", "run");
+        let name = ["--name", &run_name, "--stage", stage];
         let run = [
             &["run", "--config", "tiny.toml", "--data", "sounds"][..],
             &["--set", &scratch],
@@ -59,7 +60,7 @@ fn end_to_end(cli: &Cli) -> Vec<Value> {
                 .contains(stage)
         );
         cli.run(&run);
-        let directory = format!("runs/{stage}");
+        let directory = format!("runs/{run_name}");
         let export = format!("{stage}.safetensors");
         cli.run(&["export", &directory, "--out", &export]);
         let sound = "sounds/audio/00001.wav";
@@ -119,7 +120,7 @@ fn a_single_categorical_parameter_is_enough() {
 }
 
 #[test]
-fn a_class_that_never_occurs_and_a_constant_parameter_change_nothing_else() {
+fn a_class_that_never_occurs_and_a_constant_parameter_are_trained_and_tested() {
     let cli = labelled(|params, row| {
         for param in params
             .iter_mut()
@@ -136,5 +137,9 @@ fn a_class_that_never_occurs_and_a_constant_parameter_change_nothing_else() {
     });
     for test in end_to_end(&cli) {
         assert!(test["cont_mse"].is_number() && test["cat_acc_mean"].is_number());
+        let filter = test["categorical"].as_array().unwrap().iter();
+        let filter = filter.filter(|of| of["name"] == "filter_type");
+        let classes: Vec<_> = filter.map(|of| of["classes"].clone()).collect();
+        assert_eq!(classes, [4]);
     }
 }

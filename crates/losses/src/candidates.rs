@@ -235,6 +235,11 @@ mod tests {
             sampled,
         };
         assert_eq!(batch, [group(&[0, 1, 2, 3, 4], &[0, 3], &[0, 3], None)]);
+        let sampled = Negatives::BATCH.sampled(2).groups(&masks);
+        assert_eq!(
+            sampled,
+            [group(&[0, 1, 2, 3, 4], &[0, 3], &[0, 3], Some(2))]
+        );
         let clip = Negatives::CLIP.sampled(9).groups(&masks);
         let first = group(&[0, 2], &[0], &[0], Some(9));
         assert_eq!(clip, [first, group(&[3], &[3], &[0], Some(9))]);

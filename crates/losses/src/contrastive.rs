@@ -23,8 +23,8 @@ pub struct ContrastiveTokens {
     /// True where a hidden token is a query, `[batch, tokens]`: all true, or false where a patch is
     /// silent. A token that is not scored can still be a negative.
     pub scored: Tensor<2, Bool>,
-    /// Random key of each item's negatives. A function of (seed, epoch, example) makes them independent
-    /// of the batch. Only used if negatives are sampled.
+    /// Random key of each item's negatives. With a function of (seed, epoch, example), negatives
+    /// of the clip don't depend on the batch. Only used if negatives are sampled.
     pub draw_keys: Vec<u64>,
 }
 

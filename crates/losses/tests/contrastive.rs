@@ -398,14 +398,14 @@ proptest! {
     #[test]
     fn sampled_negatives_are_at_most_that_many_and_all_if_there_are_fewer(tokens in batches()) {
         for from in [Negatives::BATCH, CLIP] {
-        let evaluate = |sampled| {
-            let negatives = Negatives { sampled, ..from };
-            tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, Way::Exact)
-        };
-        let two = evaluate(Some(2));
-        prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
-        let (many, all) = (evaluate(Some(99)), evaluate(None));
-        prop_assert!(!many.differs(&all, 0.0));
+            let evaluate = |sampled| {
+                let negatives = Negatives { sampled, ..from };
+                tokens.evaluate(&InfoNce { negatives, ..InfoNce::default() }, Way::Exact)
+            };
+            let two = evaluate(Some(2));
+            prop_assert!(two.candidates.iter().all(|&candidates| candidates <= 3.0));
+            let (many, all) = (evaluate(Some(99)), evaluate(None));
+            prop_assert!(!many.differs(&all, 0.0));
         }
     }
 
@@ -554,9 +554,9 @@ fn perfect_alignment_has_the_least_possible_loss() {
 /// Every kind of negatives.
 const KINDS: [Negatives; 4] = [
     Negatives::BATCH,
-    Negatives::BATCH.sampled(7),
+    Negatives::BATCH.sampled(2),
     CLIP,
-    CLIP.sampled(7),
+    CLIP.sampled(2),
 ];
 
 #[test]

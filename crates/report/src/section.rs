@@ -146,7 +146,7 @@ fn curves(stage: &StageReport, log_every: u64) -> Markup {
         } @else {
             h3 { "Curves" }
             p.soft.key {
-                span.train { "training batches, mean of " (log_every) " steps" }
+                span.train { "training batches, mean of up to " (log_every) " steps" }
                 span.valid { "validation sounds" }
                 span.level { "baseline, on the validation sounds" }
             }

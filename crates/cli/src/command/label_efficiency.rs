@@ -101,9 +101,12 @@ pub fn run(arguments: &LabelEfficiencyArguments) -> anyhow::Result<()> {
     let mut time_left = TimeLeft::default();
     let mut sounds: Option<Session> = None;
     for (place, &cell) in cells.iter().enumerate() {
-        let session = match sounds.take() {
-            Some(session) if session.experiment().seed == cell.seed => session,
-            _ => study.pretrained(cell.seed)?,
+        // Another seed's sounds are dropped before new ones are read.
+        let kept = sounds.take();
+        let kept = kept.filter(|session| session.experiment().seed == cell.seed);
+        let session = match kept {
+            Some(session) => session,
+            None => study.pretrained(cell)?,
         };
         let session = sounds.insert(session);
         let source = &session.experiment().source;
@@ -158,14 +161,19 @@ impl Study<'_> {
         RunDir::at(&self.seed_directory(seed).join("pretraining"))
     }
 
-    /// The sounds of a seed, once the unfinished pretraining stages that the chosen starts need have been run on them.
-    fn pretrained(&self, seed: u64) -> anyhow::Result<Session> {
+    /// The sounds of a seed, whose first cell is `cell`, once the unfinished pretraining stages that the chosen starts need have been
+    /// run on them.
+    fn pretrained(&self, cell: Cell) -> anyhow::Result<Session> {
         let arguments = &self.arguments;
         let mut experiment = arguments.experiment.load(None, arguments.data.as_deref())?;
-        experiment.seed = seed;
-        let run = self.pretraining(seed);
+        experiment.seed = cell.seed;
+        let run = self.pretraining(cell.seed);
         run.check_settings(&experiment)?;
-        let session = Session::open(experiment, run.statistics()?)?;
+        let statistics = match run.statistics()? {
+            Some(statistics) => Some(statistics),
+            None => self.run_of(cell).statistics()?,
+        };
+        let session = Session::open(experiment, statistics)?;
         if session.parameters().is_none() {
             bail!("these sounds have no labels; label them with manifest.jsonl and params.json");
         }

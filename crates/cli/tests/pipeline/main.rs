@@ -327,8 +327,11 @@ fn a_run_is_continued_only_with_its_own_settings() {
 #[test]
 fn a_killed_run_resumes_and_ends_with_equal_weights_and_metrics() {
     let cli = tiny();
-    let steps = "stages.pretrain_transformer_contrastive.training.steps=40";
-    let more = ["--stage", CONTRASTIVE, "--set", steps];
+    let training = "stages.pretrain_transformer_contrastive.training";
+    let steps = format!("{training}.steps=40");
+    // Doesn't divide the steps between checkpoints.
+    let log = format!("{training}.log_every=3");
+    let more = ["--stage", CONTRASTIVE, "--set", &steps, "--set", &log];
     cli.run(&arguments("stage", "whole", &more));
 
     kill_in_training(&cli, "killed", CONTRASTIVE, &more);

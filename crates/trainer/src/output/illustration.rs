@@ -103,7 +103,7 @@ pub struct Illustration {
     pub input: Spectrogram,
     /// True where the model didn't see the input; none where nothing is ever hidden.
     pub hidden: Option<Vec<bool>>,
-    /// What came of it; none where that can't be drawn and played.
+    /// What came of it; none where that has no picture and sound.
     pub made: Option<Made>,
     /// Frames that are no padding.
     pub valid_frames: usize,

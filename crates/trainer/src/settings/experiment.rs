@@ -162,28 +162,29 @@ impl Experiment {
         })
     }
 
-    /// Refuses sizes whose products overflow, before anything is computed from them.
+    /// Refuses sizes that no machine has room for, before their products are computed.
     fn validate_sizes(&self) -> Result<(), TrainerError> {
         let (unet, transformer) = (&self.unet, &self.transformer);
         let (encoder, decoder) = (&transformer.encoder, &transformer.decoder);
         let sizes = [
-            ("unet.base_channels", unet.base_channels),
-            ("unet.blocks_per_level", unet.blocks_per_level),
-            ("transformer.encoder.d_model", encoder.d_model),
-            ("transformer.encoder.d_ff", encoder.d_ff),
-            ("transformer.encoder.n_layers", encoder.n_layers),
+            ("unet.base_channels", unet.base_channels, 16_384),
+            ("unet.blocks_per_level", unet.blocks_per_level, 256),
+            ("transformer.encoder.d_model", encoder.d_model, 65_536),
+            ("transformer.encoder.d_ff", encoder.d_ff, 65_536),
+            ("transformer.encoder.n_layers", encoder.n_layers, 1024),
             (
                 "transformer.contrastive.proj_dim",
                 transformer.contrastive.proj_dim,
+                65_536,
             ),
-            ("transformer.decoder.d_model", decoder.d_model),
-            ("transformer.decoder.d_ff", decoder.d_ff),
-            ("transformer.decoder.n_layers", decoder.n_layers),
+            ("transformer.decoder.d_model", decoder.d_model, 65_536),
+            ("transformer.decoder.d_ff", decoder.d_ff, 65_536),
+            ("transformer.decoder.n_layers", decoder.n_layers, 1024),
         ];
         let multiples = unet.channel_mults.iter();
-        let multiples = multiples.map(|&multiple| ("unet.channel_mults", multiple));
+        let multiples = multiples.map(|&multiple| ("unet.channel_mults", multiple, 256));
         let mut all = sizes.into_iter().chain(multiples);
-        all.try_for_each(|(key, size)| within(key, size as u64, 0, 65_536))
+        all.try_for_each(|(key, size, most)| within(key, size as u64, 0, most))
     }
 
     fn validate_source(&self) -> Result<(), TrainerError> {
