@@ -76,7 +76,15 @@ fn main() -> ExitCode {
     let profile = match log.start() {
         Ok(profile) => profile,
         Err(error) => {
-            eprintln!("error: {}", explain(&error));
+            // There is no log yet.
+            let message = format!("error: {}", explain(&error));
+            match logging::is_json() {
+                true => eprintln!(
+                    "{}",
+                    serde_json::json!({"level": "ERROR", "fields": {"message": message}})
+                ),
+                false => eprintln!("{message}"),
+            }
             return ExitCode::from(2);
         }
     };

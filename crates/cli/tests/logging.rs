@@ -69,6 +69,9 @@ fn a_profile_has_the_time_of_every_kind_of_work_and_replaces_no_file() {
             assert_eq!(line.split_whitespace().nth(1), Some("6"), "{line}");
         }
     }
-    cli.refuses(&[&["doctor"][..], &profile].concat(), &["trace.json"]);
+    let again = [&["doctor", "--log-format", "json"][..], &profile].concat();
+    let refused = cli.refuses(&again, &["trace.json"]);
+    let row: Value = serde_json::from_str(stderr(&refused).trim()).unwrap();
+    assert_eq!(row["level"], "ERROR");
     assert_eq!(fs::read_to_string(cli.path("trace.json")).unwrap(), trace);
 }

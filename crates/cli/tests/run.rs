@@ -78,7 +78,10 @@ fn every_distance_of_a_reconstruction_is_logged_by_its_name() {
     for (setting, said) in [
         ("composite.mel.bands=4000", "bands"),
         ("waveform.esr=-1", "waveform.esr"),
-        ("waveform.stft.resolutions=[]", "resolutions"),
+        (
+            "waveform.stft.resolutions=[]",
+            "waveform.stft.resolutions` is []",
+        ),
     ] {
         let set = format!("{key}.{setting}");
         let more = format!("{key}.waveform.multi_resolution_stft=1");

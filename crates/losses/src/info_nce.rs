@@ -113,7 +113,7 @@ impl InfoNce {
         let holds = self.chunk_bytes > 0;
         in_range("chunk_bytes", self.chunk_bytes as f64, holds, "positive")?;
         if let Some(n) = self.negatives.sampled {
-            in_range("sampled", n as f64, n > 0, "at least 1")?;
+            in_range("negatives.sampled", n as f64, n > 0, "at least 1")?;
         }
         Ok(())
     }

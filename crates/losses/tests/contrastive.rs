@@ -784,7 +784,7 @@ fn numbers_out_of_range_are_refused() {
         ("same_content", with(|loss| loss.same_content = 0.0)),
         ("chunk_bytes", with(|loss| loss.chunk_bytes = 0)),
         (
-            "sampled",
+            "negatives.sampled",
             with(|loss| loss.negatives = Negatives::CLIP.sampled(0)),
         ),
     ];

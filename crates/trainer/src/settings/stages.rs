@@ -506,6 +506,10 @@ fn in_loss(table: &str) -> impl FnOnce(losses::LossError) -> TrainerError {
             expected,
             got,
         } => TrainerError::value(format!("{table}.{field}"), expected, got),
+        losses::LossError::NoResolutions => {
+            let key = format!("{table}.stft.resolutions");
+            TrainerError::value(key, "at least one transform", "[]")
+        }
         error => error.into(),
     }
 }
